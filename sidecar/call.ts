@@ -1,0 +1,241 @@
+/**
+ * LlmCall: the one record that every stage after `read` speaks. Imports nothing.
+ *
+ * Units: times are epoch milliseconds, durations milliseconds, money integer pico-USD (1 USD = 10^12),
+ * counts non-negative integers. A missing field means "not known", never zero.
+ */
+
+/** Token kinds. They never overlap: the sum of all present is the total of the call. */
+export const TOKEN_TYPES = [
+  'input', // uncached prompt text
+  'input_audio',
+  'input_image',
+  'cache_read',
+  'cache_read_audio',
+  'cache_write', // time to live not stated by the provider
+  'cache_write_5m',
+  'cache_write_1h',
+  'output', // visible answer
+  'output_reasoning',
+  'output_audio',
+  'output_image',
+] as const
+export type TokenType = (typeof TOKEN_TYPES)[number]
+
+/** What is billed besides tokens. */
+export const EXTRA_UNITS = ['requests', 'web_searches', 'images', 'audio_seconds', 'search_units', 'pages'] as const
+export type ExtraUnit = (typeof EXTRA_UNITS)[number]
+export type UsageUnit = TokenType | ExtraUnit
+export type Usage = Partial<Record<UsageUnit, number>>
+
+/**
+ * Where `usage` comes from. provider: body, header or trailer of the provider's answer; gateway: Kong's own number;
+ * estimated: counted from text; partial: the provider's, but the answer was cut before its last word;
+ * none: the call has no usage to report (an error, a cached answer's own work); unknown: there is some, nobody could read it.
+ */
+export const USAGE_SOURCES = ['provider', 'gateway', 'estimated', 'partial', 'none', 'unknown'] as const
+export type UsageSource = (typeof USAGE_SOURCES)[number]
+
+export const CALL_STATUSES = [
+  'ok',
+  'client_error', // 4xx that is none of the others
+  'unauthorized', // 401, 403
+  'rate_limited', // 429
+  'blocked', // a guardrail refused
+  'server_error', // 5xx of the provider or the gateway, or an error event inside a 200 stream
+  'timeout', // 408, 504
+  'aborted', // the client hung up
+] as const
+export type CallStatus = (typeof CALL_STATUSES)[number]
+
+export const UNPRICED_REASONS = [
+  'no_usage', // usage unknown
+  'unknown_provider',
+  'unknown_model',
+  'no_price', // the model is known, but it has no price for a unit that was used, or had none then
+  'overflow', // the amount does not fit an integer that JSON carries exactly
+] as const
+export type UnpricedReason = (typeof UNPRICED_REASONS)[number]
+
+export type Cost =
+  | { state: 'priced'; picoUsd: number; byUnit: Partial<Record<UsageUnit, number>>; priceId: string; book: string }
+  /** Nothing to pay: an error, a cache hit, a repeat of an answer billed before. */
+  | { state: 'free'; picoUsd: 0; reason: FreeReason; book: string }
+  | { state: 'unpriced'; reason: UnpricedReason; book: string }
+export const FREE_REASONS = ['error', 'cache_hit', 'repeat', 'not_billable'] as const
+export type FreeReason = (typeof FREE_REASONS)[number]
+
+export const CACHE_STATUSES = ['hit', 'miss', 'bypass', 'refresh'] as const
+export type CacheStatus = (typeof CACHE_STATUSES)[number]
+
+export interface GuardrailEvent {
+  /** e.g. `openai.content_filter`, `kong.ai-prompt-guard` */
+  guardrail: string
+  stage: 'input' | 'output'
+  action: 'blocked' | 'flagged' | 'masked'
+  reason?: string
+}
+
+export interface Message {
+  role: string
+  /** Text, or the provider's own parts (OpenTelemetry `gen_ai.input.messages` parts). */
+  parts: MessagePart[]
+  finishReason?: string
+}
+export type MessagePart =
+  | { type: 'text'; content: string }
+  | { type: 'reasoning'; content: string }
+  | { type: 'tool_call'; id?: string; name: string; arguments: string }
+  | { type: 'tool_call_response'; id?: string; response: string }
+  /** An image, a sound, a file …: its kind only, never its bytes. */
+  | { type: 'other'; kind: string }
+
+export interface Content {
+  system?: string
+  input?: Message[]
+  output?: Message[]
+  /** JSON text of the tool definitions. */
+  tools?: string
+  /** True where the capture was cut: what is here is not all. */
+  truncated?: boolean
+}
+
+export interface RequestParameters {
+  maxTokens?: number
+  temperature?: number
+  topP?: number
+  topK?: number
+  frequencyPenalty?: number
+  presencePenalty?: number
+  seed?: number
+  choiceCount?: number
+  stopSequences?: string[]
+  outputType?: string
+}
+
+export interface LlmCall {
+  v: 1
+  /** 32 hex digits, a function of (Kong node, request id, start): a resend is the same call. */
+  id: string
+  requestId: string
+  startedAt: number
+  durationMs: number
+  /** From the request's start to the first byte of the answer's body, where it was seen. */
+  timeToFirstByteMs?: number
+  operation: 'chat' | 'text_completion' | 'embeddings' | 'generate_content' | 'unknown'
+  /** Which dialect read it; `unknown` where none did. */
+  dialect: string
+  stream: boolean
+  /** OpenTelemetry `gen_ai.provider.name`, or `unknown`. */
+  provider: string
+  /** Host of the provider as Kong's service names it. */
+  serverAddress?: string
+  serverPort?: number
+  requestModel?: string
+  responseModel?: string
+  /** The model to price and to label: the response's, else the request's, else `unknown`. */
+  model: string
+  responseId?: string
+  serviceTier?: string
+  systemFingerprint?: string
+  parameters?: RequestParameters
+  finishReasons?: string[]
+
+  tenant: string
+  /** Which rule found the tenant; `unattributed` where none did. */
+  tenantSource: string
+  consumer?: string
+  user?: string
+  session?: string
+  team?: string
+  app?: string
+  environment?: string
+
+  gateway: {
+    node: string
+    route?: string
+    service?: string
+    workspace?: string
+    /** Milliseconds that Kong itself took, and that it waited for the provider's first byte. */
+    kongMs?: number
+    upstreamMs?: number
+    attempts?: number
+    source: 'tap' | 'log'
+    /** Numbering by the tap, to know what was lost: one epoch is one Lua chunk in one worker. */
+    epoch?: string
+    sequence?: number
+  }
+
+  usage: Usage
+  usageSource: UsageSource
+  /** Why the usage is partial, estimated or unknown. */
+  usageReason?: string
+  /** The provider's usage object as it came, at most 4 KB of JSON, without content. */
+  rawUsage?: unknown
+  cost: Cost
+  /** What a cached answer would have cost. */
+  savedPicoUsd?: number
+
+  status: CallStatus
+  httpStatus: number
+  /** Short, closed vocabulary where the provider has one (`rate_limit_exceeded`), else the HTTP status. */
+  errorType?: string
+  errorMessage?: string
+
+  cache?: CacheStatus
+  guardrails: GuardrailEvent[]
+
+  trace: {
+    /** 32 hex digits. */
+    traceId: string
+    /** 16 hex digits. */
+    spanId: string
+    /** Only on trusted routes: the caller's span. */
+    parentSpanId?: string
+    /** The caller's own trace id where it was not trusted. */
+    originalTraceId?: string
+  }
+
+  /** One answer is billed once: claimed at append. */
+  billingKey?: string
+  /** Set by the spool when the billing key was claimed before: cost 0. */
+  repeat?: boolean
+
+  content?: Content
+}
+
+export function totalTokens(usage: Usage): number {
+  let total = 0
+  for (const type of TOKEN_TYPES) total += usage[type] ?? 0
+  return total
+}
+
+/** All prompt tokens, cached ones included (OpenTelemetry's `gen_ai.usage.input_tokens`). */
+export function inputTokens(usage: Usage): number {
+  let total = 0
+  for (const type of TOKEN_TYPES) if (!type.startsWith('output')) total += usage[type] ?? 0
+  return total
+}
+
+/** All generated tokens, reasoning included (OpenTelemetry's `gen_ai.usage.output_tokens`). */
+export function outputTokens(usage: Usage): number {
+  let total = 0
+  for (const type of TOKEN_TYPES) if (type.startsWith('output')) total += usage[type] ?? 0
+  return total
+}
+
+/** pico-USD that this call adds to the bill; an unpriced call adds nothing and is counted apart. */
+export function billedPicoUsd(call: LlmCall): number {
+  return call.cost.state === 'priced' ? call.cost.picoUsd : 0
+}
+
+/** The same answer seen again (a poll, a replay): nothing is spent a second time, no token is counted a second time. */
+export function asRepeat(call: LlmCall): LlmCall {
+  return {
+    ...call,
+    repeat: true,
+    usage: {},
+    usageSource: 'none',
+    cost: { state: 'free', picoUsd: 0, reason: 'repeat', book: call.cost.book },
+  }
+}

@@ -1,0 +1,144 @@
+import { z } from 'zod'
+
+/**
+ * Capture: what the plugin saw of one request. This file is the wire contract between plugin and sidecar
+ * (`POST /v1/captures`), version 1.
+ *
+ * Field names are those of Kong's log serializer (snake_case), because the tap's Lua builds the same shape.
+ * Bodies are base64: strings that are not UTF-8 do not survive Kong's RPC.
+ */
+export const CAPTURE_VERSION = 1
+
+/** Kong sends an empty Lua table where it means an empty list or map. */
+const list = <T extends z.ZodType>(item: T) =>
+  z.preprocess(
+    (value) =>
+      value !== null && typeof value === 'object' && !Array.isArray(value) && Object.keys(value).length === 0
+        ? []
+        : value,
+    z.array(item),
+  )
+const headers = z.preprocess(
+  (value) => (Array.isArray(value) && value.length === 0 ? {} : value),
+  z.record(
+    z.string().max(256),
+    z.union([z.string(), z.number(), z.boolean(), z.array(z.union([z.string(), z.boolean()]))]),
+  ),
+)
+const tags = list(z.string()).nullish()
+
+/** The part of `kong.log.serialize()` that is read; anything else is dropped here. `ai` is passed on as it is. */
+export const kongLogSchema = z.object({
+  started_at: z.number(),
+  client_ip: z.string().nullish(),
+  source: z.string().nullish(),
+  upstream_uri: z.string().nullish(),
+  upstream_status: z.union([z.string(), z.number()]).nullish(),
+  workspace: z.string().nullish(),
+  workspace_name: z.string().nullish(),
+  correlation_id: z.union([z.string(), z.number()]).nullish(),
+  trace_id: z.record(z.string(), z.unknown()).nullish(),
+  request: z.object({
+    id: z.string().min(1).max(256),
+    method: z.string().max(32),
+    uri: z.string(),
+    size: z.coerce.number().nullish(),
+    headers,
+  }),
+  response: z.object({
+    status: z.number().int(),
+    size: z.coerce.number().nullish(),
+    headers,
+  }),
+  latencies: z
+    .object({
+      request: z.number().nullish(),
+      kong: z.number().nullish(),
+      proxy: z.number().nullish(),
+      receive: z.number().nullish(),
+    })
+    .nullish(),
+  tries: list(z.looseObject({ ip: z.string().nullish(), port: z.number().nullish() })).nullish(),
+  route: z.object({ id: z.string().nullish(), name: z.string().nullish(), tags }).nullish(),
+  service: z
+    .object({
+      id: z.string().nullish(),
+      name: z.string().nullish(),
+      host: z.string().nullish(),
+      port: z.number().nullish(),
+      protocol: z.string().nullish(),
+      tags,
+    })
+    .nullish(),
+  consumer: z
+    .object({ id: z.string().nullish(), username: z.string().nullish(), custom_id: z.string().nullish(), tags })
+    .nullish(),
+  authenticated_entity: z.object({ id: z.string().nullish() }).nullish(),
+  ai: z.unknown().optional(),
+})
+export type KongLog = z.infer<typeof kongLogSchema>
+
+export const captureSchema = z.object({
+  v: z.literal(CAPTURE_VERSION),
+  /** Which way it came: the Lua tap (bodies and times too), or Kong's log document alone. */
+  source: z.enum(['tap', 'log']),
+  /** kong.node.get_id() */
+  node: z.string().min(1).max(128),
+  /** Numbering by the tap: one epoch is one Lua chunk in one worker process; the first request is 1. */
+  worker: z.number().int().nullish(),
+  epoch: z.string().max(64).nullish(),
+  sequence: z.number().int().positive().nullish(),
+  /** Whether the operator lets content rest on disk for this route. `off`: bodies are read for usage and forgotten. */
+  content: z.enum(['on', 'off']),
+  log: kongLogSchema,
+  /** base64. Absent where Kong gave none. */
+  request_body: z.string().nullish(),
+  request_bytes: z.number().int().nonnegative().nullish(),
+  /** Why there is no request body although there was one. */
+  request_error: z.string().max(256).nullish(),
+  /** base64 of the whole response body or its head … */
+  response_body: z.string().nullish(),
+  /** … and base64 of its last bytes, where the middle was cut out. */
+  response_tail: z.string().nullish(),
+  response_bytes: z.number().int().nonnegative().nullish(),
+  /** The last chunk was seen. False: the client hung up, or the provider broke off. */
+  response_complete: z.boolean().nullish(),
+  /** Epoch seconds, as ngx.now() gives them. */
+  first_byte_at: z.number().nullish(),
+  last_byte_at: z.number().nullish(),
+})
+export type Capture = z.infer<typeof captureSchema>
+
+/** Reasons for which the plugin drops a capture. A closed list: it is a metric label. */
+export const PLUGIN_DROP_REASONS = [
+  'queue_full',
+  'too_large',
+  'rejected',
+  'pdk_timeout',
+  'pdk_error',
+  'invalid',
+  'shutdown',
+] as const
+export type PluginDropReason = (typeof PLUGIN_DROP_REASONS)[number]
+
+/** One request to `POST /v1/captures`. Captures are checked one by one, so that a bad one harms only itself. */
+export const captureBatchSchema = z.object({
+  v: z.literal(CAPTURE_VERSION),
+  plugin: z.object({ version: z.string().max(64), instance: z.string().max(64) }),
+  /**
+   * What this plugin process dropped so far, by reason: running totals, so that a batch sent twice counts once.
+   * `sequences` names dropped captures that the tap had numbered, so that they are not reported as a gap as well.
+   */
+  dropped: z.array(
+    z.object({
+      reason: z.enum(PLUGIN_DROP_REASONS),
+      total: z.number().int().nonnegative(),
+      sequences: z
+        .array(z.tuple([z.string().max(64), z.number().int().positive()]))
+        .max(10_000)
+        .optional(),
+    }),
+  ),
+  captures: z.array(z.unknown()).max(10_000),
+})
+export type CaptureBatch = z.infer<typeof captureBatchSchema>
