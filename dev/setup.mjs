@@ -3,7 +3,7 @@
 // pinned Node (design: it comes from npm and stands first in an npm script's PATH) is the one that runs.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -53,7 +53,8 @@ if (!fresh()) {
 let version = ''
 try {
   // npm scripts put node_modules/.bin first in PATH, so this is the Node that the script itself will run on.
-  version = execFileSync('node', ['--version'], { encoding: 'utf8' }).trim()
+  const path = `${join(root, 'node_modules', '.bin')}${delimiter}${process.env.PATH ?? ''}`
+  version = execFileSync('node', ['--version'], { encoding: 'utf8', env: { ...process.env, PATH: path } }).trim()
 } catch (error) {
   fail(`node does not run: ${error.message}`)
 }
