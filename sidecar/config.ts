@@ -1,0 +1,178 @@
+import { readFileSync } from 'node:fs'
+import { parseDocument } from 'yaml'
+import { z } from 'zod'
+import { langfuseConfigSchema } from './exporters/langfuse.ts'
+import { lokiConfigSchema } from './exporters/loki.ts'
+import { otlpConfigSchema } from './exporters/otlp.ts'
+import { LOG_LEVELS } from './logger.ts'
+import { attributionConfigSchema } from './pipeline/attribute.ts'
+import { redactionConfigSchema } from './pipeline/redact.ts'
+import { secretSchema } from './secret.ts'
+
+const MEBIBYTE = 1024 * 1024
+/** `512MiB`, `2GiB`, or a plain number of bytes. */
+const byteSize = z.union([
+  z.number().int().positive(),
+  z
+    .string()
+    .regex(/^\d+(\.\d+)?\s*(B|KiB|MiB|GiB|KB|MB|GB)$/, 'write a size as 512MiB, 2GiB or a number of bytes')
+    .transform((text) => {
+      const unit = { B: 1, KiB: 1024, MiB: MEBIBYTE, GiB: 1024 * MEBIBYTE, KB: 1e3, MB: 1e6, GB: 1e9 }
+      const [, number, name] = /^([\d.]+)\s*(\w+)$/.exec(text)!
+      return Math.floor(Number(number) * unit[name as keyof typeof unit])
+    }),
+])
+
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
+
+/** `observer.yaml`: one file, every field with a default. Each part's schema stands beside the part. */
+export const configSchema = z
+  .strictObject({
+    listen: z
+      .strictObject({
+        host: z.string().default('127.0.0.1'),
+        port: z.number().int().min(0).max(65_535).default(8086),
+        /** Also listen on a unix socket: the cheapest way for a plugin on the same machine. */
+        socket: z.string().startsWith('/', 'give an absolute path').optional(),
+        /** What the plugin sends as `Authorization: Bearer …`. Needed as soon as others than this machine can reach the port. */
+        token: secretSchema.optional(),
+        maxBodyBytes: byteSize.default(16 * MEBIBYTE),
+      })
+      .prefault({}),
+    data: z.string().min(1).default('./data'),
+    log: z.strictObject({ level: z.enum(LOG_LEVELS).default('INFO') }).prefault({}),
+    spool: z.strictObject({ limit: byteSize.default(1024 * MEBIBYTE) }).prefault({}),
+    ledger: z
+      .strictObject({
+        /** Tenants and models beyond these fold into `__other__` (metric labels are bounded). */
+        maxTenants: z.number().int().positive().default(1000),
+        maxModels: z.number().int().positive().default(500),
+        /** A capture that the tap numbered and that has not come for this long is reported as lost. */
+        gapGraceSeconds: z.number().positive().default(60),
+      })
+      .prefault({}),
+    content: z
+      .strictObject({
+        /** Whether prompts and answers are kept at all, redacted; a route's plugin can still say no. */
+        enabled: z.boolean().default(true),
+        maxBytes: byteSize.default(64 * 1024),
+      })
+      .prefault({}),
+    attribution: attributionConfigSchema.prefault({}),
+    redaction: redactionConfigSchema.prefault({}),
+    /** Host or Kong service name → provider, where neither the host nor the wire format tells it. */
+    providers: z.record(z.string(), z.string()).default({}),
+    exporters: z
+      .strictObject({
+        otlp: otlpConfigSchema.optional(),
+        langfuse: langfuseConfigSchema.optional(),
+        loki: lokiConfigSchema.optional(),
+      })
+      .prefault({}),
+  })
+  .superRefine((config, context) => {
+    if (!LOOPBACK.has(config.listen.host) && config.listen.token === undefined)
+      context.addIssue({
+        code: 'custom',
+        path: ['listen', 'token'],
+        message: `listening on ${config.listen.host} lets others than this machine in: set a token, or listen on 127.0.0.1`,
+      })
+  })
+export type Config = z.infer<typeof configSchema>
+
+/** Environment variables that stand above the file. Any other OBSERVER_… variable is a mistake and refused. */
+const ENVIRONMENT: Record<string, { path: readonly string[]; number?: true }> = {
+  OBSERVER_LISTEN_HOST: { path: ['listen', 'host'] },
+  OBSERVER_LISTEN_PORT: { path: ['listen', 'port'], number: true },
+  OBSERVER_LISTEN_SOCKET: { path: ['listen', 'socket'] },
+  OBSERVER_TOKEN: { path: ['listen', 'token'] },
+  OBSERVER_DATA: { path: ['data'] },
+  OBSERVER_LOG_LEVEL: { path: ['log', 'level'] },
+  OBSERVER_SPOOL_LIMIT: { path: ['spool', 'limit'] },
+  OBSERVER_OTLP_ENDPOINT: { path: ['exporters', 'otlp', 'endpoint'] },
+  OBSERVER_LANGFUSE_URL: { path: ['exporters', 'langfuse', 'url'] },
+  OBSERVER_LANGFUSE_PUBLIC_KEY: { path: ['exporters', 'langfuse', 'publicKey'] },
+  OBSERVER_LANGFUSE_SECRET_KEY: { path: ['exporters', 'langfuse', 'secretKey'] },
+  OBSERVER_LOKI_URL: { path: ['exporters', 'loki', 'url'] },
+}
+/** Read elsewhere: the file's own name. */
+const NOT_SETTINGS = new Set(['OBSERVER_CONFIG'])
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** All that is wrong, at once, each with file, line and field. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[]
+  constructor(problems: readonly string[]) {
+    super(`the configuration is not valid:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/** Reads `file` (undefined: defaults alone) and the environment. Throws ConfigError with every problem found. */
+export function loadConfig(file: string | undefined, environment: Environment): Config {
+  let text = ''
+  if (file !== undefined) {
+    try {
+      text = readFileSync(file, 'utf8')
+    } catch (error) {
+      throw new ConfigError([`${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`])
+    }
+  }
+  return parseConfig(text, file ?? '(defaults)', environment)
+}
+
+export function parseConfig(text: string, fileName: string, environment: Environment): Config {
+  const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true })
+  const lineOf = (offset: number) => text.slice(0, offset).split('\n').length
+  if (document.errors.length > 0)
+    throw new ConfigError(document.errors.map((error) => `${fileName}:${lineOf(error.pos[0])}: ${error.message.split('\n')[0]}`))
+  const raw: unknown = document.toJS() ?? {}
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) throw new ConfigError([`${fileName}:1: expected a mapping of settings`])
+
+  const settings = raw as Record<string, unknown>
+  const fromEnvironment = new Map<string, string>()
+  const problems: string[] = []
+  for (const [name, value] of Object.entries(environment)) {
+    if (!name.startsWith('OBSERVER_') || value === undefined || NOT_SETTINGS.has(name)) continue
+    const setting = ENVIRONMENT[name]
+    if (setting === undefined) {
+      problems.push(`${name}: no such setting (known: ${Object.keys(ENVIRONMENT).join(', ')})`)
+      continue
+    }
+    fromEnvironment.set(setting.path.join('.'), name)
+    assign(settings, setting.path, setting.number === true && value.trim() !== '' ? Number(value) : value)
+  }
+
+  const parsed = configSchema.safeParse(settings)
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) {
+      const path = issue.path.map(String)
+      const variable = fromEnvironment.get(path.join('.'))
+      const where = variable ?? `${fileName}:${lineOf(offsetOf(document, path))}`
+      problems.push(`${where}: ${path.join('.') || '(root)'}: ${issue.message}`)
+    }
+  }
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
+  return parsed.data
+}
+
+function assign(target: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  let at = target
+  for (const key of path.slice(0, -1)) {
+    if (typeof at[key] !== 'object' || at[key] === null) at[key] = {}
+    at = at[key] as Record<string, unknown>
+  }
+  at[path[path.length - 1]!] = value
+}
+
+/** Offset of the nearest thing in the file that the path names. */
+function offsetOf(document: ReturnType<typeof parseDocument>, path: readonly string[]): number {
+  for (let length = path.length; length > 0; length--) {
+    const node: unknown = document.getIn(path.slice(0, length), true)
+    const range = (node as { range?: [number, number, number] } | undefined)?.range
+    if (range) return range[0]
+  }
+  return 0
+}

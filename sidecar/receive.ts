@@ -1,0 +1,268 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { type FastifyInstance, type FastifyReply, fastify } from 'fastify'
+import type { LlmCall } from './call.ts'
+import { CAPTURE_VERSION, type Capture, captureBatchSchema, captureSchema } from './capture.ts'
+import { nestsDeeperThan } from './json-depth.ts'
+import type { Logger } from './logger.ts'
+import type { Spool } from './spool/spool.ts'
+
+/** Why a whole request was refused. A closed list: it is a metric label. */
+export const REFUSALS = [
+  'unauthorized',
+  'too_large',
+  'content_type',
+  'content_encoding',
+  'invalid_utf8',
+  'invalid_json',
+  'too_deep',
+  'wrong_version',
+  'invalid_batch',
+  'no_valid_capture',
+  'spool_full',
+  'internal',
+] as const
+export type Refusal = (typeof REFUSALS)[number]
+
+/** What became of captures. `refused` ones come again: the plugin keeps them. */
+export const CAPTURE_RESULTS = ['stored', 'duplicate', 'invalid', 'refused'] as const
+export type CaptureResult = (typeof CAPTURE_RESULTS)[number]
+
+export interface ReceiveCounters {
+  captures: Record<CaptureResult, number>
+  refusals: Record<Refusal, number>
+  bytes: number
+}
+
+export function newReceiveCounters(): ReceiveCounters {
+  const zero = <K extends string>(keys: readonly K[]) =>
+    Object.fromEntries(keys.map((key) => [key, 0])) as Record<K, number>
+  return { captures: zero(CAPTURE_RESULTS), refusals: zero(REFUSALS), bytes: 0 }
+}
+
+export interface Drops {
+  instance: string
+  totals: { reason: string; total: number }[]
+  sequences: [epoch: string, sequence: number][]
+}
+
+export interface ReceiveOptions {
+  token: string | undefined
+  maxBodyBytes: number
+  logger: Logger
+  observe: (capture: Capture) => LlmCall
+  spool: Pick<Spool, 'append'>
+  counters: ReceiveCounters
+  /** The plugin's own losses, told with each batch. */
+  onDrops: (drops: Drops) => void
+  metrics: () => Promise<{ contentType: string; body: string }>
+  /** Empty when ready, else what is missing. */
+  notReady: () => string[]
+}
+
+const MAX_DEPTH = 64
+/** How many faulty captures of a batch are described in the answer. */
+const MAX_DESCRIBED = 20
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+interface Problem {
+  status: number
+  refusal: Refusal
+  message: string
+}
+
+/**
+ * The HTTP door: `POST /v1/captures`, `/metrics`, `/healthz`, `/readyz`.
+ * Contract: 202 = every valid capture is stored, durably; 503 + Retry-After = nothing of it is, come again;
+ * 4xx = it will never be taken like this.
+ */
+export function makeServer(options: ReceiveOptions): FastifyInstance {
+  const { counters, logger } = options
+  const server = fastify({
+    bodyLimit: options.maxBodyBytes,
+    logger: false,
+    // A request that dawdles must not hold a socket for ever.
+    requestTimeout: 60_000,
+    keepAliveTimeout: 75_000,
+    forceCloseConnections: true,
+  })
+  server.removeAllContentTypeParsers()
+  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+
+  const expected = options.token === undefined ? undefined : digest(`Bearer ${options.token}`)
+  const refuse = (reply: FastifyReply, problem: Problem) => {
+    counters.refusals[problem.refusal]++
+    return reply.code(problem.status).send({ error: problem.refusal, message: problem.message })
+  }
+
+  server.setErrorHandler((error, request, reply) => {
+    const code = (error as { code?: string }).code
+    if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+      return refuse(reply, {
+        status: 413,
+        refusal: 'too_large',
+        message: `the body is larger than ${options.maxBodyBytes} bytes`,
+      })
+    if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+      return refuse(reply, { status: 415, refusal: 'content_type', message: 'send application/json' })
+    const status = (error as { statusCode?: number }).statusCode ?? 500
+    if (status < 500) return refuse(reply, { status, refusal: 'invalid_batch', message: (error as Error).message })
+    logger.error({ request_id: request.id, error: (error as Error).message }, 'request failed')
+    return refuse(reply, { status: 500, refusal: 'internal', message: 'internal error' })
+  })
+  server.setNotFoundHandler((request, reply) =>
+    reply
+      .code(404)
+      .send({
+        error: 'not_found',
+        message: `no ${request.method} ${request.url.split('?')[0]} here; captures go to POST /v1/captures`,
+      }),
+  )
+
+  server.route({
+    method: 'POST',
+    url: '/v1/captures',
+    // Before the body is read: nobody without the token makes us hold 50 MB.
+    onRequest: async (request, reply) => {
+      if (expected !== undefined && !timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) {
+        return refuse(reply, {
+          status: 401,
+          refusal: 'unauthorized',
+          message: 'send the token as Authorization: Bearer …',
+        })
+      }
+      const encoding = request.headers['content-encoding']
+      if (encoding !== undefined && encoding !== 'identity')
+        return refuse(reply, {
+          status: 415,
+          refusal: 'content_encoding',
+          message: 'send the body without content-encoding',
+        })
+    },
+    handler: async (request, reply) => {
+      if (!Buffer.isBuffer(request.body))
+        return refuse(reply, { status: 415, refusal: 'content_type', message: 'send application/json' })
+      counters.bytes += request.body.length
+      const batch = parseBatch(request.body)
+      if ('refusal' in batch) return refuse(reply, batch)
+
+      const { calls, invalid } = observeAll(batch.captures, options, request.id)
+      if (calls.length === 0 && invalid.length > 0) {
+        counters.captures.invalid += invalid.length
+        counters.refusals.no_valid_capture++
+        return reply
+          .code(400)
+          .send({
+            error: 'no_valid_capture',
+            message: 'no capture of the batch is valid',
+            rejected: invalid.slice(0, MAX_DESCRIBED),
+          })
+      }
+      const appended = calls.length === 0 ? { stored: 0, duplicate: 0 } : await options.spool.append(calls)
+      if (appended === 'full') {
+        counters.captures.refused += batch.captures.length
+        reply.header('retry-after', '1')
+        return refuse(reply, {
+          status: 503,
+          refusal: 'spool_full',
+          message: 'the store is at its limit; the batch was not taken, send it again',
+        })
+      }
+      counters.captures.stored += appended.stored
+      counters.captures.duplicate += appended.duplicate
+      counters.captures.invalid += invalid.length
+      if (batch.drops.totals.length > 0) options.onDrops(batch.drops)
+      return reply
+        .code(202)
+        .send({ stored: appended.stored, duplicate: appended.duplicate, rejected: invalid.slice(0, MAX_DESCRIBED) })
+    },
+  })
+
+  server.get('/metrics', async (_request, reply) => {
+    const { contentType, body } = await options.metrics()
+    return reply.header('content-type', contentType).send(body)
+  })
+  server.get('/healthz', async () => ({ status: 'ok' }))
+  server.get('/readyz', async (_request, reply) => {
+    const missing = options.notReady()
+    return missing.length === 0 ? { status: 'ready' } : reply.code(503).send({ status: 'not ready', missing })
+  })
+  return server
+}
+
+interface ParsedBatch {
+  captures: unknown[]
+  drops: Drops
+}
+
+function parseBatch(body: Buffer): ParsedBatch | Problem {
+  let text: string
+  try {
+    text = utf8.decode(body)
+  } catch {
+    return { status: 400, refusal: 'invalid_utf8', message: 'the body is not UTF-8' }
+  }
+  if (nestsDeeperThan(text, MAX_DEPTH))
+    return { status: 400, refusal: 'too_deep', message: `the JSON nests deeper than ${MAX_DEPTH} levels` }
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (error) {
+    return {
+      status: 400,
+      refusal: 'invalid_json',
+      message: `the body is not JSON: ${(error as Error).message.slice(0, 120)}`,
+    }
+  }
+  const version = (json as { v?: unknown } | null)?.v
+  if (version !== CAPTURE_VERSION)
+    return {
+      status: 400,
+      refusal: 'wrong_version',
+      message: `capture version ${JSON.stringify(version)?.slice(0, 20)} is not spoken here; this sidecar reads version ${CAPTURE_VERSION}: upgrade the older of plugin and sidecar`,
+    }
+  const parsed = captureBatchSchema.safeParse(json)
+  if (!parsed.success) return { status: 400, refusal: 'invalid_batch', message: describe(parsed.error) }
+  const { plugin, dropped, captures } = parsed.data
+  return {
+    captures,
+    drops: {
+      instance: plugin.instance,
+      totals: dropped.map(({ reason, total }) => ({ reason, total })),
+      sequences: dropped.flatMap(({ sequences }) => sequences ?? []),
+    },
+  }
+}
+
+function observeAll(captures: unknown[], options: ReceiveOptions, requestId: string) {
+  const calls: LlmCall[] = []
+  const invalid: { index: number; message: string }[] = []
+  captures.forEach((raw, index) => {
+    const parsed = captureSchema.safeParse(raw)
+    if (!parsed.success) {
+      invalid.push({ index, message: describe(parsed.error) })
+      return
+    }
+    try {
+      calls.push(options.observe(parsed.data))
+    } catch (error) {
+      // A defect of ours must not cost the other calls of the batch, nor go unseen.
+      options.logger.error(
+        { request_id: requestId, call_request_id: parsed.data.log.request.id, error: (error as Error).message },
+        'a capture could not be read',
+      )
+      invalid.push({ index, message: 'the capture could not be read (see the log)' })
+    }
+  })
+  return { calls, invalid }
+}
+
+function describe(error: { issues: { path: PropertyKey[]; message: string }[] }): string {
+  return error.issues
+    .slice(0, 3)
+    .map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`)
+    .join('; ')
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}

@@ -1,0 +1,88 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize, relative } from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+const root = join(import.meta.dirname, '..')
+
+/**
+ * Design law 14: imports point one way. A room may import from itself and from the rooms named here, nothing else.
+ * Tests and `testing/` folders are free to reach wider within the product, never into dev/.
+ */
+const ROOMS: Record<string, readonly string[]> = {
+  'sidecar/call.ts': [],
+  'sidecar/capture.ts': [],
+  'sidecar/json-depth.ts': [],
+  'sidecar/logger.ts': [],
+  'sidecar/secret.ts': [],
+  'sidecar/dialects': ['sidecar/call.ts'],
+  pricing: ['sidecar/call.ts'],
+  'sidecar/exporters': ['sidecar/call.ts', 'sidecar/secret.ts'],
+  'sidecar/spool': ['sidecar/call.ts'],
+  'sidecar/ledger': ['sidecar/call.ts', 'sidecar/spool'],
+  'sidecar/metrics': ['sidecar/call.ts', 'sidecar/capture.ts', 'sidecar/ledger', 'sidecar/spool'],
+  'sidecar/deliver.ts': ['sidecar/call.ts', 'sidecar/logger.ts', 'sidecar/exporters', 'sidecar/spool'],
+  'sidecar/pipeline': ['sidecar/call.ts', 'sidecar/capture.ts', 'sidecar/dialects', 'pricing'],
+  'sidecar/receive.ts': ['sidecar/call.ts', 'sidecar/capture.ts', 'sidecar/json-depth.ts', 'sidecar/logger.ts', 'sidecar/spool'],
+  'sidecar/config.ts': ['sidecar/logger.ts', 'sidecar/secret.ts', 'sidecar/exporters', 'sidecar/pipeline'],
+  // The plugin runs in Kong's process: of the sidecar it knows the types of the wire contract alone.
+  plugin: ['sidecar/capture.ts'],
+}
+/** May import any room of the product: it wires them. */
+const COMPOSITION = ['sidecar/main.ts', 'sidecar/serve.ts', 'sidecar/command-line.ts']
+
+interface Import {
+  from: string
+  to: string
+}
+
+function sources(folder: string): string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`
+    if (entry.isDirectory()) return entry.name === 'testing' || entry.name === 'fixtures' ? [] : sources(path)
+    if (!entry.name.endsWith('.ts') || entry.name.endsWith('.test.ts') || entry.name.endsWith('-contract.ts')) return []
+    return [path]
+  })
+}
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(join(root, file), 'utf8')
+  const specifiers = [...text.matchAll(/^\s*(?:import|export)\b[^'"\n]*?(?:from\s*)?['"](\.[^'"]+)['"]/gm), ...text.matchAll(/^\} from ['"](\.[^'"]+)['"]/gm)]
+  return specifiers.map((match) => ({ from: file, to: relative(root, normalize(join(root, dirname(file), match[1]!))) }))
+}
+
+const roomOf = (file: string) => Object.keys(ROOMS).find((room) => file === room || file.startsWith(`${room}/`))
+
+describe('imports point one way', () => {
+  const files = ['sidecar', 'pricing', 'plugin'].flatMap(sources)
+
+  it('sees the sources', () => {
+    expect(files.length).toBeGreaterThan(20)
+    expect(files.flatMap(importsOf).length).toBeGreaterThan(30)
+  })
+
+  it('every file stands in a room', () => {
+    expect(files.filter((file) => roomOf(file) === undefined && !COMPOSITION.includes(file))).toEqual([])
+  })
+
+  it('no file imports against the direction', () => {
+    const wrong = files
+      .filter((file) => !COMPOSITION.includes(file))
+      .flatMap(importsOf)
+      .filter(({ from, to }) => {
+        const room = roomOf(from)
+        const target = roomOf(to)
+        return room === undefined || target === undefined || (room !== target && !ROOMS[room]!.includes(target))
+      })
+    expect(wrong.map(({ from, to }) => `${from} → ${to}`)).toEqual([])
+  })
+
+  it('only main.ts touches env, signals and exit', () => {
+    const offenders = files.filter(
+      (file) =>
+        file.startsWith('sidecar/') &&
+        file !== 'sidecar/main.ts' &&
+        /process\.(env|exit|on\(|once\()/.test(readFileSync(join(root, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')),
+    )
+    expect(offenders).toEqual([])
+  })
+})
