@@ -1,0 +1,173 @@
+import { Writable } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { LlmCall } from './call.ts'
+import { makeLogger } from './logger.ts'
+import { type Drops, makeServer, newReceiveCounters, type ReceiveCounters } from './receive.ts'
+import { makeCall } from './testing/make-call.ts'
+import { makeCapture } from './testing/make-capture.ts'
+
+const MAX_BODY = 1024 * 1024
+const TOKEN = 'correct horse battery staple'
+
+let server: FastifyInstance
+let counters: ReceiveCounters
+let appended: LlmCall[]
+let drops: Drops[]
+let full: boolean
+let logged: string
+
+beforeEach(async () => {
+  appended = []
+  drops = []
+  full = false
+  logged = ''
+  counters = newReceiveCounters()
+  const sink = new Writable({
+    write(chunk, _encoding, done) {
+      logged += String(chunk)
+      done()
+    },
+  })
+  server = makeServer({
+    token: TOKEN,
+    maxBodyBytes: MAX_BODY,
+    logger: makeLogger('DEBUG', sink),
+    observe: (capture) => {
+      if (capture.log.request.id === 'breaks-the-reader') throw new Error('defect')
+      return makeCall({ requestId: capture.log.request.id })
+    },
+    spool: {
+      append: async (calls) => {
+        if (full) return 'full'
+        appended.push(...calls)
+        return { stored: calls.length, duplicate: 0 }
+      },
+    },
+    counters,
+    onDrops: (told) => drops.push(told),
+    metrics: async () => ({ contentType: 'text/plain', body: 'm 1\n' }),
+    notReady: () => (full ? ['spool'] : []),
+  })
+  await server.listen({ host: '127.0.0.1', port: 0 })
+})
+afterEach(() => server.close())
+
+const batch = (captures: unknown[], extra: object = {}) => ({
+  v: 1,
+  plugin: { version: '0.1.0', instance: 'p1' },
+  dropped: [],
+  captures,
+  ...extra,
+})
+const address = () => `http://127.0.0.1:${(server.server.address() as { port: number }).port}`
+
+function post(body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}) {
+  return fetch(`${address()}/v1/captures`, {
+    method: 'POST',
+    body,
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${TOKEN}`, ...headers },
+  })
+}
+const answerOf = async (response: Response) => ({
+  status: response.status,
+  ...((await response.json()) as Record<string, unknown>),
+})
+
+describe('POST /v1/captures', () => {
+  it('answers 202 after append with what was stored', async () => {
+    const answer = await answerOf(await post(JSON.stringify(batch([makeCapture({ n: 1 }), makeCapture({ n: 2 })]))))
+    expect(answer).toEqual({ status: 202, stored: 2, duplicate: 0, rejected: [] })
+    expect(appended.map((call) => call.requestId)).toEqual(['request-1', 'request-2'])
+    expect(counters.captures.stored).toBe(2)
+  })
+
+  it('takes an empty batch that only tells of drops', async () => {
+    const dropped = [{ reason: 'queue_full', total: 7, sequences: [['e1', 3]] }]
+    expect((await post(JSON.stringify(batch([], { dropped })))).status).toBe(202)
+    expect(drops).toEqual([{ instance: 'p1', totals: [{ reason: 'queue_full', total: 7 }], sequences: [['e1', 3]] }])
+  })
+
+  it('a bad capture harms only itself, and is described', async () => {
+    const bad = { ...makeCapture(), log: { ...makeCapture().log, started_at: 'yesterday' } }
+    const answer = await answerOf(await post(JSON.stringify(batch([makeCapture({ n: 1 }), bad, 17]))))
+    expect(answer.status).toBe(202)
+    expect(answer.stored).toBe(1)
+    expect(answer.rejected).toEqual([
+      { index: 1, message: expect.stringContaining('log.started_at') },
+      { index: 2, message: expect.stringContaining('expected object') },
+    ])
+    expect(counters.captures).toMatchObject({ stored: 1, invalid: 2 })
+  })
+
+  it('a defect in reading one capture costs only that one and is logged', async () => {
+    const breaking = makeCapture({ n: 1 })
+    breaking.log.request.id = 'breaks-the-reader'
+    expect((await post(JSON.stringify(batch([breaking, makeCapture({ n: 2 })])))).status).toBe(202)
+    expect(appended.map((call) => call.requestId)).toEqual(['request-2'])
+    expect(logged).toContain('"level":"ERROR"')
+    expect(logged).toContain('breaks-the-reader')
+  })
+
+  it('says 503 with Retry-After when the store is full, and counts nothing as stored', async () => {
+    full = true
+    const response = await post(JSON.stringify(batch([makeCapture()])))
+    expect(response.status).toBe(503)
+    expect(response.headers.get('retry-after')).toBe('1')
+    expect(counters.captures).toMatchObject({ stored: 0, refused: 1 })
+    expect((await fetch(`${address()}/readyz`)).status).toBe(503)
+  })
+
+  const refused: [string, () => Promise<Response>, number, string][] = [
+    ['garbage', () => post('%%% not json'), 400, 'invalid_json'],
+    ['half a document', () => post('{"v":1,"captures":['), 400, 'invalid_json'],
+    ['an empty body', () => post('{}'), 400, 'wrong_version'],
+    ['null', () => post('null'), 400, 'wrong_version'],
+    ['a newer version', () => post(JSON.stringify({ ...batch([]), v: 2 })), 400, 'wrong_version'],
+    ['a batch of the wrong shape', () => post(JSON.stringify({ v: 1, captures: 'many' })), 400, 'invalid_batch'],
+    ['only invalid captures', () => post(JSON.stringify(batch([{ v: 1 }]))), 400, 'no_valid_capture'],
+    ['invalid UTF-8', () => post(new Uint8Array([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d])), 400, 'invalid_utf8'],
+    ['deep JSON', () => post(`{"v":1,"x":${'['.repeat(200_000)}${']'.repeat(200_000)}}`), 400, 'too_deep'],
+    ['a body over the limit', () => post('x'.repeat(MAX_BODY + 1)), 413, 'too_large'],
+    ['a compressed body', () => post('{}', { 'content-encoding': 'gzip' }), 415, 'content_encoding'],
+    ['another content type', () => post('{}', { 'content-type': 'text/plain' }), 415, 'content_type'],
+    ['a wrong token', () => post('{}', { authorization: 'Bearer wrong' }), 401, 'unauthorized'],
+    ['a token of another scheme', () => post('{}', { authorization: `Basic ${TOKEN}` }), 401, 'unauthorized'],
+  ]
+  it.each(refused)('refuses %s clearly and counts it', async (_name, send, status, refusal) => {
+    const answer = await answerOf(await send())
+    expect(answer).toMatchObject({ status, error: refusal })
+    expect(counters.refusals[refusal as keyof typeof counters.refusals]).toBe(1)
+    expect(appended).toEqual([])
+    // Unharmed: the next good batch is taken.
+    expect((await post(JSON.stringify(batch([makeCapture()])))).status).toBe(202)
+  })
+
+  it('refuses 50 MB without the token before reading it', async () => {
+    const response = await post(new Uint8Array(50 * 1024 * 1024), { authorization: 'Bearer wrong' }).catch(
+      (error: Error) => error,
+    )
+    if (response instanceof Response) expect(response.status).toBe(401)
+    expect(counters.bytes).toBe(0)
+    expect((await post(JSON.stringify(batch([makeCapture()])))).status).toBe(202)
+  })
+
+  it('never shows the token', async () => {
+    await post('{}', { authorization: 'Bearer wrong' })
+    await post('garbage')
+    expect(logged).not.toContain(TOKEN)
+  })
+})
+
+describe('the other doors', () => {
+  it('/healthz, /readyz, /metrics answer', async () => {
+    expect(await (await fetch(`${address()}/healthz`)).json()).toEqual({ status: 'ok' })
+    expect(await (await fetch(`${address()}/readyz`)).json()).toEqual({ status: 'ready' })
+    expect(await (await fetch(`${address()}/metrics`)).text()).toBe('m 1\n')
+  })
+  it('a wrong path says where captures go', async () => {
+    const answer = await answerOf(await fetch(`${address()}/captures?key=secret`))
+    expect(answer).toMatchObject({ status: 404, message: expect.stringContaining('POST /v1/captures') })
+    expect(JSON.stringify(answer)).not.toContain('secret')
+  })
+})
