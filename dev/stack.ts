@@ -1,0 +1,145 @@
+import { connect } from 'node:net'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { stringify } from 'yaml'
+import { type Child, makeChild } from './child-process.ts'
+import { type Gateway, startGateway } from './gateway/gateway.ts'
+import { type Provider, startProvider } from './provider/provider.ts'
+import { startLangfuseSink } from './sinks/langfuse.ts'
+import { startLokiSink } from './sinks/loki.ts'
+import { startOtlpSink } from './sinks/otlp.ts'
+
+const root = join(import.meta.dirname, '..')
+const LANGFUSE_KEYS = { publicKey: 'pk-lf-demo', secretKey: 'sk-lf-demo' }
+const TOKEN = 'demo-token'
+const OPEN_TIMEOUT_MS = 1000
+
+export interface StackOptions {
+  /** Everything that is written – stores, sockets, logs, configuration – lands here. */
+  directory: string
+  ports?: { gateway?: number; sidecar?: number; provider?: number; otlp?: number; langfuse?: number; loki?: number }
+  provider?: { latencyMs?: [number, number]; chunkDelayMs?: [number, number]; recordings?: string }
+  /** Merged over the sidecar's configuration. */
+  sidecar?: Record<string, unknown>
+  /** Merged over every llm-observer configuration of kong.yml. */
+  plugin?: Record<string, unknown>
+  configFile?: string
+  onStep?: (text: string) => void
+}
+
+export type Stack = Awaited<ReturnType<typeof startStack>>
+
+/**
+ * The whole product on one machine: mock provider ◀ stand-in gateway ─▶ real kong-js-pluginserver with the plugin
+ * ─▶ sidecar (a process of its own) ─▶ stand-in sinks. The demo and the conservation test both run on it.
+ */
+export async function startStack(options: StackOptions) {
+  const { directory, ports = {} } = options
+  const step = options.onStep ?? (() => {})
+  mkdirSync(directory, { recursive: true })
+
+  step('mock provider and sinks (OTLP, Langfuse, Loki)')
+  const provider: Provider = await startProvider({ port: ports.provider ?? 0, ...options.provider })
+  const otlp = await startOtlpSink({ port: ports.otlp ?? 0 })
+  const langfuse = await startLangfuseSink({ port: ports.langfuse ?? 0, ...LANGFUSE_KEYS })
+  const loki = await startLokiSink({ port: ports.loki ?? 0 })
+
+  step('sidecar')
+  const socket = join(directory, 'sidecar.sock')
+  const observerFile = join(directory, 'observer.yaml')
+  const port = ports.sidecar ?? (await freePort())
+  const sidecarUrl = `http://127.0.0.1:${port}`
+  writeFileSync(
+    observerFile,
+    stringify({
+      listen: { host: '127.0.0.1', port, socket, token: TOKEN },
+      data: join(directory, 'data'),
+      attribution: { trustedRoutes: ['trusted'] },
+      exporters: {
+        otlp: { endpoint: otlp.url },
+        langfuse: { url: langfuse.url, ...LANGFUSE_KEYS },
+        loki: { url: loki.url },
+      },
+      ...options.sidecar,
+    }),
+  )
+  const sidecar = makeChild({
+    name: 'sidecar',
+    command: process.execPath,
+    args: [join(root, 'sidecar/main.ts'), '--config', observerFile],
+    logFile: join(directory, 'sidecar.log'),
+    ready: async () => (await fetch(`${sidecarUrl}/readyz`, { signal: AbortSignal.timeout(OPEN_TIMEOUT_MS) })).ok,
+  })
+  await sidecar.start()
+
+  step('kong-js-pluginserver with the plugin llm-observer')
+  const pluginSocket = join(directory, 'js.sock')
+  const pluginServer: Child = makeChild({
+    name: 'kong-js-pluginserver',
+    command: process.execPath,
+    args: [
+      join(root, 'node_modules/kong-pdk/bin/kong-js-pluginserver'),
+      '--plugins-directory',
+      join(root, 'plugin/load'),
+      '-p',
+      directory,
+      '--sock-name',
+      'js.sock',
+    ],
+    env: { TS_NODE_IGNORE: '.*' },
+    logFile: join(directory, 'plugin-server.log'),
+    ready: () => canConnect(pluginSocket),
+  })
+  await pluginServer.start()
+
+  step('stand-in gateway on kong.yml')
+  const accessLog = join(directory, 'gateway-access.log')
+  const gateway: Gateway = await startGateway({
+    configFile: options.configFile ?? join(root, 'kong.yml'),
+    port: ports.gateway ?? 0,
+    pluginServerSocket: pluginSocket,
+    accessLog,
+    upstreamOverride: { '127.0.0.1:9500': `127.0.0.1:${provider.port}` },
+    pluginConfig: { sidecar_url: `unix:${socket}`, sidecar_token: TOKEN, ...options.plugin },
+  })
+
+  return {
+    directory,
+    provider,
+    otlp,
+    langfuse,
+    loki,
+    sidecar,
+    sidecarUrl,
+    pluginServer,
+    gateway,
+    accessLog,
+    ledgerFile: join(directory, 'data', 'ledger.db'),
+    async close() {
+      await gateway.close()
+      await pluginServer.kill('SIGTERM')
+      await sidecar.kill('SIGTERM')
+      await Promise.all([otlp.close(), langfuse.close(), loki.close(), provider.close()])
+    },
+  }
+}
+
+function canConnect(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
+
+async function freePort(): Promise<number> {
+  const { createServer } = await import('node:net')
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
