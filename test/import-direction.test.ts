@@ -14,6 +14,7 @@ const ROOMS: Record<string, readonly string[]> = {
   'sidecar/json-depth.ts': [],
   'sidecar/logger.ts': [],
   'sidecar/secret.ts': [],
+  'sidecar/unix-socket.ts': [],
   'sidecar/dialects': ['sidecar/call.ts'],
   pricing: ['sidecar/call.ts'],
   'sidecar/exporters': ['sidecar/call.ts', 'sidecar/secret.ts'],

@@ -1,0 +1,58 @@
+import { parseArgs } from 'node:util'
+
+export const USAGE = `usage: kong-llm-observer [command] [options]
+
+commands
+  serve                        run the sidecar (default)
+  dead-letters list            calls that a sink will never take, with the reason
+  dead-letters replay          send them to their sink again
+  plugin-directory             where the Kong plugin lies, for --plugins-directory of kong-js-pluginserver
+
+options
+  -c, --config FILE            observer.yaml (default: $OBSERVER_CONFIG, else ./observer.yaml where it exists)
+      --check-config           check the configuration, say all that is wrong with it, and end
+      --reader NAME            dead-letters: only those of one sink
+      --version, --help
+`
+
+export type Command =
+  | { name: 'serve' | 'check-config'; config?: string }
+  | { name: 'dead-letters'; action: 'list' | 'replay'; config?: string; reader?: string }
+  | { name: 'plugin-directory' | 'version' | 'help' }
+
+export class UsageError extends Error {}
+
+/** `argv` without node and script. Throws UsageError with a line that says what is wrong. */
+export function parseCommandLine(argv: readonly string[]): Command {
+  let parsed: ReturnType<typeof parse>
+  try {
+    parsed = parse(argv)
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+  const { values, positionals } = parsed
+  const config = values.config === undefined ? {} : { config: values.config }
+  if (values.help) return { name: 'help' }
+  if (values.version) return { name: 'version' }
+  if (values['check-config']) return { name: 'check-config', ...config }
+  const [name = 'serve', action, ...rest] = positionals
+  if (name === 'serve' && action === undefined) return { name: 'serve', ...config }
+  if (name === 'plugin-directory' && action === undefined) return { name: 'plugin-directory' }
+  if (name === 'dead-letters' && (action === 'list' || action === 'replay') && rest.length === 0)
+    return { name: 'dead-letters', action, ...config, ...(values.reader === undefined ? {} : { reader: values.reader }) }
+  throw new UsageError(`no such command: ${positionals.join(' ')}`)
+}
+
+function parse(argv: readonly string[]) {
+  return parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: {
+      config: { type: 'string', short: 'c' },
+      'check-config': { type: 'boolean' },
+      reader: { type: 'string' },
+      version: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  })
+}

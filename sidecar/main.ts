@@ -1,0 +1,99 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { type Command, parseCommandLine, USAGE, UsageError } from './command-line.ts'
+import { type Config, ConfigError, loadConfig } from './config.ts'
+import { makeLogger } from './logger.ts'
+import { serve } from './serve.ts'
+import { openSqliteSpool } from './spool/sqlite.ts'
+
+// The only file that touches process.env, signals and exit. Exit codes: 0 well, 1 failed while running, 2 bad usage or configuration.
+const SHUTDOWN_LIMIT_MS = 20_000
+
+async function main(): Promise<void> {
+  const command = parseCommandLine(process.argv.slice(2))
+  switch (command.name) {
+    case 'help':
+      process.stdout.write(USAGE)
+      return
+    case 'version':
+      process.stdout.write(`${version()}\n`)
+      return
+    case 'plugin-directory':
+      process.stdout.write(`${join(dirname(import.meta.dirname), 'plugin', 'load')}\n`)
+      return
+    case 'check-config': {
+      const file = configFile(command)
+      loadConfig(file, process.env)
+      process.stdout.write(`${file ?? 'no observer.yaml, the defaults'}: valid\n`)
+      return
+    }
+    case 'dead-letters':
+      await deadLetters(loadConfig(configFile(command), process.env), command.action, command.reader)
+      return
+    case 'serve':
+      await run(loadConfig(configFile(command), process.env), configFile(command))
+  }
+}
+
+async function run(config: Config, file: string | undefined): Promise<void> {
+  const logger = makeLogger(config.log.level)
+  const sidecar = await serve(config, { logger, environment: process.env })
+  logger.info({ url: sidecar.url, socket: config.listen.socket, data: config.data, config: file, version: version(), pid: process.pid }, 'ready')
+
+  let stopping = false
+  const stop = (signal: NodeJS.Signals) => {
+    if (stopping) return
+    stopping = true
+    logger.info({ signal }, 'shutting down')
+    setTimeout(() => {
+      logger.error('shutting down took too long; what was acknowledged is stored')
+      process.exit(1)
+    }, SHUTDOWN_LIMIT_MS).unref()
+    sidecar.close().then(
+      () => {
+        logger.info('stopped')
+        process.exit(0)
+      },
+      (error: Error) => {
+        logger.error({ error: error.message }, 'could not stop cleanly; what was acknowledged is stored')
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}
+
+async function deadLetters(config: Config, action: 'list' | 'replay', reader: string | undefined): Promise<void> {
+  const spool = await openSqliteSpool({ file: join(config.data, 'spool.db'), tool: true })
+  try {
+    if (action === 'list') {
+      for (const { call: _call, ...letter } of await spool.deadLetters(reader))
+        process.stdout.write(`${JSON.stringify({ ...letter, at: new Date(letter.at).toISOString() })}\n`)
+      return
+    }
+    const readers = reader === undefined ? [...new Set((await spool.deadLetters()).map((letter) => letter.reader))] : [reader]
+    for (const name of readers) process.stdout.write(`${name}: ${await spool.replay(name)} sent again\n`)
+  } finally {
+    await spool.close()
+  }
+}
+
+function configFile(command: Command & { config?: string }): string | undefined {
+  return command.config ?? process.env.OBSERVER_CONFIG ?? (existsSync('observer.yaml') ? 'observer.yaml' : undefined)
+}
+
+function version(): string {
+  // In the checkout package.json is one folder up, in the packed build two.
+  for (const folder of ['..', '../..']) {
+    const file = join(import.meta.dirname, folder, 'package.json')
+    if (existsSync(file)) return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
+  }
+  return 'unknown'
+}
+
+main().catch((error: Error) => {
+  if (error instanceof UsageError) process.stderr.write(`kong-llm-observer: ${error.message}\n\n${USAGE}`)
+  else process.stderr.write(`kong-llm-observer: ${error.message}\n`)
+  process.exit(error instanceof UsageError || error instanceof ConfigError ? 2 : 1)
+})

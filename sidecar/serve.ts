@@ -1,0 +1,115 @@
+import { mkdirSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { openPriceBook } from '../pricing/genai-prices.ts'
+import type { Config, Environment } from './config.ts'
+import { deliver, newDeliverStats } from './deliver.ts'
+import type { Exporter } from './exporters/exporter.ts'
+import { makeLangfuseExporter } from './exporters/langfuse.ts'
+import { makeLokiExporter } from './exporters/loki.ts'
+import { makeOtlpExporter } from './exporters/otlp.ts'
+import { openLedger } from './ledger/ledger.ts'
+import type { Logger } from './logger.ts'
+import { makeExposition } from './metrics/exposition.ts'
+import { makeObserver } from './pipeline/observe.ts'
+import { makeRedactor } from './pipeline/redact.ts'
+import { makeServer, newReceiveCounters } from './receive.ts'
+import { resolveSecret } from './secret.ts'
+import { LEDGER_READER } from './spool/spool.ts'
+import { openSqliteSpool } from './spool/sqlite.ts'
+import { listenOnSocket } from './unix-socket.ts'
+
+export interface Sidecar {
+  /** Where it listens. */
+  url: string
+  close(): Promise<void>
+}
+
+/** Wires the picture of docs/architecture.md: receive → observe → spool → {ledger, exporters}. */
+export async function serve(config: Config, { logger, environment }: { logger: Logger; environment: Environment }): Promise<Sidecar> {
+  mkdirSync(config.data, { recursive: true })
+  const exporters = makeExporters(config, environment)
+  const token = config.listen.token === undefined ? undefined : resolveSecret(config.listen.token, environment)
+  const book = openPriceBook()
+
+  const spool = await openSqliteSpool({
+    file: join(config.data, 'spool.db'),
+    limitBytes: config.spool.limit,
+    readers: [LEDGER_READER, ...exporters.map(({ id }) => id)],
+  })
+  const ledger = await openLedger({
+    file: join(config.data, 'ledger.db'),
+    labelLimits: { tenants: config.ledger.maxTenants, models: config.ledger.maxModels },
+    gapGraceMs: config.ledger.gapGraceSeconds * 1000,
+  })
+
+  const stop = new AbortController()
+  const failures: string[] = []
+  /** A reader that ends by itself is a defect: readiness shows it, the log says why. */
+  const watch = (name: string, running: Promise<void>) =>
+    running.then(
+      () => {
+        if (!stop.signal.aborted) failures.push(`${name} ended`)
+      },
+      (error: Error) => {
+        failures.push(`${name} failed`)
+        logger.error({ reader: name, error: error.message }, 'a reader failed; restart the sidecar')
+      },
+    )
+  const deliverStats = newDeliverStats()
+  const readers = [
+    watch(LEDGER_READER, ledger.follow(spool, stop.signal)),
+    ...exporters.map((exporter) =>
+      watch(exporter.id, deliver(spool, exporter, { logger, signal: stop.signal, stats: deliverStats })),
+    ),
+  ]
+
+  const counters = newReceiveCounters()
+  const exposition = makeExposition({ ledger, spool, receive: counters, deliver: deliverStats, bookVersion: book.version })
+  const server = makeServer({
+    token,
+    maxBodyBytes: config.listen.maxBodyBytes,
+    logger,
+    observe: makeObserver({
+      book,
+      attribution: config.attribution,
+      redactor: makeRedactor(config.redaction),
+      providers: config.providers,
+      maxContentBytes: config.content.maxBytes,
+      content: config.content.enabled,
+    }),
+    spool,
+    counters,
+    onDrops: (drops) => ledger.recordPluginDrops(drops),
+    metrics: async () => ({ contentType: exposition.contentType, body: await exposition.render() }),
+    notReady: () => (stop.signal.aborted ? ['shutting down'] : failures),
+  })
+  await server.listen({ host: config.listen.host, port: config.listen.port, listenTextResolver: () => '' })
+  const { port } = server.server.address() as AddressInfo
+  const closeSocket = config.listen.socket === undefined ? async () => {} : await listenOnSocket(server.server, config.listen.socket)
+
+  return {
+    url: `http://${config.listen.host}:${port}`,
+    async close() {
+      // First no more calls, then no more sends; what is unsent stays in the spool and goes out after the next start.
+      const socketClosed = closeSocket()
+      await server.close()
+      await socketClosed
+      stop.abort()
+      await Promise.all(readers)
+      await Promise.all(exporters.map((exporter) => exporter.close()))
+      await ledger.close()
+      await spool.close()
+      exposition.close()
+    },
+  }
+}
+
+function makeExporters(config: Config, environment: Environment): Exporter[] {
+  const { otlp, langfuse, loki } = config.exporters
+  const exporters: Exporter[] = []
+  if (otlp !== undefined) exporters.push(makeOtlpExporter(otlp, { environment }))
+  if (langfuse !== undefined) exporters.push(makeLangfuseExporter(langfuse, { environment }))
+  if (loki !== undefined) exporters.push(makeLokiExporter(loki, { environment }))
+  return exporters
+}

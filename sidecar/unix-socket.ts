@@ -1,0 +1,29 @@
+import { rmSync } from 'node:fs'
+import type { Server } from 'node:http'
+import { connect, createServer } from 'node:net'
+
+/**
+ * Lets an HTTP server that listens on a port answer on a unix socket too.
+ * A socket file left by a process that died is removed; one that somebody serves is refused.
+ */
+export async function listenOnSocket(server: Server, path: string): Promise<() => Promise<void>> {
+  if (await somebodyServes(path)) throw new Error(`${path} is already served by another process`)
+  rmSync(path, { force: true })
+  const door = createServer((socket) => server.emit('connection', socket))
+  await new Promise<void>((resolve, reject) => {
+    door.once('error', reject)
+    door.listen({ path, readableAll: false, writableAll: false }, resolve)
+  })
+  return () => new Promise((resolve) => door.close(() => resolve()))
+}
+
+function somebodyServes(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(path)
+    probe.once('connect', () => {
+      probe.destroy()
+      resolve(true)
+    })
+    probe.once('error', () => resolve(false))
+  })
+}
