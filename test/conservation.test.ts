@@ -1,10 +1,10 @@
-import { readFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { fromAccessLog, fromLedger, fromMetrics, fromSink } from '../dev/columns.ts'
 import { type Column, reconcile, renderTable } from '../dev/demo-table.ts'
 import { LIST_PRICES } from '../dev/list-prices.ts'
-import { fromAccessLog, fromLedger, fromMetrics, fromSink } from '../dev/columns.ts'
 import { type Stack, startStack } from '../dev/stack.ts'
 import { runTraffic } from '../dev/traffic/traffic.ts'
 import { sumOfMetric } from './metrics-text.ts'
@@ -51,7 +51,8 @@ describe('conservation', () => {
         }
         if (sent >= 0.1 * CALLS && sent < 0.3 * CALLS) stack.otlp.setFault({ kind: 'status', status: 500 })
         else stack.otlp.setFault(undefined)
-        if (sent >= 0.3 * CALLS && sent < 0.45 * CALLS) stack.langfuse.setFault({ kind: 'status', status: 429, retryAfter: 1 })
+        if (sent >= 0.3 * CALLS && sent < 0.45 * CALLS)
+          stack.langfuse.setFault({ kind: 'status', status: 429, retryAfter: 1 })
         else if (sent >= 0.45 * CALLS && sent < 0.6 * CALLS) stack.langfuse.setFault({ kind: 'status', status: 500 })
         else stack.langfuse.setFault(undefined)
         stack.loki.setFault(sent >= 0.55 * CALLS && sent < 0.75 * CALLS ? { kind: 'hang' } : undefined)
@@ -96,7 +97,10 @@ describe('conservation', () => {
     it('a line missing from the gateway’s own log', async () => {
       const lines = readFileSync(stack.accessLog, 'utf8').trimEnd().split('\n')
       const shorter = join(directory, 'shorter.log')
-      writeFileSync(shorter, `${lines.filter((line) => !line.includes('"status":200') || line !== lines.find((l) => l.includes('"status":200'))).join('\n')}\n`)
+      writeFileSync(
+        shorter,
+        `${lines.filter((line) => !line.includes('"status":200') || line !== lines.find((l) => l.includes('"status":200'))).join('\n')}\n`,
+      )
       const [, ...others] = columns
       expect(reconcile([fromAccessLog(shorter, LIST_PRICES), ...others]).different).toBe(true)
     })

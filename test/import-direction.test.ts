@@ -23,7 +23,13 @@ const ROOMS: Record<string, readonly string[]> = {
   'sidecar/metrics': ['sidecar/call.ts', 'sidecar/capture.ts', 'sidecar/ledger', 'sidecar/spool'],
   'sidecar/deliver.ts': ['sidecar/call.ts', 'sidecar/logger.ts', 'sidecar/exporters', 'sidecar/spool'],
   'sidecar/pipeline': ['sidecar/call.ts', 'sidecar/capture.ts', 'sidecar/dialects', 'pricing'],
-  'sidecar/receive.ts': ['sidecar/call.ts', 'sidecar/capture.ts', 'sidecar/json-depth.ts', 'sidecar/logger.ts', 'sidecar/spool'],
+  'sidecar/receive.ts': [
+    'sidecar/call.ts',
+    'sidecar/capture.ts',
+    'sidecar/json-depth.ts',
+    'sidecar/logger.ts',
+    'sidecar/spool',
+  ],
   'sidecar/config.ts': ['sidecar/logger.ts', 'sidecar/secret.ts', 'sidecar/exporters', 'sidecar/pipeline'],
   // The plugin runs in Kong's process: of the sidecar it knows the types of the wire contract alone.
   plugin: ['sidecar/capture.ts'],
@@ -47,8 +53,14 @@ function sources(folder: string): string[] {
 
 function importsOf(file: string): Import[] {
   const text = readFileSync(join(root, file), 'utf8')
-  const specifiers = [...text.matchAll(/^\s*(?:import|export)\b[^'"\n]*?(?:from\s*)?['"](\.[^'"]+)['"]/gm), ...text.matchAll(/^\} from ['"](\.[^'"]+)['"]/gm)]
-  return specifiers.map((match) => ({ from: file, to: relative(root, normalize(join(root, dirname(file), match[1]!))) }))
+  const specifiers = [
+    ...text.matchAll(/^\s*(?:import|export)\b[^'"\n]*?(?:from\s*)?['"](\.[^'"]+)['"]/gm),
+    ...text.matchAll(/^\} from ['"](\.[^'"]+)['"]/gm),
+  ]
+  return specifiers.map((match) => ({
+    from: file,
+    to: relative(root, normalize(join(root, dirname(file), match[1]!))),
+  }))
 }
 
 const roomOf = (file: string) => Object.keys(ROOMS).find((room) => file === room || file.startsWith(`${room}/`))
@@ -82,7 +94,9 @@ describe('imports point one way', () => {
       (file) =>
         file.startsWith('sidecar/') &&
         file !== 'sidecar/main.ts' &&
-        /process\.(env|exit|on\(|once\()/.test(readFileSync(join(root, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')),
+        /process\.(env|exit|on\(|once\()/.test(
+          readFileSync(join(root, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, ''),
+        ),
     )
     expect(offenders).toEqual([])
   })

@@ -13,7 +13,8 @@ export async function waitUntil(
     } catch (error) {
       seen = (error as Error).message
     }
-    if (Date.now() > deadline) throw new Error(`the condition did not come true within ${withinMs} ms (last seen: ${seen})`)
+    if (Date.now() > deadline)
+      throw new Error(`the condition did not come true within ${withinMs} ms (last seen: ${seen})`)
     await new Promise((resolve) => setTimeout(resolve, everyMs))
   }
 }

@@ -1,0 +1,116 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Agent, request } from 'undici'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parse, stringify } from 'yaml'
+import { readLedger } from '../dev/columns.ts'
+import { type Stack, startStack } from '../dev/stack.ts'
+import { inputTokens, outputTokens, type Usage } from '../sidecar/call.ts'
+import { sumOfMetric } from './metrics-text.ts'
+import { waitUntil } from './wait-until.ts'
+
+const recordings = join(import.meta.dirname, '../../shared/data/provider-exchanges/exchanges.jsonl')
+const present = existsSync(recordings)
+if (!present && process.env.CI) throw new Error('CI must have the recordings of real providers')
+if (!present) console.warn('skipped: real recordings are not beside the checkout (../shared/data/provider-exchanges)')
+
+interface Row {
+  id: string
+  provider: string
+  endpoint: string
+  request_headers: Record<string, string>
+  request_body: unknown
+  response_status: number
+  expected: {
+    usage_reported: boolean
+    billable: boolean
+    flags: string[] | null
+    input_tokens: number | null
+    output_tokens: number | null
+    cache_read_tokens: number | null
+    cache_write_tokens: number | null
+    reasoning_tokens: number | null
+  }
+}
+
+const rows: Row[] = present
+  ? readFileSync(recordings, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Row)
+      .filter(
+        ({ provider, endpoint }) =>
+          (provider === 'openai' && endpoint === 'chat') || (provider === 'anthropic' && endpoint === 'messages'),
+      )
+  : []
+
+/** Each row is a tenant of its own, so that the ledger's rows are the recording's rows. */
+const tenantOf = (row: Row) => `row-${row.id}`
+
+describe.skipIf(!present)('real recordings through gateway, plugin and sidecar', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'real-input-'))
+  const agent = new Agent({ connections: 4 })
+  let stack: Stack
+  let ledger: Map<string, { calls: number; usage: Usage }>
+
+  beforeAll(async () => {
+    const kong = parse(readFileSync(join(import.meta.dirname, '../kong.yml'), 'utf8')) as { consumers: unknown[] }
+    kong.consumers = rows.map((row) => ({
+      username: tenantOf(row),
+      tags: [`tenant:${tenantOf(row)}`],
+      keyauth_credentials: [{ key: `key-${row.id}` }],
+    }))
+    const configFile = join(directory, 'kong.yml')
+    writeFileSync(configFile, stringify(kong))
+    stack = await startStack({ directory, configFile, provider: { recordings } })
+    for (const row of rows) {
+      const path = row.provider === 'openai' ? '/openai/v1/chat/completions' : '/anthropic/v1/messages'
+      const response = await request(`${stack.gateway.url}${path}`, {
+        dispatcher: agent,
+        method: 'POST',
+        headers: { 'content-type': 'application/json', apikey: `key-${row.id}`, 'x-mock-replay': row.id },
+        body: JSON.stringify(row.request_body ?? {}),
+      })
+      await response.body.dump({ limit: 64 * 1024 * 1024 })
+      expect(response.statusCode).toBe(row.response_status)
+    }
+    await stack.gateway.idle()
+    await waitUntil(
+      async () =>
+        sumOfMetric(await (await fetch(`${stack.sidecarUrl}/metrics`)).text(), 'llm_calls_total') === rows.length,
+    )
+    ledger = readLedger(stack.ledgerFile)
+  }, 120_000)
+  afterAll(async () => {
+    await agent.close()
+    await stack?.close()
+    rmSync(directory, { recursive: true, force: true })
+  })
+
+  it('there are recordings of both formats', () => {
+    expect(rows.filter((row) => row.provider === 'openai').length).toBeGreaterThan(40)
+    expect(rows.filter((row) => row.provider === 'anthropic').length).toBeGreaterThan(50)
+  })
+
+  it.each(rows.map((row) => [row.id, row] as const))('row %s: the ledger holds what was expected', (_id, row) => {
+    const counted = ledger.get(tenantOf(row))
+    expect(counted?.calls).toBe(1)
+    const { usage } = counted!
+    const { expected } = row
+    const reported = expected.billable && expected.usage_reported
+    expect({
+      input: inputTokens(usage),
+      output: outputTokens(usage),
+      cacheRead: (usage.cache_read ?? 0) + (usage.cache_read_audio ?? 0),
+      cacheWrite: (usage.cache_write ?? 0) + (usage.cache_write_5m ?? 0) + (usage.cache_write_1h ?? 0),
+      reasoning: usage.output_reasoning ?? 0,
+    }).toEqual({
+      input: reported ? (expected.input_tokens ?? 0) : 0,
+      output: reported ? (expected.output_tokens ?? 0) : 0,
+      cacheRead: reported ? (expected.cache_read_tokens ?? 0) : 0,
+      cacheWrite: reported ? (expected.cache_write_tokens ?? 0) : 0,
+      reasoning: reported ? (expected.reasoning_tokens ?? 0) : 0,
+    })
+  })
+})
