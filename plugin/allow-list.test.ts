@@ -1,0 +1,54 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import {
+  allowedRequestHeaders,
+  allowedResponseHeaders,
+  REQUEST_HEADERS,
+  RESPONSE_HEADER_PREFIXES,
+  RESPONSE_HEADERS,
+} from './allow-list.ts'
+
+const tap = join(import.meta.dirname, 'tap.lua')
+
+describe('allow-list', () => {
+  it('lets no credential pass', () => {
+    const credentials = {
+      authorization: 'a',
+      apikey: 'b',
+      'x-api-key': 'c',
+      'api-key': 'd',
+      cookie: 'e',
+      'x-consumer-username': 'f',
+      'x-goog-api-key': 'g',
+    }
+    expect(allowedRequestHeaders({ ...credentials, 'Content-Type': 'application/json' })).toEqual({
+      'content-type': 'application/json',
+    })
+    expect(
+      allowedResponseHeaders({ 'set-cookie': 'a', 'x-ratelimit-remaining-tokens': '9', 'x-kong-request-id': 'r' }),
+    ).toEqual({
+      'x-ratelimit-remaining-tokens': '9',
+      'x-kong-request-id': 'r',
+    })
+  })
+
+  it('drops values that the wire contract does not know', () => {
+    expect(allowedRequestHeaders({ accept: { deep: 1 }, 'user-agent': ['a', 'b'], traceparent: null })).toEqual({
+      'user-agent': ['a', 'b'],
+    })
+    expect(allowedRequestHeaders([])).toEqual({})
+  })
+
+  describe.skipIf(!existsSync(tap))('tap.lua', () => {
+    it('names exactly the same headers', () => {
+      const code = readFileSync(tap, 'utf8').replace(/--\[\[[\s\S]*?\]\]|--.*$/gm, '')
+      const literals = [...code.matchAll(/(["'])([a-z0-9-]+)\1/g)].map((match) => match[2]!)
+      const ours = [...REQUEST_HEADERS, ...RESPONSE_HEADERS, ...RESPONSE_HEADER_PREFIXES]
+      const withHyphen = (names: readonly string[]) =>
+        [...new Set(names.filter((name) => name.includes('-')))].toSorted()
+      expect(withHyphen(literals)).toEqual(withHyphen(ours))
+      expect(literals).toEqual(expect.arrayContaining(ours.filter((name) => !name.includes('-'))))
+    })
+  })
+})

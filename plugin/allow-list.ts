@@ -1,0 +1,81 @@
+/**
+ * What may leave Kong: headers by name, nothing else (design law 11). `plugin/tap.lua` names the same ones; a test compares.
+ * Credentials, cookies and the spoofable X-Consumer-* headers are not here, and must not come.
+ */
+export const REQUEST_HEADERS: readonly string[] = [
+  'content-type',
+  'content-length',
+  'accept',
+  'user-agent',
+  'traceparent',
+  'tracestate',
+  'x-request-id',
+  'x-correlation-id',
+  'x-tenant-id',
+  'x-session-id',
+  'x-user-id',
+  'anthropic-version',
+  'anthropic-beta',
+  'openai-beta',
+]
+
+export const RESPONSE_HEADERS: readonly string[] = [
+  'content-type',
+  'content-encoding',
+  'content-length',
+  'x-request-id',
+  'request-id',
+  'x-kong-request-id',
+  'x-cache-status',
+  'x-cache-key',
+  'x-cache-ttl',
+  'age',
+  'retry-after',
+  'x-kong-llm-model',
+  'x-kong-upstream-latency',
+  'x-kong-proxy-latency',
+  'openai-processing-ms',
+  'openai-model',
+  'apim-request-id',
+  'azureai-processed-tier',
+  'x-gemini-service-tier',
+  'x-amzn-requestid',
+]
+
+export const RESPONSE_HEADER_PREFIXES: readonly string[] = [
+  'x-ratelimit-',
+  'x-ai-ratelimit-',
+  'anthropic-ratelimit-',
+  'x-amzn-bedrock-',
+]
+
+export type HeaderValue = string | number | boolean | (string | boolean)[]
+
+const requestNames = new Set(REQUEST_HEADERS)
+const responseNames = new Set(RESPONSE_HEADERS)
+
+export function allowedRequestHeaders(headers: unknown): Record<string, HeaderValue> {
+  return pick(headers, (name) => requestNames.has(name))
+}
+
+export function allowedResponseHeaders(headers: unknown): Record<string, HeaderValue> {
+  return pick(
+    headers,
+    (name) => responseNames.has(name) || RESPONSE_HEADER_PREFIXES.some((prefix) => name.startsWith(prefix)),
+  )
+}
+
+function pick(headers: unknown, allows: (name: string) => boolean): Record<string, HeaderValue> {
+  const picked: Record<string, HeaderValue> = {}
+  if (headers === null || typeof headers !== 'object' || Array.isArray(headers)) return picked
+  for (const [key, value] of Object.entries(headers)) {
+    const name = key.toLowerCase()
+    if (allows(name) && isHeaderValue(value)) picked[name] = value
+  }
+  return picked
+}
+
+function isHeaderValue(value: unknown): value is HeaderValue {
+  if (Array.isArray(value)) return value.every((item) => typeof item === 'string' || typeof item === 'boolean')
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+}

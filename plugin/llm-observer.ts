@@ -1,0 +1,44 @@
+import { type Config, readConfig, SCHEMA } from './config.ts'
+import { type Kong, readCapture } from './read-capture.ts'
+import { guardPluginServer } from './server-guard.ts'
+import { configureShipper, shipperFor, shipperKey } from './shippers.ts'
+import { installShutdown, readingBegins, readingEnds } from './shutdown.ts'
+import { version } from './version.ts'
+
+/**
+ * The Kong plugin, run by kong-js-pluginserver. It lives in the `log` phase alone: the client has its answer already,
+ * and nothing here can delay, change or fail a request (design law 1). It writes nothing to stdout: Kong reads that.
+ */
+guardPluginServer()
+
+class LlmObserver {
+  readonly #config: Config
+  readonly #shipper: string
+
+  /** Throws where the configuration is wrong: Kong logs the message, which names the field. */
+  constructor(raw: unknown) {
+    this.#config = readConfig(raw)
+    this.#shipper = shipperKey(this.#config)
+    configureShipper(this.#shipper, this.#config)
+    installShutdown()
+  }
+
+  async log(kong: Kong): Promise<void> {
+    readingBegins()
+    try {
+      const read = await readCapture(kong, this.#config)
+      const shipper = shipperFor(this.#shipper, this.#config)
+      if ('drop' in read) shipper.drop(read.drop, read.numbered)
+      else shipper.push(read.text, read.numbered)
+    } finally {
+      readingEnds()
+    }
+  }
+}
+
+export { LlmObserver as Plugin }
+export const Name = 'llm-observer'
+export const Version = version
+/** After every plugin that writes into Kong's log document: the AI plugins stand at 768 and above. */
+export const Priority = 5
+export const Schema = SCHEMA

@@ -1,0 +1,141 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type Item, makeQueue } from './queue.ts'
+
+let made = 0
+function item(bytes: number): Item {
+  return { text: `${++made}`, bytes, numbered: undefined, queuedAt: 0 }
+}
+const names = (items: readonly Item[]) => items.map(({ text }) => text)
+
+describe('queue', () => {
+  it('drops the oldest when a new one does not fit', () => {
+    const dropped: [string, string][] = []
+    const queue = makeQueue(100, ({ text }, reason) => dropped.push([text, reason]))
+    const items = [item(40), item(40), item(40)]
+    for (const one of items) queue.push(one)
+    expect(dropped).toEqual([[items[0]!.text, 'queue_full']])
+    expect(names(queue.take(10, 1000))).toEqual(names(items.slice(1)))
+  })
+
+  it('never drops what is in flight: then the new one goes', () => {
+    const dropped: string[] = []
+    const queue = makeQueue(100, ({ text }) => dropped.push(text))
+    queue.push(item(90))
+    const taken = queue.take(1, 1000)
+    const late = item(20)
+    queue.push(late)
+    expect(dropped).toEqual([late.text])
+    queue.giveBack(taken)
+    expect(names(queue.take(1, 1000))).toEqual(names(taken))
+  })
+
+  it('takes one item even if it alone is larger than a batch', () => {
+    const queue = makeQueue(1000, () => {})
+    queue.push(item(500))
+    queue.push(item(500))
+    expect(queue.take(10, 100)).toHaveLength(1)
+  })
+
+  it('refuses an item that is larger than the queue', () => {
+    const reasons: string[] = []
+    const queue = makeQueue(100, (_item, reason) => reasons.push(reason))
+    queue.push(item(60))
+    queue.push(item(101))
+    expect(reasons).toEqual(['too_large'])
+    expect(queue.waiting).toBe(1)
+  })
+
+  it('agrees with a model: order kept, bytes bounded, nothing lost uncounted', () => {
+    const command = fc.oneof(
+      {
+        weight: 6,
+        arbitrary: fc.record({ do: fc.constant('push' as const), bytes: fc.integer({ min: 1, max: 120 }) }),
+      },
+      {
+        weight: 3,
+        arbitrary: fc.record({
+          do: fc.constant('take' as const),
+          items: fc.integer({ min: 1, max: 8 }),
+          bytes: fc.integer({ min: 1, max: 300 }),
+        }),
+      },
+      { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('settle' as const, 'giveBack' as const) }) },
+      {
+        weight: 1,
+        arbitrary: fc.record({ do: fc.constant('limit' as const), bytes: fc.integer({ min: 100, max: 1000 }) }),
+      },
+    )
+    fc.assert(
+      fc.property(fc.array(command, { maxLength: 3000, size: 'max' }), (commands) => {
+        let limit = 1000
+        let model: Item[] = []
+        let modelTaken: Item[] = []
+        const modelDropped: string[] = []
+        const dropped: string[] = []
+        let taken: Item[] = []
+        let pushed = 0
+        let settled = 0
+        const queue = makeQueue(limit, ({ text }) => dropped.push(text))
+        const size = (items: Item[]) => items.reduce((sum, { bytes }) => sum + bytes, 0)
+        const trim = (extra: number) => {
+          while (size(model) + size(modelTaken) + extra > limit && model.length > 0)
+            modelDropped.push(model.shift()!.text)
+        }
+        for (const step of commands) {
+          if (step.do === 'push') {
+            const one = item(step.bytes)
+            pushed++
+            queue.push(one)
+            if (one.bytes + size(modelTaken) > limit) modelDropped.push(one.text)
+            else {
+              trim(one.bytes)
+              model.push(one)
+            }
+          } else if (step.do === 'take' && taken.length === 0) {
+            taken = queue.take(step.items, step.bytes)
+            while (
+              model.length > 0 &&
+              modelTaken.length < step.items &&
+              (modelTaken.length === 0 || size(modelTaken) + model[0]!.bytes <= step.bytes)
+            )
+              modelTaken.push(model.shift()!)
+            expect(names(taken)).toEqual(names(modelTaken))
+          } else if (step.do === 'settle') {
+            queue.settle(taken)
+            settled += taken.length
+            taken = []
+            modelTaken = []
+          } else if (step.do === 'giveBack') {
+            queue.giveBack(taken)
+            taken = []
+            model = [...modelTaken, ...model]
+            modelTaken = []
+            trim(0)
+          } else if (step.do === 'limit') {
+            limit = step.bytes
+            queue.setLimit(limit)
+            trim(0)
+          }
+          expect(queue.bytes).toBe(size(model) + size(modelTaken))
+          // A limit that was lowered binds at once, but for what is in flight.
+          expect(queue.bytes).toBeLessThanOrEqual(Math.max(limit, size(modelTaken)))
+          expect(queue.oldest).toBe(model[0])
+        }
+        expect(dropped).toEqual(modelDropped)
+        expect(pushed).toBe(settled + dropped.length + queue.waiting + taken.length)
+        expect(names(queue.take(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY))).toEqual(names(model))
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  it('drops from the front of a long queue in constant time', () => {
+    const queue = makeQueue(100_000, () => {})
+    const begun = performance.now()
+    for (let n = 0; n < 400_000; n++) queue.push({ text: '', bytes: 1, numbered: undefined, queuedAt: 0 })
+    expect(queue.waiting).toBe(100_000)
+    // Shifting an array of 100,000 would take minutes.
+    expect(performance.now() - begun).toBeLessThan(5000)
+  })
+})

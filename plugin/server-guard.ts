@@ -1,0 +1,142 @@
+import { createRequire } from 'node:module'
+import net from 'node:net'
+import { FramingError, makeFramer } from './message-framing.ts'
+import { makeNotices, type Notices } from './notices.ts'
+
+/**
+ * Mends, from outside, what breaks kong-pdk 0.6.0's plugin server. The plugin is loaded before the server listens:
+ * - a message split at an unlucky byte, or joined to another, killed the process or lost the second one:
+ *   the listener now gets exactly one whole message at a time;
+ * - a message that is not what it expects threw out of its 'data' handler: that connection is closed instead;
+ * - sockets had no error handler, so that a client that hung up killed the process;
+ * - the listen queue held 511: when Node stalls, Kong's next connections failed and their events were lost;
+ * - the map of events grew by every event that ends without its last step (Kong died, or waits no more);
+ * - instances were never expired: the timer that should do it is stopped right after start.
+ *
+ * Not mended, because it cannot be seen from here: which connection an event belongs to (Kong takes any idle one for
+ * each step), so that an event whose Kong has died is kept until it is certainly dead.
+ */
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+const BACKLOG = 4096
+/** Kong gives up on an answer after 60 s: what began two rounds ago is dead. */
+const ROUND_MS = 60_000
+/** An expired instance costs Kong one line in its log and a new StartInstance; no event is lost by it. */
+const INSTANCE_IDLE_SECONDS = 3600
+
+interface PluginInstance {
+  isExpired(seconds: number): boolean
+  close(): void
+}
+interface PluginServer {
+  events: Map<number, unknown>
+  eventID: number
+  instances: Map<number, PluginInstance>
+  HandleEvent(event: unknown): Promise<{ Data: unknown; EventId: number }>
+}
+interface Listener {
+  ps: PluginServer
+  serve(): net.Server
+}
+interface ListenerClass {
+  prototype: Listener
+}
+type ConnectionHandler = (socket: net.Socket) => void
+
+const guarded = new WeakSet<ListenerClass>()
+const servers: PluginServer[] = []
+
+/** Does nothing in a process that has not loaded kong-pdk's listener. */
+export function guardPluginServer(): void {
+  // One cache for the whole process: it holds the copy of kong-pdk that runs, wherever that is installed.
+  const loaded = createRequire(import.meta.url).cache
+  for (const [file, module] of Object.entries(loaded))
+    if (/[\\/]kong-pdk[\\/]listener\.js$/.test(file) && isListenerClass(module?.exports)) guardListener(module.exports)
+}
+
+function isListenerClass(value: unknown): value is ListenerClass {
+  return typeof value === 'function' && typeof (value.prototype as Partial<Listener> | undefined)?.serve === 'function'
+}
+
+export function guardListener(listenerClass: ListenerClass): void {
+  if (guarded.has(listenerClass)) return
+  guarded.add(listenerClass)
+  const notices = makeNotices()
+  const serve = listenerClass.prototype.serve
+  listenerClass.prototype.serve = function guardedServe(this: Listener): net.Server {
+    const createServer = net.createServer
+    // The listener makes its server inside serve(), synchronously: no other server is touched.
+    net.createServer = ((handler: ConnectionHandler) =>
+      withBacklog(createServer((socket) => guardConnection(socket, handler, notices)))) as typeof net.createServer
+    try {
+      return serve.call(this)
+    } finally {
+      net.createServer = createServer
+      mendServer(this.ps)
+    }
+  }
+}
+
+function withBacklog(server: net.Server): net.Server {
+  const listen = server.listen.bind(server) as (options: net.ListenOptions) => net.Server
+  server.listen = ((path: string) => listen({ path, backlog: BACKLOG })) as typeof server.listen
+  return server
+}
+
+function guardConnection(socket: net.Socket, handler: ConnectionHandler, notices: Notices): void {
+  socket.on('error', () => socket.destroy())
+  handler(socket)
+  const onData = socket.listeners('data') as ((data: Buffer) => void)[]
+  socket.removeAllListeners('data')
+  const framer = makeFramer(MAX_MESSAGE_BYTES)
+  socket.on('data', (chunk: Buffer) => {
+    try {
+      framer.push(chunk, (message) => {
+        for (const receive of onData) receive.call(socket, message)
+      })
+    } catch (error) {
+      const reason = error instanceof FramingError ? error.message : 'unexpected message'
+      notices.say('warn', 'a connection to the plugin server was closed', { reason })
+      socket.destroy()
+    }
+  })
+}
+
+function mendServer(server: PluginServer): void {
+  servers.push(server)
+  const handleEvent = server.HandleEvent
+  server.HandleEvent = async function guardedHandleEvent(event) {
+    const result = await handleEvent.call(this, event)
+    // A handler without a PDK call is over by now, and nobody will step it.
+    if (result.Data === 'ret') this.events.delete(result.EventId)
+    return result
+  }
+  let previous = server.eventID
+  let oldest = previous
+  setInterval(() => {
+    forgetDeadEvents(server, oldest)
+    oldest = previous
+    previous = server.eventID
+    expireInstances(server, INSTANCE_IDLE_SECONDS)
+  }, ROUND_MS).unref()
+}
+
+/** Events are numbered upwards and kept in that order. */
+export function forgetDeadEvents(server: Pick<PluginServer, 'events'>, before: number): void {
+  for (const id of server.events.keys()) {
+    if (id >= before) return
+    server.events.delete(id)
+  }
+}
+
+export function expireInstances(server: Pick<PluginServer, 'instances'>, idleSeconds: number): void {
+  for (const [id, instance] of server.instances) {
+    if (!instance.isExpired(idleSeconds)) continue
+    instance.close()
+    server.instances.delete(id)
+  }
+}
+
+/** For tests and diagnosis: what the guarded servers hold. */
+export function guardedState(): { events: number; instances: number }[] {
+  return servers.map(({ events, instances }) => ({ events: events.size, instances: instances.size }))
+}

@@ -1,0 +1,75 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { type CaptureBatch, captureBatchSchema } from '../../sidecar/capture.ts'
+
+/** `hang` never answers, `reset` breaks the connection; a function decides by the batch. */
+export type Behaviour =
+  | { status: number; retryAfter?: string; error?: string }
+  | 'hang'
+  | 'reset'
+  | ((batch: CaptureBatch) => Behaviour)
+
+export interface FakeSidecar {
+  url: string
+  /** What it does next; the last one stays. */
+  behave(...behaviours: Behaviour[]): void
+  /** Every batch that came whole, in order, and what was answered. */
+  batches: { batch: CaptureBatch; status: number; authorization: string | undefined; at: number }[]
+  /** Captures of batches that were answered 202, in order. */
+  stored(): unknown[]
+  requests: number
+  connections(): number
+  close(): Promise<void>
+}
+
+/** Speaks the sidecar's side of `POST /v1/captures`; every batch is checked against the wire contract. */
+export async function startFakeSidecar(listen: { path?: string; port?: number } = {}): Promise<FakeSidecar> {
+  let behaviours: Behaviour[] = [{ status: 202 }]
+  let open = 0
+  const fake: FakeSidecar = {
+    url: '',
+    batches: [],
+    requests: 0,
+    behave: (...next) => {
+      behaviours = next
+    },
+    stored: () => fake.batches.filter(({ status }) => status === 202).flatMap(({ batch }) => batch.captures),
+    connections: () => open,
+    async close() {
+      server.closeAllConnections()
+      server.close()
+      if (server.listening) await once(server, 'close')
+    },
+  }
+  const server = createServer((request, response) => void handle(request, response).catch(() => response.destroy()))
+  server.keepAliveTimeout = 75_000
+  server.on('connection', (socket) => {
+    open++
+    socket.on('close', () => open--)
+  })
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    fake.requests++
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk as Buffer)
+    const known = request.method === 'POST' && request.url === '/v1/captures'
+    const batch = captureBatchSchema.parse(JSON.parse(Buffer.concat(chunks).toString('utf8')))
+    let behaviour: Behaviour = behaviours[0]!
+    if (behaviours.length > 1) behaviours.shift()
+    while (typeof behaviour === 'function') behaviour = behaviour(batch)
+    if (behaviour === 'reset') return void request.socket.resetAndDestroy()
+    const status = behaviour === 'hang' ? 0 : known ? behaviour.status : 404
+    const { authorization } = request.headers
+    fake.batches.push({ batch, status, authorization, at: performance.now() })
+    if (behaviour === 'hang') return
+    const headers = behaviour.retryAfter === undefined ? {} : { 'retry-after': behaviour.retryAfter }
+    response.writeHead(status, { 'content-type': 'application/json', ...headers })
+    response.end(JSON.stringify(behaviour.error === undefined ? {} : { error: behaviour.error }))
+  }
+
+  server.listen(listen.path ?? { port: listen.port ?? 0, host: '127.0.0.1' })
+  await once(server, 'listening')
+  const address = server.address()
+  fake.url = typeof address === 'string' ? `unix:${address}` : `http://127.0.0.1:${address?.port}`
+  return fake
+}
