@@ -13,6 +13,7 @@ export interface Pace {
 
 /** Writes the answer, at its pace. Resolves with false where the client was gone before the end. */
 export async function send(response: ServerResponse, answer: Answer, pace: Pace): Promise<boolean> {
+  if (response.destroyed) return false
   const gone = new AbortController()
   response.once('close', () => gone.abort())
   try {
