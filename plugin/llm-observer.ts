@@ -29,7 +29,7 @@ class LlmObserver {
       const read = await readCapture(kong, this.#config)
       const shipper = shipperFor(this.#shipper, this.#config)
       if ('drop' in read) shipper.drop(read.drop, read.numbered)
-      else shipper.push(read.text, read.numbered)
+      else shipper.push(read.json, read.numbered)
     } finally {
       readingEnds()
     }

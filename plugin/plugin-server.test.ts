@@ -189,7 +189,8 @@ describe('the plugin in the real kong-js-pluginserver', () => {
     for (let reload = 0; reload < 20; reload++) {
       const instance = await kong.startInstance(config({ source: 'tap' }))
       await kong.event(instance, answerTap(reload + 2))
-      await kong.call('plugin.CloseInstance', instance)
+      // Kong closes an instance that it replaces, but not those that it has forgotten after a reset.
+      if (reload < 15) await kong.call('plugin.CloseInstance', instance)
     }
     await waitUntil(() => fake.stored().length === 21, 'stored')
     await waitUntil(settled, 'settled')
@@ -198,7 +199,7 @@ describe('the plugin in the real kong-js-pluginserver', () => {
       return after.shippers === before.shippers && (after.resources.Timeout ?? 0) <= (before.resources.Timeout ?? 0) + 1
     }, 'as before')
     const after = await server.state()
-    expect(after.servers[0]!.instances).toBe(before.servers[0]!.instances)
+    expect(after.servers[0]!.instances).toBe(before.servers[0]!.instances + 5)
     expect(after.servers[0]!.events).toBe(before.servers[0]!.events)
     expect(fake.connections()).toBeLessThanOrEqual(2)
   })

@@ -4,28 +4,29 @@ import { type Item, makeQueue } from './queue.ts'
 
 let made = 0
 function item(bytes: number): Item {
-  return { text: `${++made}`, bytes, numbered: undefined, queuedAt: 0 }
+  return { json: Buffer.alloc(bytes), numbered: ['e1', ++made], queuedAt: 0 }
 }
-const names = (items: readonly Item[]) => items.map(({ text }) => text)
+const name = (item: Item) => `${item.numbered}`
+const names = (items: readonly Item[]) => items.map(name)
 
 describe('queue', () => {
   it('drops the oldest when a new one does not fit', () => {
     const dropped: [string, string][] = []
-    const queue = makeQueue(100, ({ text }, reason) => dropped.push([text, reason]))
+    const queue = makeQueue(100, (one, reason) => dropped.push([name(one), reason]))
     const items = [item(40), item(40), item(40)]
     for (const one of items) queue.push(one)
-    expect(dropped).toEqual([[items[0]!.text, 'queue_full']])
+    expect(dropped).toEqual([[name(items[0]!), 'queue_full']])
     expect(names(queue.take(10, 1000))).toEqual(names(items.slice(1)))
   })
 
   it('never drops what is in flight: then the new one goes', () => {
     const dropped: string[] = []
-    const queue = makeQueue(100, ({ text }) => dropped.push(text))
+    const queue = makeQueue(100, (one) => dropped.push(name(one)))
     queue.push(item(90))
     const taken = queue.take(1, 1000)
     const late = item(20)
     queue.push(late)
-    expect(dropped).toEqual([late.text])
+    expect(dropped).toEqual([name(late)])
     queue.giveBack(taken)
     expect(names(queue.take(1, 1000))).toEqual(names(taken))
   })
@@ -76,20 +77,20 @@ describe('queue', () => {
         let taken: Item[] = []
         let pushed = 0
         let settled = 0
-        const queue = makeQueue(limit, ({ text }) => dropped.push(text))
-        const size = (items: Item[]) => items.reduce((sum, { bytes }) => sum + bytes, 0)
+        const queue = makeQueue(limit, (one) => dropped.push(name(one)))
+        const size = (items: Item[]) => items.reduce((sum, { json }) => sum + json.length, 0)
         const trim = (extra: number) => {
           while (size(model) + size(modelTaken) + extra > limit && model.length > 0)
-            modelDropped.push(model.shift()!.text)
+            modelDropped.push(name(model.shift()!))
         }
         for (const step of commands) {
           if (step.do === 'push') {
             const one = item(step.bytes)
             pushed++
             queue.push(one)
-            if (one.bytes + size(modelTaken) > limit) modelDropped.push(one.text)
+            if (one.json.length + size(modelTaken) > limit) modelDropped.push(name(one))
             else {
-              trim(one.bytes)
+              trim(one.json.length)
               model.push(one)
             }
           } else if (step.do === 'take' && taken.length === 0) {
@@ -97,7 +98,7 @@ describe('queue', () => {
             while (
               model.length > 0 &&
               modelTaken.length < step.items &&
-              (modelTaken.length === 0 || size(modelTaken) + model[0]!.bytes <= step.bytes)
+              (modelTaken.length === 0 || size(modelTaken) + model[0]!.json.length <= step.bytes)
             )
               modelTaken.push(model.shift()!)
             expect(names(taken)).toEqual(names(modelTaken))
@@ -132,8 +133,9 @@ describe('queue', () => {
 
   it('drops from the front of a long queue in constant time', () => {
     const queue = makeQueue(100_000, () => {})
+    const one = item(1)
     const begun = performance.now()
-    for (let n = 0; n < 400_000; n++) queue.push({ text: '', bytes: 1, numbered: undefined, queuedAt: 0 })
+    for (let n = 0; n < 400_000; n++) queue.push(one)
     expect(queue.waiting).toBe(100_000)
     // Shifting an array of 100,000 would take minutes.
     expect(performance.now() - begun).toBeLessThan(5000)

@@ -1,9 +1,7 @@
 /** One capture, serialized, on its way to the sidecar. */
 export interface Item {
-  /** The capture as JSON. */
-  text: string
-  /** Length of `text` in UTF-8. */
-  bytes: number
+  /** The capture as JSON in UTF-8: encoded once, its size known, and outside the JavaScript heap. */
+  json: Buffer
   /** Numbering by the tap, if it numbered this one. */
   numbered: Numbered | undefined
   /** Milliseconds, performance.now(). */
@@ -48,7 +46,7 @@ export function makeQueue(limitBytes: number, onDrop: (item: Item, reason: Queue
   function shift(): Item {
     const item = slots[head]!
     slots[head++] = undefined
-    waitingBytes -= item.bytes
+    waitingBytes -= item.json.length
     if (head >= COMPACT_AFTER && head * 2 >= slots.length) {
       slots = slots.slice(head)
       head = 0
@@ -61,36 +59,37 @@ export function makeQueue(limitBytes: number, onDrop: (item: Item, reason: Queue
 
   return {
     push(item) {
-      if (item.bytes > limit) return onDrop(item, 'too_large')
+      const bytes = item.json.length
+      if (bytes > limit) return onDrop(item, 'too_large')
       // Room that taken items hold cannot be had: then dropping the waiting ones would not help the new one.
-      if (takenBytes + item.bytes > limit) return onDrop(item, 'queue_full')
-      makeRoomFor(item.bytes)
+      if (takenBytes + bytes > limit) return onDrop(item, 'queue_full')
+      makeRoomFor(bytes)
       slots.push(item)
-      waitingBytes += item.bytes
+      waitingBytes += bytes
     },
     take(maxItems, maxBytes) {
       const taken: Item[] = []
       let bytes = 0
       while (head < slots.length && taken.length < maxItems) {
         const next = slots[head]!
-        if (taken.length > 0 && bytes + next.bytes > maxBytes) break
+        if (taken.length > 0 && bytes + next.json.length > maxBytes) break
         taken.push(shift())
-        bytes += next.bytes
+        bytes += next.json.length
       }
       takenBytes += bytes
       return taken
     },
     giveBack(items) {
       for (const item of items.toReversed()) {
-        takenBytes -= item.bytes
-        waitingBytes += item.bytes
+        takenBytes -= item.json.length
+        waitingBytes += item.json.length
         if (head > 0) slots[--head] = item
         else slots.unshift(item)
       }
       makeRoomFor(0)
     },
     settle(items) {
-      for (const item of items) takenBytes -= item.bytes
+      for (const item of items) takenBytes -= item.json.length
     },
     setLimit(bytes) {
       limit = bytes

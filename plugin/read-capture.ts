@@ -15,7 +15,7 @@ export interface Kong {
 export const TAP_KEY = 'llm_observer'
 
 export type Read =
-  | { text: string; numbered: Numbered | undefined }
+  | { json: Buffer; numbered: Numbered | undefined }
   | { drop: PluginDropReason; numbered?: Numbered | undefined }
 
 const WIRE_VERSION: Capture['v'] = 1
@@ -58,7 +58,7 @@ function fromTap(tapped: unknown, numbered: Numbered | undefined, config: Config
   if (!isRecord(tapped) || tapped.v !== WIRE_VERSION || !isRecord(tapped.log)) return { drop: 'invalid', numbered }
   tapped.content = config.content
   if (config.maxContentBytes !== undefined) limitBodies(tapped, config.maxContentBytes)
-  return { text: JSON.stringify(tapped), numbered }
+  return { json: Buffer.from(JSON.stringify(tapped)), numbered }
 }
 
 function fromLog(serialized: unknown, node: string, config: Config): Read {
@@ -73,7 +73,7 @@ function fromLog(serialized: unknown, node: string, config: Config): Read {
   const log = pickLogDocument(document)
   if (log === undefined) return { drop: 'invalid' }
   return {
-    text: JSON.stringify({ v: WIRE_VERSION, source: 'log', node, content: config.content, log }),
+    json: Buffer.from(JSON.stringify({ v: WIRE_VERSION, source: 'log', node, content: config.content, log })),
     numbered: undefined,
   }
 }

@@ -13,7 +13,7 @@ export type Answer =
 
 /** Posts one batch. It never loops, sleeps or throws; `ship.ts` does what has to be done again. */
 export interface Sender {
-  send(body: string, timeoutMs: number): Promise<Answer>
+  send(body: Buffer, timeoutMs: number): Promise<Answer>
   close(): Promise<void>
 }
 

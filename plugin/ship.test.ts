@@ -41,12 +41,13 @@ function shipperTo(url: string, overrides: Partial<ShipSettings> = {}) {
   return { shipper, lines }
 }
 const push = (
-  shipper: { push(text: string, numbered: [string, number]): void },
+  shipper: { push(json: Buffer, numbered: [string, number]): void },
   from: number,
   to: number,
   padding = 0,
 ) => {
-  for (let n = from; n <= to; n++) shipper.push(JSON.stringify({ n, padding: 'x'.repeat(padding) }), ['e1', n])
+  for (let n = from; n <= to; n++)
+    shipper.push(Buffer.from(JSON.stringify({ n, padding: 'x'.repeat(padding) })), ['e1', n])
 }
 const numbers = (captures: readonly unknown[]) => captures.map((capture) => (capture as { n: number }).n)
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1)

@@ -19,7 +19,7 @@ export interface ShipSettings {
  * takes is dropped and counted; the running totals travel with every batch, and alone if nothing else is to be sent.
  */
 export interface Shipper {
-  push(text: string, numbered: Numbered | undefined): void
+  push(json: Buffer, numbered: Numbered | undefined): void
   /** A capture that never came into being. */
   drop(reason: PluginDropReason, numbered?: Numbered): void
   configure(settings: ShipSettings): void
@@ -53,6 +53,8 @@ const BACKOFF_CAP_MS = 5000
 /** Between attempts at a sidecar that refuses us: an operator has to act first. */
 const REFUSED_MS = 5000
 const WIRE_VERSION: CaptureBatch['v'] = 1
+const COMMA = Buffer.from(',')
+const END = Buffer.from(']}')
 
 export function makeShipper(options: ShipperOptions): Shipper {
   const { sender, notices } = options
@@ -135,9 +137,10 @@ export function makeShipper(options: ShipperOptions): Shipper {
     return answer
   }
 
-  function bodyOf(items: readonly Item[], report: CaptureBatch['dropped']): string {
-    const captures = items.map((item) => item.text).join(',')
-    return `{"v":${WIRE_VERSION},"plugin":${plugin},"dropped":${JSON.stringify(report)},"captures":[${captures}]}`
+  function bodyOf(items: readonly Item[], report: CaptureBatch['dropped']): Buffer {
+    const head = `{"v":${WIRE_VERSION},"plugin":${plugin},"dropped":${JSON.stringify(report)},"captures":[`
+    const captures = items.flatMap((item, index) => (index === 0 ? [item.json] : [COMMA, item.json]))
+    return Buffer.concat([Buffer.from(head), ...captures, END])
   }
 
   function react(answer: Answer, calls: number): void {
@@ -181,9 +184,9 @@ export function makeShipper(options: ShipperOptions): Shipper {
 
   return {
     drops,
-    push(text, numbered) {
+    push(json, numbered) {
       lastUsedAt = performance.now()
-      queue.push({ text, bytes: Buffer.byteLength(text), numbered, queuedAt: lastUsedAt })
+      queue.push({ json, numbered, queuedAt: lastUsedAt })
       schedule()
     },
     drop(reason, numbered) {
@@ -216,7 +219,7 @@ export function makeShipper(options: ShipperOptions): Shipper {
     moveTo(other) {
       const items = queue.take(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY)
       queue.settle(items)
-      for (const item of items) other.push(item.text, item.numbered)
+      for (const item of items) other.push(item.json, item.numbered)
       drops.moveTo(other.drops)
     },
     async close() {

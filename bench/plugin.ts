@@ -1,0 +1,82 @@
+import { createServer } from 'node:http'
+import { pathToFileURL } from 'node:url'
+import { connectAsKong, type KongSide } from '../plugin/testing/kong-side.ts'
+import { startPluginServer } from '../plugin/testing/plugin-server.ts'
+import { waitUntil } from '../plugin/testing/wait-until.ts'
+import { makeCapture } from '../sidecar/testing/make-capture.ts'
+import { cpuSeconds } from './process-cost.ts'
+
+const CONTENT_BYTES = 4096
+const WARM_UP_CALLS = 5000
+const CALLS = 20_000
+/** Kong keeps a connection for each event that is under way. */
+const CONNECTIONS = 16
+
+/**
+ * The real plugin server with the real plugin, driven over its socket with tap captures of 4 KB content, shipping to a
+ * local sidecar that only says 202. CPU is the plugin server's own, as Linux counts it.
+ */
+export async function benchPlugin(): Promise<{ callsPerSecond: number; cpuMicrosPerCall: number }> {
+  let delivered = 0
+  const sidecar = createServer((request, response) => {
+    request.resume().on('end', () => response.writeHead(202).end())
+  })
+  await new Promise<void>((resolve) => sidecar.listen(0, '127.0.0.1', resolve))
+  const address = sidecar.address() as { port: number }
+  const server = await startPluginServer({ reportState: true })
+  const kongs: KongSide[] = await Promise.all(Array.from({ length: CONNECTIONS }, () => connectAsKong(server.socket)))
+  try {
+    const instance = await kongs[0]!.startInstance({
+      source: 'tap',
+      content: 'on',
+      sidecar_url: `http://127.0.0.1:${address.port}`,
+    })
+    const capture = captureOf(CONTENT_BYTES)
+    const run = async (calls: number) => {
+      let begun = 0
+      const lane = async (kong: KongSide) => {
+        while (begun < calls) {
+          begun++
+          await kong.event(instance, () => capture)
+          delivered++
+        }
+      }
+      await Promise.all(kongs.map(lane))
+    }
+
+    await run(WARM_UP_CALLS)
+    await waitUntil(async () => (await server.state()).held === 0, 'the warm-up is shipped')
+    const cpuBefore = cpuSeconds(server.pid)
+    const begun = performance.now()
+    delivered = 0
+    await run(CALLS)
+    const seconds = (performance.now() - begun) / 1000
+    await waitUntil(async () => (await server.state()).held === 0, 'all is shipped')
+    const used = (cpuSeconds(server.pid) - cpuBefore) * 1_000_000
+    return {
+      callsPerSecond: Math.round(delivered / seconds),
+      cpuMicrosPerCall: Math.round((used / delivered) * 10) / 10,
+    }
+  } finally {
+    for (const kong of kongs) kong.close()
+    await server.stop()
+    sidecar.closeAllConnections()
+    sidecar.close()
+  }
+}
+
+function captureOf(contentBytes: number): unknown {
+  const { content: _content, ...capture } = makeCapture({
+    requestBody: { model: 'gpt-4o', messages: [{ role: 'user', content: 'q'.repeat(contentBytes / 2) }] },
+    responseBody: {
+      id: 'chatcmpl-1',
+      model: 'gpt-4o',
+      choices: [{ message: { role: 'assistant', content: 'a'.repeat(contentBytes / 2) } }],
+      usage: { prompt_tokens: 500, completion_tokens: 500, total_tokens: 1000 },
+    },
+  })
+  return capture
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href)
+  console.log(await benchPlugin())
