@@ -13,7 +13,7 @@ export interface TrafficOptions {
   ratePerSecond?: number
   /** The API key of each tenant; the first tenant has the most calls. */
   keys?: Readonly<Record<string, string>>
-  /** Weights; kinds that are not named keep their default weight. */
+  /** Weights of the kinds, in place of the default mix: a kind that is not named here is not sent. */
   mix?: Partial<Record<Kind, number>>
   /** No further call is started after it; calls on their way are ended. */
   signal?: AbortSignal
@@ -132,7 +132,8 @@ interface Next {
 function planner(options: TrafficOptions, random: Random): () => Next {
   const keys = Object.entries(options.keys ?? DEMO_KEYS)
   if (keys.length === 0) throw new RangeError('traffic needs at least one tenant with a key')
-  const kinds = KINDS.map((kind) => [kind, options.mix?.[kind] ?? DEFAULT_MIX[kind]] as const)
+  const mix: Partial<Record<Kind, number>> = options.mix ?? DEFAULT_MIX
+  const kinds = KINDS.map((kind) => [kind, mix[kind] ?? 0] as const)
   // Unlike weights, so that a mix-up of two tenants shows: the n-th has a n-th of the first's.
   const tenants = keys.map((entry, index) => [entry, 1 / (index + 1)] as const)
   const cachedPrompts = cachedPromptsOf(random)
