@@ -111,7 +111,7 @@ describe('the plugin in the real kong-js-pluginserver', () => {
     expect(captures(fake).map(({ source }) => source)).toEqual(['tap', 'log'])
   })
 
-  it.skipIf(!existsSync(KONG_LOGS))('log: takes what real Kong wrote', async () => {
+  it.skipIf(!existsSync(KONG_LOGS) && !process.env.CI)('log: takes what real Kong wrote', async () => {
     await begin()
     const { readdirSync } = await import('node:fs')
     const documents = readdirSync(KONG_LOGS, { recursive: true, encoding: 'utf8' })
@@ -250,7 +250,7 @@ describe('the end of the plugin server', () => {
     await waitUntil(() => !server.running(), 'the end')
     expect(sequences(fake)).toEqual(upTo(90))
     expect(server.child.exitCode).toBe(0)
-    // Measured 2–6 ms; Kong leaves 25. Generous here, for a machine that is busy with other tests.
+    // Measured: 2 ms (400 captures of 8 KB: 9 ms); Kong leaves 25. Generous here, for a machine that is busy with other tests.
     expect(took).toBeLessThan(250)
   })
 

@@ -203,7 +203,8 @@ export function makeShipper(options: ShipperOptions): Shipper {
       handingOver = true
       disarm()
       const inTime = new AbortController()
-      const lanes = Math.max(1, Math.min(MAX_CONNECTIONS, Math.ceil(queue.waiting / settings.batchMaxCalls)))
+      const batches = Math.max(queue.waiting / settings.batchMaxCalls, queue.waitingBytes / settings.batchMaxBytes)
+      const lanes = Math.max(1, Math.min(MAX_CONNECTIONS, Math.ceil(batches)))
       const current = inFlight
       const all = Array.from({ length: lanes }, () => handOverOne(deadline, retry))
       // A batch that was in flight comes back if it failed: its lane goes on with it.
