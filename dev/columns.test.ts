@@ -3,9 +3,11 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { Counter, Registry } from 'prom-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { fromAccessLog, fromMetrics, fromSink } from './columns.ts'
+import { LEDGER_MIGRATIONS } from '../sidecar/ledger/schema.ts'
+import { fromAccessLog, fromLedger, fromMetrics, fromSink, readLedger } from './columns.ts'
 import { LIST_PRICES } from './list-prices.ts'
 import { ANTHROPIC_MODELS, OPENAI_MODELS } from './provider/models.ts'
 
@@ -71,6 +73,44 @@ describe('fromAccessLog', () => {
   test('every model of the mock has a list price', () => {
     for (const { served } of [...OPENAI_MODELS.values(), ...ANTHROPIC_MODELS.values()])
       expect(Object.keys(LIST_PRICES)).toContain(served)
+  })
+})
+
+describe('fromLedger', () => {
+  const file = join(directory, 'ledger.db')
+  let writer: DatabaseSync
+  beforeAll(() => {
+    writer = new DatabaseSync(file)
+    writer.exec('PRAGMA journal_mode = WAL')
+    for (const migration of LEDGER_MIGRATIONS) writer.exec(migration)
+  })
+  afterAll(() => writer.close())
+
+  test('sums the cells of each tenant exactly, while another connection holds the store open', () => {
+    const insert = writer.prepare(
+      `INSERT INTO cells (hour, tenant, provider, model, status, calls, cost_usd, cost_pico, tokens_input, tokens_cache_write_1h, tokens_output_reasoning)
+       VALUES (?, ?, 'openai', ?, 'ok', ?, ?, ?, ?, ?, ?)`,
+    )
+    insert.run(1, 'blue', 'gpt-4o', 2, 9_007_199_254, 740_993_000_001n, 10, 0, 3)
+    insert.run(2, 'blue', 'gpt-4o', 1, 0, 2_500_000_000_000n, 5, 7, 0)
+    insert.run(2, 'unattributed', 'unknown', 4, 0, 0, 0, 0, 0)
+    expect(Object.fromEntries(fromLedger(file).perTenant)).toEqual({
+      blue: { calls: 3, tokens: 25, picoUsd: 9_007_199_257_240_993_000_001n },
+      unattributed: { calls: 4, tokens: 0, picoUsd: 0n },
+    })
+    expect(readLedger(file).get('blue')!.usage).toEqual({ input: 15, cache_write_1h: 7, output_reasoning: 3 })
+    // A later write shows in the next reading: nothing is kept.
+    insert.run(3, 'blue', 'gpt-4o', 1, 0, 0, 0, 0, 0)
+    expect(fromLedger(file).perTenant.get('blue')!.calls).toBe(4)
+  })
+
+  test('what is no ledger is an error, not an empty column', () => {
+    expect(() => fromLedger(join(directory, 'missing.db'))).toThrow()
+    const other = join(directory, 'other.db')
+    const writing = new DatabaseSync(other)
+    writing.exec("CREATE TABLE cells (tenant TEXT, calls INTEGER); INSERT INTO cells VALUES ('a', 1)")
+    writing.close()
+    expect(() => fromLedger(other)).toThrow('no integer column cost_usd')
   })
 })
 

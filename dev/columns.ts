@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
 import type { Column, TenantNumbers } from './demo-table.ts'
 import type { ListPrices } from './list-prices.ts'
 import { picoUsdOf } from './pico-usd.ts'
-import { BILLED_UNITS, type BilledUsage } from './provider/answer.ts'
+import { BILLED_UNITS, type BilledUnit, type BilledUsage } from './provider/answer.ts'
 
 /**
  * One reader for each column of the demo's table, each from its own source and with none of the observer's code:
@@ -13,6 +14,8 @@ import { BILLED_UNITS, type BilledUsage } from './provider/answer.ts'
 const UNATTRIBUTED = 'unattributed'
 const TENANT_TAG = 'tenant:'
 const SCRAPE_LIMIT_MS = 10_000
+const TOKEN_COLUMN = 'tokens_'
+const PICO_PER_USD = 1_000_000_000_000n
 
 /**
  * The gateway's own log: one Kong log document a line. The tenant is the consumer's tag; tokens are what the provider
@@ -64,6 +67,53 @@ function priceOf(usage: BilledUsage, prices: ListPrices, where: string): bigint 
     picoUsd += BigInt(tokens) * price
   }
   return picoUsd
+}
+
+/** The ledger's own database, by plain SQL. */
+export function fromLedger(file: string): Column {
+  const totals = tenantTotals()
+  for (const [tenant, { calls, usage, picoUsd }] of readLedger(file))
+    totals.add(tenant, { calls, tokens: Object.values(usage).reduce((sum, tokens) => sum + tokens, 0), picoUsd })
+  return { name: 'ledger', perTenant: totals.perTenant }
+}
+
+export interface LedgerNumbers {
+  calls: number
+  /** Units that were used; none is 0. */
+  usage: Partial<Record<BilledUnit, number>>
+  picoUsd: bigint
+}
+
+/** What the ledger holds of each tenant. Opened read-only, so that it may be read while the sidecar writes. */
+export function readLedger(file: string): Map<string, LedgerNumbers> {
+  const perTenant = new Map<string, LedgerNumbers>()
+  const database = new DatabaseSync(file, { readOnly: true })
+  try {
+    const cells = database.prepare('SELECT * FROM cells')
+    cells.setReadBigInts(true)
+    for (const cell of cells.iterate() as Iterable<Record<string, string | bigint>>) {
+      const amount = (column: string): bigint => {
+        const value = cell[column]
+        if (typeof value !== 'bigint') throw new Error(`${file}: cells has no integer column ${column}`)
+        return value
+      }
+      const tenant = String(cell.tenant)
+      const numbers = perTenant.get(tenant) ?? { calls: 0, usage: {}, picoUsd: 0n }
+      perTenant.set(tenant, numbers)
+      numbers.calls += Number(amount('calls'))
+      numbers.picoUsd += amount('cost_usd') * PICO_PER_USD + amount('cost_pico')
+      for (const column of Object.keys(cell)) {
+        if (!column.startsWith(TOKEN_COLUMN)) continue
+        const unit = BILLED_UNITS.find((name) => column === TOKEN_COLUMN + name)
+        if (unit === undefined) throw new Error(`${file}: cells counts tokens of an unknown kind, ${column}`)
+        const tokens = Number(amount(column))
+        if (tokens > 0) numbers.usage[unit] = (numbers.usage[unit] ?? 0) + tokens
+      }
+    }
+    return perTenant
+  } finally {
+    database.close()
+  }
 }
 
 /** A scrape of the sidecar's /metrics, as Prometheus would read it. */
