@@ -1,0 +1,132 @@
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import type { Settlement } from './spool.ts'
+import {
+  type BuriedCall,
+  FullError,
+  openStore,
+  type Store,
+  type StoredCall,
+  type StoreOptions,
+} from './sqlite-store.ts'
+
+/** Requests from sqlite.ts, each answered once by its `ticket`. */
+export type Request =
+  | { op: 'append'; calls: StoredCall[] }
+  | { op: 'commit'; reader: string; upTo: number; settled: readonly Settlement[] }
+  | { op: 'bury'; reader: string; calls: BuriedCall[] }
+  | { op: 'replay'; reader: string; positions: readonly number[] | undefined }
+  | { op: 'read'; reader: string; after: number; calls: number; bytes: number }
+  | { op: 'deadLetters'; reader: string | undefined }
+  | { op: 'stats' }
+  | { op: 'close' }
+export type Envelope = Request & { ticket: number }
+export interface Answer {
+  ticket: number
+  result?: unknown
+  full?: true
+  error?: string
+  cursors: [string, number][]
+  lastPosition: number
+}
+
+/** How often a look is taken for what a tool wrote beside us. */
+const LOOK_MS = 1000
+const TRIM_AFTER_MS = 20
+
+const port = parentPort!
+let store: Store
+let trimming: NodeJS.Timeout | undefined
+
+try {
+  store = openStore(workerData as StoreOptions, Date.now)
+  port.postMessage({ ticket: 0, cursors: [...store.cursors], lastPosition: store.lastPosition } satisfies Answer)
+  setInterval(() => {
+    if (store.changedByOthers()) answer({ ticket: 0 })
+  }, LOOK_MS).unref()
+  port.on('message', (first: Envelope) => {
+    // All that waits is taken at once: writes share one transaction, and so one fsync.
+    const requests = [first]
+    for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port))
+      requests.push(next.message as Envelope)
+    handle(requests)
+  })
+} catch (error) {
+  port.postMessage({ ticket: 0, error: (error as Error).message, cursors: [], lastPosition: 0 } satisfies Answer)
+}
+
+function isWrite(request: Request): boolean {
+  return request.op === 'append' || request.op === 'commit' || request.op === 'bury' || request.op === 'replay'
+}
+
+function handle(requests: readonly Envelope[]): void {
+  const writes = requests.filter(isWrite)
+  if (writes.length > 0) writeTogether(writes)
+  for (const request of requests) if (!isWrite(request)) attempt(request)
+}
+
+function writeTogether(writes: readonly Envelope[]): void {
+  let answers: Omit<Answer, 'cursors' | 'lastPosition'>[]
+  try {
+    answers = store.transaction(() => writes.map((request) => ({ ticket: request.ticket, result: run(request) })))
+  } catch (error) {
+    // One that finds no room, or is refused, must not take the others along: each for itself.
+    if (writes.length > 1) for (const request of writes) writeTogether([request])
+    else answer(failure(writes[0]!.ticket, error as Error))
+    return
+  }
+  for (const settled of answers) answer(settled)
+  if (writes.some(({ op }) => op === 'commit')) trimLater()
+}
+
+function attempt(request: Envelope): void {
+  try {
+    answer({ ticket: request.ticket, result: run(request) })
+  } catch (error) {
+    answer(failure(request.ticket, error as Error))
+  }
+}
+
+function run(request: Request): unknown {
+  switch (request.op) {
+    case 'append':
+      return store.append(request.calls)
+    case 'commit':
+      return store.commit(request.reader, request.upTo, request.settled)
+    case 'bury':
+      return store.bury(request.reader, request.calls)
+    case 'replay':
+      return store.replay(request.reader, request.positions)
+    case 'read':
+      return store.read(request.reader, request.after, request.calls, request.bytes)
+    case 'deadLetters':
+      return store.deadLetters(request.reader)
+    case 'stats':
+      return store.stats()
+    case 'close':
+      clearTimeout(trimming)
+      store.transaction(() => store.trim())
+      store.close()
+      port.unref()
+  }
+}
+
+/** In slices, so that no append waits long behind a trim. */
+function trimLater(): void {
+  trimming ??= setTimeout(() => {
+    trimming = undefined
+    try {
+      if (store.transaction(() => store.trim())) trimLater()
+    } catch (error) {
+      // A full disk cannot be trimmed now; the next commit tries again.
+      if (!(error instanceof FullError)) throw error
+    }
+  }, TRIM_AFTER_MS)
+}
+
+function failure(ticket: number, error: Error) {
+  return error instanceof FullError ? { ticket, full: true as const } : { ticket, error: error.message }
+}
+
+function answer(settled: Omit<Answer, 'cursors' | 'lastPosition'>): void {
+  port.postMessage({ ...settled, cursors: [...store.cursors], lastPosition: store.lastPosition } satisfies Answer)
+}
