@@ -49,7 +49,7 @@ export function openStore(options: StoreOptions, now: () => number) {
   const { file } = options
   const lock = options.readers === undefined ? undefined : takeLock(`${file}.lock`)
   const database = new DatabaseSync(file, { timeout: 5000 })
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216')
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
   migrate(database, file, SPOOL_MIGRATIONS)
 
   const insertId = database.prepare('INSERT OR IGNORE INTO ids VALUES (?, ?)')
@@ -79,6 +79,9 @@ export function openStore(options: StoreOptions, now: () => number) {
   )
   const pageSize = (database.prepare('PRAGMA page_size').get() as { page_size: number }).page_size
   const dataVersion = database.prepare('PRAGMA data_version')
+  // The write-ahead log counts towards the limit, so it may only be a part of it.
+  const walPages = Math.floor(Math.min(4 * 1024 * 1024, options.limitBytes / 16) / pageSize)
+  database.exec(`PRAGMA wal_autocheckpoint = ${Math.max(16, walPages)}`)
 
   if (options.readers !== undefined) configureReaders(database, options.readers)
   const cursors = new Map<string, number>()
