@@ -140,8 +140,11 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
           ...TOKEN_TYPES.map((type) => cell.tokens[type] ?? 0n),
         )
       for (const name of COUNTED)
-        for (const { labels, value } of delta.counts.of(name))
-          addCount.run(name, labels[0] ?? '', labels[1] ?? '', labels[2] ?? '', labels[3] ?? '', value)
+        for (const { labels, value } of delta.counts.of(name)) {
+          const [a = '', b = '', c = '', d = ''] = labels
+          if (name === SPLIT_MONEY) addCount.run(`${name}${IN_USD}`, a, b, c, d, value / PICO_PER_USD)
+          addCount.run(name, a, b, c, d, name === SPLIT_MONEY ? value % PICO_PER_USD : value)
+        }
       for (const name of ['latency', 'first_token'] as const)
         for (const { labels, value } of delta.histograms[name].of(name))
           addHistogram.run(name, labels[0]!, labels[1]!, labels[2]!, Number(labels[3]), value)
@@ -263,6 +266,10 @@ const COUNTED = [
   'plugin_dropped',
 ] as const satisfies readonly LedgerSeries[]
 
+/** Money among the counts: whole dollars stand in a row of their own, for the reason that schema.ts gives. */
+const SPLIT_MONEY = 'usage_source_cost' satisfies LedgerSeries
+const IN_USD = '.usd'
+
 /** What one transaction adds, gathered first so that each row is written once. */
 function makeDelta() {
   const cells = new Map<string, Cell>()
@@ -331,15 +338,17 @@ function loadTotals(
   const counts = database.prepare('SELECT metric, a, b, c, d, value FROM counts')
   counts.setReadBigInts(true)
   for (const row of counts.iterate() as Iterable<{
-    metric: LedgerSeries
+    metric: string
     a: string
     b: string
     c: string
     d: string
     value: bigint
   }>) {
-    const width = LEDGER_SERIES[row.metric]?.length ?? 4
-    totals.add(row.metric, [row.a, row.b, row.c, row.d].slice(0, width), row.value)
+    const inUsd = row.metric.endsWith(IN_USD)
+    const name = (inUsd ? row.metric.slice(0, -IN_USD.length) : row.metric) as LedgerSeries
+    const labels = [row.a, row.b, row.c, row.d].slice(0, LEDGER_SERIES[name].length)
+    totals.add(name, labels, inUsd ? row.value * PICO_PER_USD : row.value)
   }
   const buckets = database.prepare('SELECT metric, tenant, provider, model, bucket, value FROM histograms')
   buckets.setReadBigInts(true)

@@ -1,0 +1,191 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import { CALL_STATUSES } from '../call.ts'
+import type { Ledger, LedgerSeries } from '../ledger/ledger.ts'
+import type { HistogramName } from '../ledger/series.ts'
+import type { Spool } from '../spool/spool.ts'
+import { type LabelsOf, METRICS, type MetricName } from './metrics.ts'
+import { picoToUsd } from './pico-to-usd.ts'
+
+export interface ExpositionSources {
+  ledger: Pick<Ledger, 'series' | 'histogram' | 'confirmGaps'>
+  spool: Pick<Spool, 'stats'>
+  receive: { captures: Readonly<Record<string, number>>; refusals: Readonly<Record<string, number>>; bytes: number }
+  deliver: ReadonlyMap<string, SinkStats>
+  bookVersion: string
+}
+export interface SinkStats {
+  retries: Readonly<Record<string, number>> | ReadonlyMap<string, number>
+  /** Epoch milliseconds; undefined before the first success. */
+  lastSuccessAt: number | undefined
+}
+
+interface Value {
+  value: number
+  labels: Record<string, string>
+  metricName?: string
+}
+type Write = <M extends MetricName>(name: M, labels: Record<LabelsOf<M>, string>, value: number) => void
+
+/** Ledger series → metric. The ledger's labels stand in the metric's order. */
+const FROM_LEDGER: readonly { series: LedgerSeries; metric: MetricName; money?: true }[] = [
+  { series: 'calls', metric: 'llm_calls_total' },
+  { series: 'tokens', metric: 'llm_tokens_total' },
+  { series: 'cost', metric: 'llm_cost_usd_total', money: true },
+  { series: 'saved', metric: 'llm_savings_usd_total', money: true },
+  { series: 'unpriced', metric: 'llm_unpriced_calls_total' },
+  { series: 'usage_source_calls', metric: 'llm_usage_source_calls_total' },
+  { series: 'usage_source_cost', metric: 'llm_usage_source_cost_usd_total', money: true },
+  { series: 'repeats', metric: 'llm_repeated_answers_total' },
+  { series: 'guardrail', metric: 'llm_guardrail_events_total' },
+  { series: 'cache_requests', metric: 'kong_semantic_cache_requests_total' },
+  { series: 'cache_hits', metric: 'kong_semantic_cache_hits_total' },
+  { series: 'capture_gaps', metric: 'observer_capture_gaps_total' },
+  { series: 'capture_late', metric: 'observer_capture_late_total' },
+  { series: 'plugin_dropped', metric: 'observer_plugin_dropped_total' },
+  { series: 'folded', metric: 'observer_labels_folded_total' },
+]
+const HISTOGRAM_METRICS: Record<HistogramName, MetricName> = {
+  latency: 'llm_latency_seconds',
+  first_token: 'llm_time_to_first_token_seconds',
+}
+
+/**
+ * The text of `/metrics`. Nothing is accumulated here: each scrape reads ledger, spool and counters as they stand,
+ * so a value is the nearest float64 of the exact number.
+ */
+export function makeExposition(sources: ExpositionSources) {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry, prefix: 'observer_' })
+  const loop = monitorEventLoopDelay({ resolution: 10 })
+  loop.enable()
+
+  const values = new Map<MetricName, Value[]>()
+  for (const name of Object.keys(METRICS) as MetricName[]) {
+    const { type, help } = METRICS[name]
+    const metric = {
+      name,
+      help,
+      type,
+      aggregator: 'sum',
+      get: async () => ({ name, help, type, values: values.get(name) ?? [], aggregator: 'sum' }),
+      reset: () => {},
+    }
+    // prom-client takes any object with `get`; its types know only its own classes.
+    registry.registerMetric(metric as never)
+  }
+
+  function collectLedger(write: Write): void {
+    const { ledger } = sources
+    ledger.confirmGaps()
+    // Every outcome exists from the start at 0, so that no ratio is empty and no first increment is lost.
+    const known = new Map<string, { labels: readonly string[]; statuses: Set<string> }>()
+    for (const { labels } of ledger.series('calls')) {
+      const key = labels.slice(0, 3).join('\u0000')
+      const statuses = known.get(key)?.statuses ?? new Set()
+      known.set(key, { labels, statuses: statuses.add(labels[3]!) })
+    }
+    for (const { labels, statuses } of known.values()) {
+      const [tenant_id = '', provider = '', model = ''] = labels
+      for (const status of CALL_STATUSES)
+        if (!statuses.has(status)) write('llm_calls_total', { tenant_id, provider, model, status }, 0)
+    }
+    for (const { series, metric, money } of FROM_LEDGER)
+      for (const { labels, value } of ledger.series(series)) {
+        const named = Object.fromEntries(METRICS[metric].labels.map((label, index) => [label, labels[index] ?? '']))
+        write(metric, named as never, money ? picoToUsd(value) : Number(value))
+      }
+    for (const histogram of Object.keys(HISTOGRAM_METRICS) as HistogramName[]) collectHistogram(histogram)
+  }
+
+  function collectHistogram(histogram: HistogramName): void {
+    const name = HISTOGRAM_METRICS[histogram]
+    const bounds = (METRICS[name] as { buckets: readonly number[] }).buckets
+    const into = values.get(name)!
+    for (const { labels, counts, sumMs } of sources.ledger.histogram(histogram)) {
+      const named = Object.fromEntries(METRICS[name].labels.map((label, index) => [label, labels[index] ?? '']))
+      let cumulative = 0
+      counts.forEach((count, index) => {
+        cumulative += Number(count)
+        into.push({
+          metricName: `${name}_bucket`,
+          labels: { ...named, le: index < bounds.length ? String(bounds[index]) : '+Inf' },
+          value: cumulative,
+        })
+      })
+      into.push({ metricName: `${name}_sum`, labels: named, value: Number(sumMs) / 1000 })
+      into.push({ metricName: `${name}_count`, labels: named, value: cumulative })
+    }
+  }
+
+  async function collectSpool(write: Write): Promise<void> {
+    const { bytes, limitBytes, readers, outcomes } = await sources.spool.stats()
+    write('observer_spool_bytes', {}, bytes)
+    write('observer_spool_limit_bytes', {}, limitBytes)
+    for (const { reader, waiting, oldestAt, deadLetters } of readers) {
+      let any = false
+      for (const [tenant_id, calls] of Object.entries(waiting)) {
+        any = true
+        write('observer_reader_lag_calls', { reader, tenant_id }, calls)
+      }
+      if (!any) write('observer_reader_lag_calls', { reader, tenant_id: '' }, 0)
+      write(
+        'observer_reader_lag_seconds',
+        { reader },
+        oldestAt === undefined ? 0 : Math.max(0, (Date.now() - oldestAt) / 1000),
+      )
+      write('observer_dead_letters', { reader }, deadLetters)
+    }
+    for (const { reader, tenant, outcome, reason, count } of outcomes)
+      write('observer_sink_calls_total', { sink: reader, tenant_id: tenant, outcome, reason }, Number(count))
+  }
+
+  function collectProcess(write: Write): void {
+    const { receive, deliver } = sources
+    for (const [result, count] of Object.entries(receive.captures)) write('observer_captures_total', { result }, count)
+    for (const [reason, count] of Object.entries(receive.refusals))
+      write('observer_requests_refused_total', { reason }, count)
+    write('observer_received_bytes_total', {}, receive.bytes)
+    for (const [sink, { retries, lastSuccessAt }] of deliver) {
+      const byReason = retries instanceof Map ? retries : new Map(Object.entries(retries))
+      for (const [reason, count] of byReason) write('observer_sink_retries_total', { sink, reason }, count)
+      if (lastSuccessAt !== undefined)
+        write('observer_sink_last_success_timestamp_seconds', { sink }, lastSuccessAt / 1000)
+    }
+    for (const quantile of [0.5, 0.99, 1]) {
+      const nanoseconds = quantile === 1 ? loop.max : loop.percentile(quantile * 100)
+      write(
+        'observer_event_loop_lag_seconds',
+        { quantile: String(quantile) },
+        Number.isFinite(nanoseconds) ? nanoseconds / 1e9 : 0,
+      )
+    }
+    loop.reset()
+    write('observer_price_book_info', { version: sources.bookVersion }, 1)
+  }
+
+  async function collect(): Promise<string> {
+    for (const name of Object.keys(METRICS) as MetricName[]) values.set(name, [])
+    const write: Write = (name, labels, value) =>
+      values.get(name)!.push({ labels: labels as Record<string, string>, value })
+    collectLedger(write)
+    await collectSpool(write)
+    collectProcess(write)
+    return registry.metrics()
+  }
+  let last: Promise<unknown> = Promise.resolve()
+
+  return {
+    contentType: registry.contentType,
+    /** One after the other: two scrapes at once would write into one another's values. */
+    render(): Promise<string> {
+      const text = last.then(collect, collect)
+      last = text
+      return text
+    },
+    close(): void {
+      loop.disable()
+      registry.clear()
+    },
+  }
+}

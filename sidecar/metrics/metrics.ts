@@ -1,0 +1,155 @@
+import { FIRST_TOKEN_BUCKETS, LATENCY_BUCKETS } from '../ledger/series.ts'
+
+export interface MetricDefinition {
+  type: 'counter' | 'gauge' | 'histogram'
+  help: string
+  labels: readonly string[]
+  buckets?: readonly number[]
+}
+
+/**
+ * Every metric of the sidecar. `llm_…` and `kong_…` come from the ledger and survive any restart; of `observer_…` those
+ * marked durable do too, the others count since the process started, as Prometheus expects of a process.
+ */
+export const METRICS = {
+  llm_calls_total: {
+    type: 'counter',
+    help: 'LLM calls by outcome.',
+    labels: ['tenant_id', 'provider', 'model', 'status'],
+  },
+  llm_latency_seconds: {
+    type: 'histogram',
+    help: 'Duration of LLM calls as the client saw it.',
+    labels: ['tenant_id', 'provider', 'model'],
+    buckets: LATENCY_BUCKETS,
+  },
+  llm_time_to_first_token_seconds: {
+    type: 'histogram',
+    help: 'From the start of a successful call to the first byte of its answer.',
+    labels: ['tenant_id', 'provider', 'model'],
+    buckets: FIRST_TOKEN_BUCKETS,
+  },
+  llm_tokens_total: {
+    type: 'counter',
+    help: 'Tokens by kind. The kinds never overlap: their sum is the total.',
+    labels: ['tenant_id', 'provider', 'model', 'type'],
+  },
+  llm_cost_usd_total: {
+    type: 'counter',
+    help: 'Cost in US dollars, as first priced.',
+    labels: ['tenant_id', 'provider', 'model'],
+  },
+  llm_savings_usd_total: {
+    type: 'counter',
+    help: 'What cached answers would have cost, in US dollars.',
+    labels: ['tenant_id', 'provider', 'model'],
+  },
+  llm_unpriced_calls_total: {
+    type: 'counter',
+    help: 'Calls without a price, by reason.',
+    labels: ['tenant_id', 'provider', 'model', 'reason'],
+  },
+  llm_usage_source_calls_total: {
+    type: 'counter',
+    help: 'Calls by where their token counts come from.',
+    labels: ['tenant_id', 'source'],
+  },
+  llm_usage_source_cost_usd_total: {
+    type: 'counter',
+    help: 'Cost in US dollars by where the token counts come from.',
+    labels: ['tenant_id', 'source'],
+  },
+  llm_repeated_answers_total: {
+    type: 'counter',
+    help: 'Answers seen again (polls, replays), stored at cost 0.',
+    labels: ['tenant_id'],
+  },
+  llm_guardrail_events_total: {
+    type: 'counter',
+    help: 'Guardrail events.',
+    labels: ['tenant_id', 'guardrail', 'stage', 'action'],
+  },
+  kong_semantic_cache_requests_total: {
+    type: 'counter',
+    help: 'Calls that a semantic cache looked up.',
+    labels: ['tenant_id'],
+  },
+  kong_semantic_cache_hits_total: {
+    type: 'counter',
+    help: 'Calls that a semantic cache answered.',
+    labels: ['tenant_id'],
+  },
+
+  observer_capture_gaps_total: {
+    type: 'counter',
+    help: 'Captures that the tap numbered and that never came (durable).',
+    labels: ['node'],
+  },
+  observer_capture_late_total: {
+    type: 'counter',
+    help: 'Captures that came after they were given up (durable).',
+    labels: ['node'],
+  },
+  observer_plugin_dropped_total: {
+    type: 'counter',
+    help: 'Captures that the plugin dropped, by reason (durable).',
+    labels: ['reason'],
+  },
+  observer_labels_folded_total: {
+    type: 'counter',
+    help: 'Calls whose tenant or model label folded into __other__ (durable).',
+    labels: ['label'],
+  },
+  observer_captures_total: { type: 'counter', help: 'Captures received, by what became of them.', labels: ['result'] },
+  observer_received_bytes_total: { type: 'counter', help: 'Bytes received at /v1/captures.', labels: [] },
+  observer_requests_refused_total: {
+    type: 'counter',
+    help: 'Requests to /v1/captures that were refused, by reason.',
+    labels: ['reason'],
+  },
+  observer_sink_calls_total: {
+    type: 'counter',
+    help: 'Calls settled at a sink: sent, sampled_out, dropped or rejected (durable).',
+    labels: ['sink', 'tenant_id', 'outcome', 'reason'],
+  },
+  observer_sink_retries_total: {
+    type: 'counter',
+    help: 'Batches sent again, by sink and reason.',
+    labels: ['sink', 'reason'],
+  },
+  observer_sink_last_success_timestamp_seconds: {
+    type: 'gauge',
+    help: 'When a sink last took a batch.',
+    labels: ['sink'],
+  },
+  observer_reader_lag_calls: {
+    type: 'gauge',
+    help: 'Calls that a reader has not settled yet.',
+    labels: ['reader', 'tenant_id'],
+  },
+  observer_reader_lag_seconds: {
+    type: 'gauge',
+    help: 'Age of the oldest call that a reader has not settled.',
+    labels: ['reader'],
+  },
+  observer_dead_letters: {
+    type: 'gauge',
+    help: 'Calls that a sink will never take, kept to be listed and replayed.',
+    labels: ['reader'],
+  },
+  observer_spool_bytes: { type: 'gauge', help: 'Size of the spool, write-ahead log included.', labels: [] },
+  observer_spool_limit_bytes: {
+    type: 'gauge',
+    help: 'Size at which the spool makes room, and then refuses.',
+    labels: [],
+  },
+  observer_event_loop_lag_seconds: {
+    type: 'gauge',
+    help: 'Event-loop delay since the last scrape.',
+    labels: ['quantile'],
+  },
+  observer_price_book_info: { type: 'gauge', help: 'The price data in use; always 1.', labels: ['version'] },
+} as const satisfies Record<string, MetricDefinition>
+
+export type MetricName = keyof typeof METRICS
+export type LabelsOf<M extends MetricName> = (typeof METRICS)[M]['labels'][number]
