@@ -24,17 +24,25 @@ const say = (text = '') => process.stdout.write(`${text}\n`)
 
 async function demo(): Promise<number> {
   const { values } = parseArgs({
-    options: { serve: { type: 'boolean' }, kong: { type: 'boolean' }, calls: { type: 'string' }, help: { type: 'boolean' } },
+    options: {
+      serve: { type: 'boolean' },
+      kong: { type: 'boolean' },
+      calls: { type: 'string' },
+      help: { type: 'boolean' },
+    },
   })
   if (values.help) {
     say(USAGE)
     return 0
   }
   const calls = values.calls === undefined ? CALLS : Number(values.calls)
-  if (!Number.isInteger(calls) || calls < 1 || calls > 100_000) throw new Error(`--calls: give a whole number from 1 to 100000, not ${values.calls}`)
+  if (!Number.isInteger(calls) || calls < 1 || calls > 100_000)
+    throw new Error(`--calls: give a whole number from 1 to 100000, not ${values.calls}`)
 
   say('kong-llm-observer demo: the real plugin in the real kong-js-pluginserver, the sidecar with its embedded store,')
-  say(`${values.kong ? 'your own Kong' : 'a stand-in gateway in Kong’s place'}, a mock LLM provider behind it, and traffic of four tenants.\n`)
+  say(
+    `${values.kong ? 'your own Kong' : 'a stand-in gateway in Kong’s place'}, a mock LLM provider behind it, and traffic of four tenants.\n`,
+  )
 
   const directory = mkdtempSync(join(tmpdir(), 'kong-llm-observer-demo-'))
   let stack: Stack | undefined
@@ -49,7 +57,9 @@ async function demo(): Promise<number> {
       ...(values.serve ? { ports: SERVE_PORTS } : {}),
       ...(values.kong ? { realKong: true } : {}),
     })
-    say(`\n  sending ${calls} calls: OpenAI chat and Anthropic messages, streamed and not, errors, cached answers, a missing key`)
+    say(
+      `\n  sending ${calls} calls: OpenAI chat and Anthropic messages, streamed and not, errors, cached answers, a missing key`,
+    )
     const summary = await runTraffic({
       gatewayUrl: stack.gateway.url,
       calls,
@@ -74,7 +84,9 @@ async function demo(): Promise<number> {
       fromSink('Loki', stack.loki.perTenant()),
     ])
     say(`\n${renderTable(reconciliation)}`)
-    say('Each column is read from its own source: the gateway’s access log priced by a list of its own, the ledger’s SQLite')
+    say(
+      'Each column is read from its own source: the gateway’s access log priced by a list of its own, the ledger’s SQLite',
+    )
     say('file, a scrape of /metrics, and the bytes that arrived at each sink.')
 
     if (values.serve) await keepServing(stack, interrupted.signal)

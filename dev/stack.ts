@@ -1,5 +1,5 @@
-import { connect } from 'node:net'
 import { mkdirSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { type Child, makeChild } from './child-process.ts'
@@ -78,6 +78,8 @@ export async function startStack(options: StackOptions) {
     name: 'kong-js-pluginserver',
     command: process.execPath,
     args: [
+      '--require',
+      join(root, 'plugin/without-ts-node.cjs'),
       join(root, 'node_modules/kong-pdk/bin/kong-js-pluginserver'),
       '--plugins-directory',
       join(root, 'plugin/load'),
@@ -86,7 +88,6 @@ export async function startStack(options: StackOptions) {
       '--sock-name',
       'js.sock',
     ],
-    env: { TS_NODE_IGNORE: '.*' },
     logFile: join(directory, 'plugin-server.log'),
     ready: () => canConnect(pluginSocket),
   })

@@ -6,7 +6,7 @@ commands
   serve                        run the sidecar (default)
   dead-letters list            calls that a sink will never take, with the reason
   dead-letters replay          send them to their sink again
-  plugin-directory             where the Kong plugin lies, for --plugins-directory of kong-js-pluginserver
+  plugin-server                Kong's settings that start kong-js-pluginserver with the plugin, for this machine
 
 options
   -c, --config FILE            observer.yaml (default: $OBSERVER_CONFIG, else ./observer.yaml where it exists)
@@ -18,7 +18,7 @@ options
 export type Command =
   | { name: 'serve' | 'check-config'; config?: string }
   | { name: 'dead-letters'; action: 'list' | 'replay'; config?: string; reader?: string }
-  | { name: 'plugin-directory' | 'version' | 'help' }
+  | { name: 'plugin-server' | 'version' | 'help' }
 
 export class UsageError extends Error {}
 
@@ -37,9 +37,14 @@ export function parseCommandLine(argv: readonly string[]): Command {
   if (values['check-config']) return { name: 'check-config', ...config }
   const [name = 'serve', action, ...rest] = positionals
   if (name === 'serve' && action === undefined) return { name: 'serve', ...config }
-  if (name === 'plugin-directory' && action === undefined) return { name: 'plugin-directory' }
+  if (name === 'plugin-server' && action === undefined) return { name: 'plugin-server' }
   if (name === 'dead-letters' && (action === 'list' || action === 'replay') && rest.length === 0)
-    return { name: 'dead-letters', action, ...config, ...(values.reader === undefined ? {} : { reader: values.reader }) }
+    return {
+      name: 'dead-letters',
+      action,
+      ...config,
+      ...(values.reader === undefined ? {} : { reader: values.reader }),
+    }
   throw new UsageError(`no such command: ${positionals.join(' ')}`)
 }
 

@@ -127,9 +127,12 @@ export function parseConfig(text: string, fileName: string, environment: Environ
   const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true })
   const lineOf = (offset: number) => text.slice(0, offset).split('\n').length
   if (document.errors.length > 0)
-    throw new ConfigError(document.errors.map((error) => `${fileName}:${lineOf(error.pos[0])}: ${error.message.split('\n')[0]}`))
+    throw new ConfigError(
+      document.errors.map((error) => `${fileName}:${lineOf(error.pos[0])}: ${error.message.split('\n')[0]}`),
+    )
   const raw: unknown = document.toJS() ?? {}
-  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) throw new ConfigError([`${fileName}:1: expected a mapping of settings`])
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw))
+    throw new ConfigError([`${fileName}:1: expected a mapping of settings`])
 
   const settings = raw as Record<string, unknown>
   const fromEnvironment = new Map<string, string>()

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { type Command, parseCommandLine, USAGE, UsageError } from './command-line.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
@@ -18,8 +19,8 @@ async function main(): Promise<void> {
     case 'version':
       process.stdout.write(`${version()}\n`)
       return
-    case 'plugin-directory':
-      process.stdout.write(`${join(dirname(import.meta.dirname), 'plugin', 'load')}\n`)
+    case 'plugin-server':
+      process.stdout.write(pluginServerSettings())
       return
     case 'check-config': {
       const file = configFile(command)
@@ -38,7 +39,17 @@ async function main(): Promise<void> {
 async function run(config: Config, file: string | undefined): Promise<void> {
   const logger = makeLogger(config.log.level)
   const sidecar = await serve(config, { logger, environment: process.env })
-  logger.info({ url: sidecar.url, socket: config.listen.socket, data: config.data, config: file, version: version(), pid: process.pid }, 'ready')
+  logger.info(
+    {
+      url: sidecar.url,
+      socket: config.listen.socket,
+      data: config.data,
+      config: file,
+      version: version(),
+      pid: process.pid,
+    },
+    'ready',
+  )
 
   let stopping = false
   const stop = (signal: NodeJS.Signals) => {
@@ -72,7 +83,8 @@ async function deadLetters(config: Config, action: 'list' | 'replay', reader: st
         process.stdout.write(`${JSON.stringify({ ...letter, at: new Date(letter.at).toISOString() })}\n`)
       return
     }
-    const readers = reader === undefined ? [...new Set((await spool.deadLetters()).map((letter) => letter.reader))] : [reader]
+    const readers =
+      reader === undefined ? [...new Set((await spool.deadLetters()).map((letter) => letter.reader))] : [reader]
     for (const name of readers) process.stdout.write(`${name}: ${await spool.replay(name)} sent again\n`)
   } finally {
     await spool.close()
@@ -81,6 +93,24 @@ async function deadLetters(config: Config, action: 'list' | 'replay', reader: st
 
 function configFile(command: Command & { config?: string }): string | undefined {
   return command.config ?? process.env.OBSERVER_CONFIG ?? (existsSync('observer.yaml') ? 'observer.yaml' : undefined)
+}
+
+/** Kong strips the environment of plugin servers and may have no PATH: absolute paths everywhere. */
+function pluginServerSettings(): string {
+  const plugin = join(dirname(import.meta.dirname), 'plugin')
+  const server = join(
+    dirname(createRequire(import.meta.url).resolve('kong-pdk/package.json')),
+    'bin',
+    'kong-js-pluginserver',
+  )
+  const command = `${process.execPath} --require ${join(plugin, 'without-ts-node.cjs')} ${server} --plugins-directory ${join(plugin, 'load')}`
+  const folder = '/var/run/llm-observer'
+  return `export KONG_PLUGINS=bundled,llm-observer
+export KONG_PLUGINSERVER_NAMES=js
+export KONG_PLUGINSERVER_JS_SOCKET=${folder}/js.sock
+export KONG_PLUGINSERVER_JS_START_CMD="${command} -p ${folder} --sock-name js.sock"
+export KONG_PLUGINSERVER_JS_QUERY_CMD="${command} --dump-all-plugins"
+`
 }
 
 function version(): string {

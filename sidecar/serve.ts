@@ -26,7 +26,10 @@ export interface Sidecar {
 }
 
 /** Wires the picture of docs/architecture.md: receive → observe → spool → {ledger, exporters}. */
-export async function serve(config: Config, { logger, environment }: { logger: Logger; environment: Environment }): Promise<Sidecar> {
+export async function serve(
+  config: Config,
+  { logger, environment }: { logger: Logger; environment: Environment },
+): Promise<Sidecar> {
   mkdirSync(config.data, { recursive: true })
   const exporters = makeExporters(config, environment)
   const token = config.listen.token === undefined ? undefined : resolveSecret(config.listen.token, environment)
@@ -65,7 +68,13 @@ export async function serve(config: Config, { logger, environment }: { logger: L
   ]
 
   const counters = newReceiveCounters()
-  const exposition = makeExposition({ ledger, spool, receive: counters, deliver: deliverStats, bookVersion: book.version })
+  const exposition = makeExposition({
+    ledger,
+    spool,
+    receive: counters,
+    deliver: deliverStats,
+    bookVersion: book.version,
+  })
   const server = makeServer({
     token,
     maxBodyBytes: config.listen.maxBodyBytes,
@@ -86,7 +95,8 @@ export async function serve(config: Config, { logger, environment }: { logger: L
   })
   await server.listen({ host: config.listen.host, port: config.listen.port, listenTextResolver: () => '' })
   const { port } = server.server.address() as AddressInfo
-  const closeSocket = config.listen.socket === undefined ? async () => {} : await listenOnSocket(server.server, config.listen.socket)
+  const closeSocket =
+    config.listen.socket === undefined ? async () => {} : await listenOnSocket(server.server, config.listen.socket)
 
   return {
     url: `http://${config.listen.host}:${port}`,

@@ -60,19 +60,10 @@ describe('the packed tarball', () => {
   })
 
   it('its plugin loads in the real kong-js-pluginserver', () => {
-    const directory = run(command, ['plugin-directory']).stdout.trim()
-    const dump = run(
-      process.execPath,
-      [
-        join(folder, 'node_modules/kong-pdk/bin/kong-js-pluginserver'),
-        '--plugins-directory',
-        directory,
-        '--dump-all-plugins',
-      ],
-      {
-        TS_NODE_IGNORE: '.*',
-      },
-    )
+    // As a user does it: the printed settings, run by a shell.
+    const settings = run(command, ['plugin-server']).stdout
+    expect(settings).toContain(installed)
+    const dump = run('bash', ['-c', `${settings}\nexec $KONG_PLUGINSERVER_JS_QUERY_CMD`])
     expect(dump.status, dump.stderr).toBe(0)
     expect(JSON.parse(dump.stdout)).toMatchObject([{ Name: 'llm-observer', Phases: ['log'] }])
   })

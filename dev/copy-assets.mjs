@@ -1,0 +1,8 @@
+// Part of `npm run build`: what tsc does not emit but the package needs.
+import { cpSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+for (const file of ['plugin/load/llm-observer.cjs', 'plugin/without-ts-node.cjs', 'plugin/tap.lua'])
+  cpSync(join(root, file), join(root, 'dist', file))
