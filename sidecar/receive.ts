@@ -110,12 +110,10 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
     return refuse(reply, { status: 500, refusal: 'internal', message: 'internal error' })
   })
   server.setNotFoundHandler((request, reply) =>
-    reply
-      .code(404)
-      .send({
-        error: 'not_found',
-        message: `no ${request.method} ${request.url.split('?')[0]} here; captures go to POST /v1/captures`,
-      }),
+    reply.code(404).send({
+      error: 'not_found',
+      message: `no ${request.method} ${request.url.split('?')[0]} here; captures go to POST /v1/captures`,
+    }),
   )
 
   server.route({
@@ -149,13 +147,11 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
       if (calls.length === 0 && invalid.length > 0) {
         counters.captures.invalid += invalid.length
         counters.refusals.no_valid_capture++
-        return reply
-          .code(400)
-          .send({
-            error: 'no_valid_capture',
-            message: 'no capture of the batch is valid',
-            rejected: invalid.slice(0, MAX_DESCRIBED),
-          })
+        return reply.code(400).send({
+          error: 'no_valid_capture',
+          message: 'no capture of the batch is valid',
+          rejected: invalid.slice(0, MAX_DESCRIBED),
+        })
       }
       const appended = calls.length === 0 ? { stored: 0, duplicate: 0 } : await options.spool.append(calls)
       if (appended === 'full') {

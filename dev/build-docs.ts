@@ -1,0 +1,37 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { CALL_STATUSES, TOKEN_TYPES, UNPRICED_REASONS, USAGE_SOURCES } from '../sidecar/call.ts'
+import { METRICS, type MetricDefinition } from '../sidecar/metrics/metrics.ts'
+
+// `npm run docs` writes docs/metrics.md from the METRICS table; with --check it fails where the page is not what it would write.
+const file = join(import.meta.dirname, '../docs/metrics.md')
+
+export function metricsPage(): string {
+  const rows = Object.entries(METRICS as Record<string, MetricDefinition>).map(
+    ([name, { type, labels, help, buckets }]) =>
+      `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(', ') || '–'} | ${help}${buckets ? ` Buckets: ${buckets.join(' ')}.` : ''} |`,
+  )
+  const list = (values: readonly string[]) => values.map((value) => `\`${value}\``).join(', ')
+  return `# Metrics
+Generated from \`sidecar/metrics/metrics.ts\` by \`npm run docs\`. Served at \`/metrics\` of the sidecar; process metrics of Node stand beside them as \`observer_process_…\` and \`observer_nodejs_…\`.
+
+| metric | type | labels | |
+|---|---|---|---|
+${rows.join('\n')}
+
+- **status** is one of ${list(CALL_STATUSES)}. All of them exist at 0 from a series' first call on.
+- **type** of tokens is one of ${list(TOKEN_TYPES)}. They never overlap.
+- **source** of usage is one of ${list(USAGE_SOURCES)}.
+- **reason** of unpriced calls is one of ${list(UNPRICED_REASONS)}.
+- \`tenant_id\` and \`model\` are bounded (\`ledger.maxTenants\`, \`ledger.maxModels\`); what came later is \`__other__\`.
+- A cost is the float64 nearest to the ledger's exact integer. An invoice comes from the ledger, never from PromQL: \`increase()\` loses the first increment of a new series.
+`
+}
+
+if (import.meta.main) {
+  if (!process.argv.includes('--check')) writeFileSync(file, metricsPage())
+  else if (readFileSync(file, 'utf8') !== metricsPage()) {
+    process.stderr.write('docs/metrics.md is not what `npm run docs` writes: run it\n')
+    process.exit(1)
+  }
+}
