@@ -46,6 +46,11 @@ export interface Reading {
   usageSource: UsageSource
   usageReason?: string
   rawUsage?: unknown
+  /**
+   * Passes of a model that `usage` leaves out as the provider's own totals do, but that are billed, each at its own
+   * model (absent: the answer's): Anthropic's compaction and advisor iterations.
+   */
+  otherPasses?: { kind: string; model?: string; usage: Usage }[]
   /** An error in the body, or an error event inside a 200 stream. */
   error?: { type: string; message?: string }
   guardrails: GuardrailEvent[]

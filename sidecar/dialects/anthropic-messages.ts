@@ -1,0 +1,183 @@
+import type { Content, GuardrailEvent, MessagePart } from '../call.ts'
+import {
+  addDelta,
+  anthropicParameters,
+  anthropicRequestContent,
+  assembledParts,
+  type BlockAssembly,
+  partsOfBlocks,
+  startBlock,
+} from './anthropic-content.ts'
+import { countAnthropicUsage, hasFallback, otherPassesOf, overwriteUsage } from './anthropic-usage.ts'
+import type { Dialect, Exchange, Reading } from './dialect.ts'
+import { asCount, asObject, asText, type JsonObject, parseJson, withoutUndefined } from './json-value.ts'
+import { errorOf } from './provider-error.ts'
+import { boundedRawUsage } from './raw-usage.ts'
+import { isRefusal, type ResponseView, viewResponse } from './response-view.ts'
+
+/** Anthropic's messages, whole or streamed. Counting tokens and batches are not messages. */
+export const anthropicMessages: Dialect = {
+  id: 'anthropic-messages',
+  matches: ({ path }) => path.endsWith('/v1/messages'),
+  read: readAnthropicMessages,
+}
+
+interface Answer {
+  model?: string
+  id?: string
+  role: string
+  stopReason?: string
+  stopCategory?: string
+  usage?: JsonObject
+  /** The last word on usage was heard. */
+  whole: boolean
+  parts: MessagePart[]
+  started: boolean
+  error?: Reading['error']
+}
+
+function readAnthropicMessages(exchange: Exchange, body: JsonObject | undefined): Reading {
+  const view = viewResponse(exchange)
+  const answer = view.form === 'events' ? answerOfEvents(view, exchange.status) : answerOfBody(view, exchange.status)
+  const tier = asText(answer.usage?.service_tier)
+  const refused = answer.stopReason === 'refusal'
+  const cut = exchange.requestTruncated || !exchange.responseComplete || exchange.responseTail !== undefined
+  const finishReason = answer.stopReason === undefined ? {} : { finishReason: answer.stopReason }
+  const content: Content = {
+    ...(body === undefined ? {} : anthropicRequestContent(body)),
+    ...(answer.parts.length > 0 || answer.stopReason !== undefined
+      ? { output: [{ role: answer.role, parts: answer.parts, ...finishReason }] }
+      : {}),
+    ...(cut ? { truncated: true } : {}),
+  }
+  return {
+    operation: 'chat',
+    stream: view.form === 'events' || body?.stream === true,
+    ...withoutUndefined({
+      requestModel: asText(body?.model),
+      responseModel: answer.model,
+      responseId: answer.id,
+      serviceTier: tier,
+      parameters: body === undefined ? undefined : anthropicParameters(body),
+      finishReasons: answer.stopReason === undefined ? undefined : [answer.stopReason],
+      error: answer.error,
+    }),
+    ...usageOutcome(exchange.status, view, answer),
+    guardrails: refused ? [refusal(answer.stopCategory)] : [],
+    billable: exchange.method !== 'GET',
+    content,
+  }
+}
+
+function refusal(category: string | undefined): GuardrailEvent {
+  const reason = category === undefined ? {} : { reason: category.slice(0, 64) }
+  return { guardrail: 'anthropic.refusal', stage: 'output', action: 'blocked', ...reason }
+}
+
+function answerOfBody(view: ResponseView, status: number): Answer {
+  const answer: Answer = { role: 'assistant', whole: true, parts: [], started: false }
+  if (view.form !== 'json' && view.form !== 'cut_json') return answer
+  const message = view.value
+  addMessage(answer, message)
+  const usage = view.form === 'cut_json' ? view.usage : asObject(message.usage)
+  if (usage !== undefined) answer.usage = usage
+  answer.parts = partsOfBlocks(message.content)
+  const error = errorOf(message, status)
+  if (error !== undefined) answer.error = error
+  return answer
+}
+
+function answerOfEvents(view: Extract<ResponseView, { form: 'events' }>, status: number): Answer {
+  const answer: Answer = { role: 'assistant', whole: false, parts: [], started: false }
+  const assembly: BlockAssembly = { blocks: new Map() }
+  let final = false
+  for (let position = 0; position < view.events.length; position++) {
+    if (position === view.gapAt) markGap(assembly)
+    const event = asObject(parseJson((view.events[position] as (typeof view.events)[number]).data))
+    if (event === undefined) continue
+    const index = asCount(event.index) ?? 0
+    switch (event.type) {
+      case 'message_start': {
+        const message = asObject(event.message) ?? {}
+        addMessage(answer, message)
+        answer.started = true
+        addUsage(answer, asObject(message.usage))
+        break
+      }
+      case 'content_block_start':
+        startBlock(assembly, index, asObject(event.content_block) ?? {})
+        break
+      case 'content_block_delta':
+        addDelta(assembly, index, asObject(event.delta) ?? {})
+        break
+      case 'message_delta':
+        addMessage(answer, asObject(event.delta) ?? {})
+        addUsage(answer, asObject(event.usage))
+        if (answer.stopReason !== undefined && asObject(event.usage) !== undefined) final = true
+        break
+      case 'message_stop':
+        break
+      default: {
+        const error = errorOf(event, status)
+        if (error !== undefined) answer.error = error
+      }
+    }
+  }
+  // Old streams name only output tokens at the end: then the start must have been heard as well.
+  answer.whole = final && answer.usage?.input_tokens !== undefined
+  answer.parts = assembledParts(assembly)
+  return answer
+}
+
+function addMessage(answer: Answer, message: JsonObject): void {
+  const model = asText(message.model)
+  if (model !== undefined) answer.model = model
+  const id = asText(message.id)
+  if (id !== undefined) answer.id = id
+  answer.role = asText(message.role) ?? answer.role
+  const stopReason = asText(message.stop_reason)
+  if (stopReason !== undefined) answer.stopReason = stopReason
+  const category = asText(asObject(message.stop_details)?.category)
+  if (category !== undefined) answer.stopCategory = category
+}
+
+function addUsage(answer: Answer, usage: JsonObject | undefined): void {
+  if (usage !== undefined) answer.usage = overwriteUsage(answer.usage ?? {}, usage)
+}
+
+function markGap(assembly: BlockAssembly): void {
+  for (const block of assembly.blocks.values()) if (block.text !== '') block.text += '[…]'
+}
+
+function usageOutcome(
+  status: number,
+  view: ResponseView,
+  answer: Answer,
+): Pick<Reading, 'usage' | 'usageSource' | 'usageReason' | 'rawUsage' | 'otherPasses'> {
+  const unknown = (usageReason: string) => ({ usage: {}, usageSource: 'unknown' as const, usageReason })
+  if (isRefusal(status)) return { usage: {}, usageSource: 'none' }
+  if (view.form === 'none') return unknown('no_body')
+  if (view.form === 'unreadable') return unknown('unreadable_body')
+  const counted = answer.usage === undefined ? undefined : countAnthropicUsage(answer.usage)
+  if (answer.usage === undefined || counted === undefined) {
+    if (answer.error !== undefined && !answer.started && answer.parts.length === 0)
+      return { usage: {}, usageSource: 'none' }
+    if (answer.error !== undefined) return unknown('stream_error')
+    if (view.form === 'events') return unknown(answer.stopReason === undefined ? 'stream_cut' : 'stream_without_usage')
+    return unknown(view.form === 'cut_json' ? 'body_cut' : 'body_without_usage')
+  }
+  const passes = otherPassesOf(answer.usage)
+  const reason = !answer.whole
+    ? answer.error === undefined
+      ? 'stream_cut'
+      : 'stream_error'
+    : (counted.reason ??
+      (passes.length > 0 ? 'other_passes' : hasFallback(answer.usage) ? 'fallback_billing_unclear' : undefined))
+  return {
+    usage: counted.usage,
+    usageSource: answer.whole ? 'provider' : 'partial',
+    ...(reason === undefined ? {} : { usageReason: reason }),
+    rawUsage: boundedRawUsage(answer.usage),
+    ...(passes.length > 0 ? { otherPasses: passes } : {}),
+  }
+}
