@@ -1,0 +1,80 @@
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import { Agent, request } from 'undici'
+
+const compress = promisify(gzip)
+const MAX_ANSWER_BYTES = 64 * 1024
+const CONNECTIONS = 4
+
+export interface Push {
+  url: string
+  headers: Readonly<Record<string, string>>
+  body: Uint8Array | string
+  gzip: boolean
+}
+
+/** What a sink made of one push; reasons are words of a closed list and carry nothing of the request. */
+export type Answer = { ok: Buffer } | { retry: string; afterMs?: number } | { drop: string }
+
+/** Statuses after which the same push may be taken later. Langfuse answers 500 where its own S3 or Redis is away. */
+const LATER = new Set([408, 425, 429])
+
+export interface Poster {
+  post(push: Push, signal: AbortSignal): Promise<Answer>
+  close(): Promise<void>
+}
+
+/** HTTP with a pool of its own for each exporter. */
+export function makePoster(timeoutMs: number): Poster {
+  const agent = new Agent({
+    connections: CONNECTIONS,
+    connect: { timeout: timeoutMs },
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+  })
+  return {
+    async post(push, signal) {
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+      try {
+        const body = push.gzip ? await compress(push.body) : push.body
+        const headers = push.gzip ? { ...push.headers, 'content-encoding': 'gzip' } : push.headers
+        const response = await request(push.url, { method: 'POST', headers, body, dispatcher: agent, signal: limit })
+        const answer = await readBounded(response.body)
+        const { statusCode } = response
+        if (statusCode >= 200 && statusCode < 300) return { ok: answer }
+        if (statusCode >= 500 || LATER.has(statusCode))
+          return { retry: `http_${statusCode}`, ...retryAfter(response.headers['retry-after']) }
+        // Credentials are the operator's to mend: no call is given up for them.
+        if (statusCode === 401 || statusCode === 403) return { retry: 'unauthorized' }
+        return { drop: `http_${statusCode}` }
+      } catch {
+        // undici's errors name addresses and headers: only their kind is told.
+        return { retry: signal.aborted ? 'aborted' : limit.aborted ? 'timeout' : 'connection' }
+      }
+    },
+    close: () => agent.destroy(),
+  }
+}
+
+async function readBounded(body: AsyncIterable<Buffer> & { destroy(): unknown }): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of body) {
+    chunks.push(chunk)
+    size += chunk.length
+    if (size > MAX_ANSWER_BYTES) {
+      body.destroy()
+      break
+    }
+  }
+  return Buffer.concat(chunks)
+}
+
+/** Seconds or an HTTP date. */
+function retryAfter(header: string | string[] | undefined): { afterMs?: number } {
+  const text = Array.isArray(header) ? header[0] : header
+  if (text === undefined) return {}
+  const seconds = Number(text)
+  const afterMs = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(text) - Date.now()
+  return Number.isFinite(afterMs) && afterMs > 0 ? { afterMs } : {}
+}
