@@ -1,0 +1,64 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/**
+ * Writes the sections of plugin/tap.lua into the pre-function of kong.yml, between its two marker comments.
+ * With `--check` it writes nothing and fails where they differ.
+ */
+const HOOKS = ['access', 'header_filter', 'body_filter', 'log'] as const
+export type Hook = (typeof HOOKS)[number]
+const BEGIN = /^( *)# tap: begin\b.*$/m
+const END = /^ *# tap: end\b.*$/m
+
+const root = join(import.meta.dirname, '..')
+const TAP_FILE = join(root, 'plugin/tap.lua')
+const KONG_FILE = join(root, 'kong.yml')
+
+/** The sections of the tap, each a Lua chunk, by the hook that runs it. */
+export function tapSections(source: string): Record<Hook, string> {
+  const [, ...parts] = source.split(/^--@ *(\w+) *$/m)
+  const sections: Partial<Record<Hook, string>> = {}
+  for (let at = 0; at < parts.length; at += 2) {
+    const name = HOOKS.find((hook) => hook === parts[at])
+    if (name === undefined) throw new Error(`tap.lua: there is no hook "${parts[at]}"`)
+    if (sections[name] !== undefined) throw new Error(`tap.lua: the section "${name}" stands twice`)
+    sections[name] = `${parts[at + 1]!.trim()}\n`
+  }
+  for (const hook of HOOKS) if (sections[hook] === undefined) throw new Error(`tap.lua: no section "--@ ${hook}"`)
+  return sections as Record<Hook, string>
+}
+
+/** kong.yml with the tap as it is in `tapSource`. */
+export function withTap(kongYml: string, tapSource: string): string {
+  const begin = BEGIN.exec(kongYml)
+  const end = END.exec(kongYml)
+  if (begin === null || end === null || end.index < begin.index)
+    throw new Error('kong.yml: no "# tap: begin" followed by "# tap: end"')
+  const indent = begin[1]!
+  const sections = tapSections(tapSource)
+  const lines = HOOKS.flatMap((hook) => [
+    `${indent}${hook}:`,
+    `${indent}- |`,
+    ...sections[hook]
+      .trimEnd()
+      .split('\n')
+      .map((line) => (line === '' ? '' : `${indent}  ${line}`)),
+  ])
+  const from = begin.index + begin[0].length + 1
+  return `${kongYml.slice(0, from)}${lines.join('\n')}\n${kongYml.slice(end.index)}`
+}
+
+if (import.meta.main) {
+  const before = readFileSync(KONG_FILE, 'utf8')
+  const after = withTap(before, readFileSync(TAP_FILE, 'utf8'))
+  if (process.argv.includes('--check')) {
+    if (before !== after) {
+      console.error('kong.yml does not hold the tap as it is in plugin/tap.lua: run `npm run tap`')
+      process.exit(1)
+    }
+    console.log('kong.yml holds the tap of plugin/tap.lua')
+  } else if (before !== after) {
+    writeFileSync(KONG_FILE, after)
+    console.log('kong.yml: tap written')
+  }
+}
