@@ -6,13 +6,16 @@ import type { CountedUsage } from './openai-usage.ts'
  * Counts in a stream are cumulative: a later event overwrites each key that it gives (also inside `cache_creation`),
  * and is never added.
  */
-export function overwriteUsage(before: JsonObject, later: JsonObject): JsonObject {
+export function overwriteUsage(before: JsonObject, later: JsonObject, depth = 0): JsonObject {
   const merged = new Map(Object.entries(before))
   for (const [key, value] of Object.entries(later)) {
     if (value === null || value === undefined) continue
     const old = asObject(merged.get(key))
     const fresh = asObject(value)
-    merged.set(key, old !== undefined && fresh !== undefined ? overwriteUsage(old, fresh) : value)
+    merged.set(
+      key,
+      old !== undefined && fresh !== undefined && depth < 2 ? overwriteUsage(old, fresh, depth + 1) : value,
+    )
   }
   return Object.fromEntries(merged)
 }

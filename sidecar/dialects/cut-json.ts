@@ -1,6 +1,8 @@
 import { asObject, type JsonObject, parseJson } from './json-value.ts'
 
 const BACKSLASH = 0x5c
+/** How many places are tried, each of which may be scanned to the end of the text. */
+const ATTEMPTS = 8
 
 /** The members of a JSON object that stand whole before the place where the text was cut off. */
 export function membersBeforeCut(text: string): JsonObject {
@@ -33,10 +35,12 @@ export function membersBeforeCut(text: string): JsonObject {
  */
 export function lastObjectNamed(text: string, key: string): JsonObject | undefined {
   const quoted = JSON.stringify(key)
+  let attempts = 0
   for (let at = text.lastIndexOf(quoted); at >= 0; at = at === 0 ? -1 : text.lastIndexOf(quoted, at - 1)) {
     if (at > 0 && text.charCodeAt(at - 1) === BACKSLASH) continue
     const colon = skipSpace(text, at + quoted.length)
     if (text[colon] !== ':') continue
+    if (++attempts > ATTEMPTS) return undefined
     const start = skipSpace(text, colon + 1)
     const end = text[start] === '{' ? endOfValue(text, start) : undefined
     const found = end === undefined ? undefined : asObject(parseJson(text.slice(start, end)))

@@ -11,12 +11,12 @@ const DIALECTS: readonly { dialect: Dialect; provider?: string; answers?: RegExp
   {
     dialect: openAiChat,
     provider: 'openai',
-    answers: /^(?:\{|data: ?\{)[^]*"object"\s*:\s*"chat\.completion(?:\.chunk)?"/,
+    answers: /^(?:\{|data: ?\{).*"object"\s*:\s*"chat\.completion(?:\.chunk)?"/s,
   },
   {
     dialect: anthropicMessages,
     provider: 'anthropic',
-    answers: /^(?:event: ?message_start\r?\n|\{(?=[^]*"role"\s*:\s*"assistant")[^]*"type"\s*:\s*"message")/,
+    answers: /^(?:event: ?message_start\r?\n|\{(?=.*"role"\s*:\s*"assistant").*"type"\s*:\s*"message")/s,
   },
   { dialect: unknownDialect },
 ]

@@ -149,10 +149,16 @@ describe.skipIf(!present)('recorded exchanges (skipped where ../shared/data is a
           : reading.usageSource !== 'provider'
       const [fit, all] = fits.get(row.provider) ?? [0, 0]
       fits.set(row.provider, [fit + (good ? 1 : 0), all + 1])
-      if (!good) misses.push(`${row.provider} ${row.id} ${JSON.stringify([counts, expectedCounts(row)])}`)
+      if (!good)
+        misses.push(`${row.provider} ${row.id} ${JSON.stringify([counts, expectedCounts(row)])} ${reading.usageReason}`)
     }
-    if (process.env.SHOW_FITS !== undefined) console.log(Object.fromEntries(fits), misses)
-    // Azure's grok once reported more cached tokens (161) than prompt tokens (7): no units without overlap say that.
-    expect(misses.map((miss) => miss.split(' ')[0])).toEqual(['azure'])
+    const report = `${JSON.stringify(Object.fromEntries(fits))}\n${misses.join('\n')}`
+    // Azure's grok reports more cached tokens than prompt tokens: units without overlap cannot say that. These are
+    // clamped and marked; nothing else may miss.
+    expect(
+      misses.every((miss) => miss.startsWith('azure ') && miss.endsWith(' inconsistent')),
+      report,
+    ).toBe(true)
+    expect(misses.length, report).toBeLessThanOrEqual(3)
   })
 })
