@@ -1,0 +1,128 @@
+import { z } from 'zod'
+import { type LlmCall, TOKEN_TYPES } from '../call.ts'
+import { resolveSecret, secretSchema } from '../secret.ts'
+import type { Exporter, SendResult } from './exporter.ts'
+import type { ExporterDeps } from './otlp.ts'
+import { makePoster } from './post.ts'
+
+export const lokiConfigSchema = z.strictObject({
+  /** Base address; `/loki/api/v1/push` is added. */
+  url: z.url({ protocol: /^https?$/ }),
+  headers: z.record(z.string(), secretSchema).default({}),
+  environment: z.string().default('default'),
+  timeoutMs: z.number().int().positive().default(10_000),
+})
+export type LokiConfig = z.infer<typeof lokiConfigSchema>
+
+const LIMITS = { calls: 500, bytes: 4 * 1024 * 1024 }
+
+/** One JSON line a call, without content. The tenant is the organisation: one request for each. */
+export function makeLokiExporter(config: LokiConfig, { environment }: ExporterDeps): Exporter {
+  const poster = makePoster(config.timeoutMs)
+  const url = `${config.url.replace(/\/$/, '')}/loki/api/v1/push`
+  const own = Object.fromEntries(
+    Object.entries(config.headers).map(([name, value]) => [name, resolveSecret(value, environment)]),
+  )
+  return {
+    id: 'loki',
+    limits: LIMITS,
+    async send(batch, signal) {
+      const tenants = new Map<string, LlmCall[]>()
+      for (const call of batch) {
+        const calls = tenants.get(call.tenant)
+        if (calls === undefined) tenants.set(call.tenant, [call])
+        else calls.push(call)
+      }
+      let result: SendResult = { sent: batch.length, rejected: [] }
+      for (const [tenant, calls] of tenants) {
+        const headers = { ...own, 'content-type': 'application/json', 'x-scope-orgid': tenant }
+        const answer = await poster.post(
+          { url, headers, body: lokiBody(calls, config.environment), gzip: true },
+          signal,
+        )
+        if ('retry' in answer) return answer
+        // Loki refuses a whole push for one line that is too old or too long: the caller halves until it is found.
+        if ('drop' in answer) result = answer
+      }
+      return result
+    },
+    close: () => poster.close(),
+  }
+}
+
+type Value = [nanoseconds: string, line: string, metadata: Record<string, string>]
+
+/** Few labels (service_name, env, level), the rest as structured metadata; entries of a stream in the order of time. */
+export function lokiBody(calls: readonly LlmCall[], environment: string): string {
+  const streams = new Map<string, { stream: Record<string, string>; values: Value[] }>()
+  for (const call of [...calls].sort((a, b) => a.startedAt - b.startedAt)) {
+    const stream = { service_name: 'kong-llm-observer', env: call.environment ?? environment, level: levelOf(call) }
+    const key = `${stream.env} ${stream.level}`
+    const value: Value = [nanoseconds(call.startedAt), lineOf(call), metadataOf(call)]
+    const known = streams.get(key)
+    if (known === undefined) streams.set(key, { stream, values: [value] })
+    else known.values.push(value)
+  }
+  return JSON.stringify({ streams: [...streams.values()] })
+}
+
+function levelOf(call: LlmCall): string {
+  if (call.status === 'ok') return 'info'
+  return call.status === 'server_error' || call.status === 'timeout' ? 'error' : 'warn'
+}
+
+function nanoseconds(milliseconds: number): string {
+  return `${BigInt(Math.round(milliseconds * 1000))}000`
+}
+
+/** What is metadata is not in the line as well: Loki would rename one of them `…_extracted`. */
+function metadataOf(call: LlmCall): Record<string, string> {
+  return {
+    call_id: call.id,
+    trace_id: call.trace.traceId,
+    span_id: call.trace.spanId,
+    request_id: call.requestId,
+    provider: call.provider,
+    model: call.model,
+    status: call.status,
+  }
+}
+
+function lineOf(call: LlmCall): string {
+  const { cost, gateway } = call
+  return JSON.stringify({
+    msg: `${call.operation} ${call.model} ${call.httpStatus}`,
+    tenant: call.tenant,
+    consumer: call.consumer,
+    user: call.user,
+    session: call.session,
+    team: call.team,
+    app: call.app,
+    route: gateway.route,
+    service: gateway.service,
+    operation: call.operation,
+    stream: call.stream,
+    request_model: call.requestModel,
+    response_id: call.responseId,
+    http_status: call.httpStatus,
+    error_type: call.errorType,
+    error_message: call.errorMessage,
+    duration_ms: call.durationMs,
+    time_to_first_byte_ms: call.timeToFirstByteMs,
+    finish_reasons: call.finishReasons,
+    tokens: Object.fromEntries(
+      TOKEN_TYPES.flatMap((type) => (call.usage[type] === undefined ? [] : [[type, call.usage[type]]])),
+    ),
+    usage_source: call.usageSource,
+    usage_reason: call.usageReason,
+    cost_state: cost.state,
+    cost_reason: cost.state === 'priced' ? undefined : cost.reason,
+    // Text: a JSON reader that makes floats of numbers would lose the last digits.
+    cost_pico_usd: cost.state === 'priced' ? String(cost.picoUsd) : undefined,
+    price_id: cost.state === 'priced' ? cost.priceId : undefined,
+    saved_pico_usd: call.savedPicoUsd === undefined ? undefined : String(call.savedPicoUsd),
+    cache: call.cache,
+    repeat: call.repeat,
+    guardrails: call.guardrails.length > 0 ? call.guardrails : undefined,
+  })
+}

@@ -1,0 +1,92 @@
+import { JsonTraceSerializer, ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
+import type { ReadableSpan } from '@opentelemetry/sdk-trace-node'
+import { z } from 'zod'
+import type { LlmCall } from '../call.ts'
+import { resolveSecret, secretSchema } from '../secret.ts'
+import type { Exporter, SendResult } from './exporter.ts'
+import { type Answer, makePoster } from './post.ts'
+import { makeSampler, samplingConfigSchema } from './sampling.ts'
+import { OWN } from './semantic-conventions.ts'
+import { contentAttributes, guardrailEvents, makeSpan, standardAttributes } from './spans.ts'
+
+export const otlpConfigSchema = z.strictObject({
+  /** Base address; `/v1/traces` is added. */
+  endpoint: z.url({ protocol: /^https?$/ }),
+  protocol: z.enum(['protobuf', 'json']).default('protobuf'),
+  headers: z.record(z.string(), secretSchema).default({}),
+  timeoutMs: z.number().int().positive().default(10_000),
+  gzip: z.boolean().default(true),
+  /** Prompts and answers on spans (opt-in, as the conventions ask). */
+  content: z.boolean().default(false),
+  sampling: samplingConfigSchema.prefault({}),
+})
+export type OtlpConfig = z.infer<typeof otlpConfigSchema>
+
+export interface ExporterDeps {
+  environment: Readonly<Record<string, string | undefined>>
+}
+
+const LIMITS = { calls: 200, bytes: 2 * 1024 * 1024 }
+
+/** One span a call to any OTLP/HTTP receiver. */
+export function makeOtlpExporter(config: OtlpConfig, { environment }: ExporterDeps): Exporter {
+  const poster = makePoster(config.timeoutMs)
+  const sampler = makeSampler(config.sampling)
+  const headers = Object.fromEntries(
+    Object.entries(config.headers).map(([name, value]) => [name, resolveSecret(value, environment)]),
+  )
+  const toSpan = (call: LlmCall): ReadableSpan =>
+    makeSpan({
+      call,
+      attributes: {
+        ...standardAttributes(call),
+        ...(config.content && contentAttributes(call)),
+        [OWN.samplingRatio]: sampler.ratioFor(call),
+      },
+      events: guardrailEvents(call),
+    })
+  return {
+    id: 'otlp',
+    limits: LIMITS,
+    wants: sampler.keeps,
+    async send(batch, signal) {
+      const push = tracesPush(`${config.endpoint.replace(/\/$/, '')}/v1/traces`, batch.map(toSpan), config.protocol)
+      const answer = await poster.post({ ...push, headers: { ...headers, ...push.headers }, gzip: config.gzip }, signal)
+      return spansResult(answer, batch.length, config.protocol)
+    },
+    close: () => poster.close(),
+  }
+}
+
+/** An OTLP/HTTP request of these spans; Langfuse takes the same. */
+export function tracesPush(url: string, spans: ReadableSpan[], protocol: OtlpConfig['protocol']) {
+  const serializer = protocol === 'protobuf' ? ProtobufTraceSerializer : JsonTraceSerializer
+  const body = serializer.serializeRequest(spans) ?? new Uint8Array()
+  return {
+    url,
+    body,
+    headers: { 'content-type': protocol === 'protobuf' ? 'application/x-protobuf' : 'application/json' },
+  }
+}
+
+/** A 200 may still say that some spans were refused, only how many: they are counted, and not sent again. */
+export function spansResult(answer: Answer, sent: number, protocol: OtlpConfig['protocol']): SendResult {
+  if (!('ok' in answer)) return answer
+  const refused = Math.min(sent, refusedSpans(answer.ok, protocol))
+  return {
+    sent: sent - refused,
+    rejected: Array.from({ length: refused }, () => ({ index: -1, reason: 'partial_success' })),
+  }
+}
+
+function refusedSpans(body: Buffer, protocol: OtlpConfig['protocol']): number {
+  if (body.length === 0) return 0
+  try {
+    const serializer = protocol === 'protobuf' ? ProtobufTraceSerializer : JsonTraceSerializer
+    const refused = Number(serializer.deserializeResponse(body).partialSuccess?.rejectedSpans ?? 0)
+    return Number.isSafeInteger(refused) && refused > 0 ? refused : 0
+  } catch {
+    // A 200 whose body is not OTLP (Langfuse answers {}): all was taken.
+    return 0
+  }
+}

@@ -1,0 +1,35 @@
+import { z } from 'zod'
+import { billedPicoUsd, type LlmCall } from '../call.ts'
+
+const ratio = z.number().min(0).max(1)
+
+/** Default 1, so that a Collector can count before it samples. */
+export const samplingConfigSchema = z.strictObject({
+  ratio: ratio.default(1),
+  tenants: z.record(z.string(), ratio).default({}),
+  /** Always kept, whatever the ratio. */
+  keepAboveUsd: z.number().nonnegative().optional(),
+  keepAboveSeconds: z.number().nonnegative().optional(),
+})
+export type SamplingConfig = z.infer<typeof samplingConfigSchema>
+
+/**
+ * Whether a call is kept, and by which ratio. Deterministic by trace id: the last 8 bytes against a threshold, so
+ * that every observer of the trace that uses the same ratio decides alike.
+ */
+export function makeSampler(config: SamplingConfig) {
+  const ratioOf = (call: LlmCall) => config.tenants[call.tenant] ?? config.ratio
+  const alwaysKept = (call: LlmCall) =>
+    call.status !== 'ok' ||
+    call.guardrails.length > 0 ||
+    (config.keepAboveUsd !== undefined && billedPicoUsd(call) > config.keepAboveUsd * 1e12) ||
+    (config.keepAboveSeconds !== undefined && call.durationMs > config.keepAboveSeconds * 1000)
+  return {
+    keeps: (call: LlmCall): boolean => {
+      const share = ratioOf(call)
+      return share >= 1 || alwaysKept(call) || Number.parseInt(call.trace.traceId.slice(-13), 16) < share * 2 ** 52
+    },
+    /** By how much a kept call stands for others: 1 where it was kept for what it is. */
+    ratioFor: (call: LlmCall): number => (alwaysKept(call) ? 1 : ratioOf(call)),
+  }
+}
