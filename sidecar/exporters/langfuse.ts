@@ -4,7 +4,7 @@ import type { ReadableSpan } from '@opentelemetry/sdk-trace-node'
 import { z } from 'zod'
 import { type LlmCall, type Message, TOKEN_TYPES, type TokenType } from '../call.ts'
 import { resolveSecret, type Secret, secretSchema } from '../secret.ts'
-import type { Exporter, SendResult } from './exporter.ts'
+import type { Exporter, Rejection } from './exporter.ts'
 import { type ExporterDeps, spansResult, tracesPush } from './otlp.ts'
 import { makePoster } from './post.ts'
 import { LANGFUSE } from './semantic-conventions.ts'
@@ -69,7 +69,8 @@ export function makeLangfuseExporter(config: LangfuseConfig, { environment }: Ex
         if (calls === undefined) projects.set(project, [call])
         else calls.push(call)
       }
-      let result: SendResult = { sent: batch.length, rejected: [] }
+      const rejected: Rejection[] = []
+      let dropped: { drop: string } | undefined
       for (const [project, calls] of projects) {
         const spans = calls.flatMap((call) => langfuseSpans(call, config))
         const push = tracesPush(url, spans, 'protobuf')
@@ -80,14 +81,10 @@ export function makeLangfuseExporter(config: LangfuseConfig, { environment }: Ex
           'protobuf',
         )
         if ('retry' in answer) return answer
-        if ('drop' in answer) result = answer
-        else if (!('drop' in result))
-          result = {
-            sent: result.sent - answer.rejected.length,
-            rejected: [...result.rejected, ...answer.rejected],
-          } as SendResult
+        if ('drop' in answer) dropped = answer
+        else rejected.push(...answer.rejected)
       }
-      return result
+      return dropped ?? { sent: batch.length - rejected.length, rejected }
     },
     close: () => poster.close(),
   }
