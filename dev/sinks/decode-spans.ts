@@ -1,0 +1,89 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import protobuf from 'protobufjs'
+
+export type AttributeValue = string | boolean | number | bigint | AttributeValue[]
+export interface ReceivedSpan {
+  traceId: string
+  spanId: string
+  parentSpanId: string
+  name: string
+  kind: number
+  /** Nanoseconds. */
+  start: bigint
+  end: bigint
+  statusCode: number
+  statusMessage: string
+  attributes: Map<string, AttributeValue>
+  events: { name: string; attributes: Map<string, AttributeValue> }[]
+}
+
+const root = protobuf.parse(readFileSync(join(import.meta.dirname, 'otlp-trace.proto'), 'utf8'), {
+  keepCase: true,
+}).root
+const requestType = root.lookupType('ExportTraceServiceRequest')
+
+interface RawValue {
+  string_value?: string
+  bool_value?: boolean
+  int_value?: string
+  double_value?: number
+  array_value?: { values?: RawValue[] }
+}
+interface RawAttribute {
+  key: string
+  value?: RawValue
+}
+interface RawSpan {
+  trace_id?: string
+  span_id?: string
+  parent_span_id?: string
+  name?: string
+  kind?: number
+  start_time_unix_nano?: string
+  end_time_unix_nano?: string
+  attributes?: RawAttribute[]
+  events?: { name?: string; attributes?: RawAttribute[] }[]
+  status?: { code?: number; message?: string }
+}
+
+/** Spans of an OTLP/protobuf request body. Integers stay exact. Throws on what is not one. */
+export function decodeSpans(body: Uint8Array): ReceivedSpan[] {
+  const decoded = requestType.toObject(requestType.decode(body), { longs: String, bytes: String }) as {
+    resource_spans?: { scope_spans?: { spans?: RawSpan[] }[] }[]
+  }
+  const raw =
+    decoded.resource_spans?.flatMap(({ scope_spans }) => scope_spans?.flatMap(({ spans }) => spans ?? []) ?? []) ?? []
+  return raw.map((span) => ({
+    traceId: hex(span.trace_id),
+    spanId: hex(span.span_id),
+    parentSpanId: hex(span.parent_span_id),
+    name: span.name ?? '',
+    kind: span.kind ?? 0,
+    start: BigInt(span.start_time_unix_nano ?? 0),
+    end: BigInt(span.end_time_unix_nano ?? 0),
+    statusCode: span.status?.code ?? 0,
+    statusMessage: span.status?.message ?? '',
+    attributes: attributesOf(span.attributes),
+    events: (span.events ?? []).map(({ name, attributes }) => ({
+      name: name ?? '',
+      attributes: attributesOf(attributes),
+    })),
+  }))
+}
+
+function hex(base64: string | undefined): string {
+  return Buffer.from(base64 ?? '', 'base64').toString('hex')
+}
+
+function attributesOf(attributes: RawAttribute[] | undefined): Map<string, AttributeValue> {
+  return new Map((attributes ?? []).map(({ key, value }) => [key, valueOf(value ?? {})]))
+}
+
+function valueOf(value: RawValue): AttributeValue {
+  if (value.string_value !== undefined) return value.string_value
+  if (value.bool_value !== undefined) return value.bool_value
+  if (value.int_value !== undefined) return BigInt(value.int_value)
+  if (value.double_value !== undefined) return value.double_value
+  return (value.array_value?.values ?? []).map(valueOf)
+}

@@ -1,0 +1,76 @@
+import { picoUsdOf } from '../pico-usd.ts'
+import { decodeSpans, type ReceivedSpan } from './decode-spans.ts'
+import { type HttpSink, startHttpSink } from './http-sink.ts'
+import { sumPerTenant, type TenantTotals } from './tenant-totals.ts'
+
+/**
+ * Stands in for Langfuse's OTLP door (v4): Basic auth (401), the version header, a batch with a wrong id refused whole
+ * (400), 200 otherwise; stored once for each (minute of start, trace id, span id, start), as its ReplacingMergeTree
+ * does. It keeps usage and cost as they were sent. It has no UI, prices nothing and knows one project.
+ */
+export interface LangfuseSink extends HttpSink {
+  observations(): ReceivedSpan[]
+  received(): number
+  perTenant(): Map<string, TenantTotals>
+}
+
+const DOOR = '/api/public/otel/v1/traces'
+
+export async function startLangfuseSink({
+  port = 0,
+  publicKey,
+  secretKey,
+}: {
+  port?: number
+  publicKey: string
+  secretKey: string
+}): Promise<LangfuseSink> {
+  const observations = new Map<string, ReceivedSpan>()
+  const expected = `Basic ${Buffer.from(`${publicKey}:${secretKey}`).toString('base64')}`
+  let received = 0
+  const sink = await startHttpSink(port, ({ request, body }) => {
+    if (request.method !== 'POST' || request.url !== DOOR) return { status: 404 }
+    if (request.headers.authorization !== expected) return { status: 401, body: '{"message":"Invalid credentials"}' }
+    // Without it a v4 server writes the events where its v4 views do not look.
+    if (request.headers['x-langfuse-ingestion-version'] !== '4')
+      return { status: 400, body: '{"message":"ingestion version"}' }
+    let spans: ReceivedSpan[]
+    try {
+      spans = decodeSpans(body)
+    } catch {
+      return { status: 400 }
+    }
+    if (spans.some(({ traceId, spanId }) => traceId.length !== 32 || spanId.length !== 16)) return { status: 400 }
+    for (const span of spans) {
+      received++
+      observations.set(`${span.start / 60_000_000_000n}/${span.traceId}/${span.spanId}/${span.start}`, span)
+    }
+    return { status: 200, body: '{}', headers: { 'content-type': 'application/json' } }
+  })
+  return {
+    ...sink,
+    observations: () => [...observations.values()],
+    received: () => received,
+    perTenant: () =>
+      sumPerTenant(
+        [...observations.values()]
+          .filter(({ attributes }) => attributes.get('langfuse.observation.type') !== 'guardrail')
+          .map(({ attributes }) => ({
+            tenant: String(attributes.get('langfuse.trace.metadata.tenant_id')),
+            tokens: tokensOf(attributes.get('langfuse.observation.usage_details')),
+            picoUsd: totalOf(attributes.get('langfuse.observation.cost_details')),
+          })),
+      ),
+  }
+}
+
+function tokensOf(details: unknown): Record<string, number> {
+  const { total: _total, ...tokens } = JSON.parse(String(details ?? '{}')) as Record<string, number>
+  return tokens
+}
+
+/** From the digits that were sent: Langfuse stores a decimal of 12 places. */
+function totalOf(details: unknown): bigint {
+  const total = /"total":([0-9.e+-]+)/.exec(String(details ?? ''))?.[1]
+  return total === undefined ? 0n : picoUsdOf(total)
+}

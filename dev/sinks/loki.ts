@@ -1,0 +1,81 @@
+import { type HttpSink, startHttpSink } from './http-sink.ts'
+import { sumPerTenant, type TenantTotals } from './tenant-totals.ts'
+
+/**
+ * Stands in for Loki's push door: `POST /loki/api/v1/push`, JSON, 204; 401 without X-Scope-OrgID, 400 for a line over
+ * 256 KB, more than 15 labels, or a time over a week old. Entries are kept once for each call id. It has no query language.
+ */
+export interface LokiEntry {
+  tenant: string
+  labels: Record<string, string>
+  /** Nanoseconds. */
+  at: bigint
+  line: Record<string, unknown>
+  metadata: Record<string, string>
+}
+export interface LokiSink extends HttpSink {
+  entries(): LokiEntry[]
+  received(): number
+  perTenant(): Map<string, TenantTotals>
+}
+
+const MAX_LINE = 256 * 1024
+const MAX_LABELS = 15
+const WEEK_NS = 7n * 24n * 3600n * 1_000_000_000n
+
+export async function startLokiSink({
+  port = 0,
+  now = Date.now,
+}: {
+  port?: number
+  now?: () => number
+} = {}): Promise<LokiSink> {
+  const entries = new Map<string, LokiEntry>()
+  let received = 0
+  const sink = await startHttpSink(port, ({ request, body }) => {
+    if (request.method !== 'POST' || request.url !== '/loki/api/v1/push') return { status: 404 }
+    const tenant = request.headers['x-scope-orgid']
+    if (typeof tenant !== 'string' || tenant === '') return { status: 401, body: 'no org id' }
+    if (request.headers['content-type'] !== 'application/json') return { status: 415 }
+    const accepted: LokiEntry[] = []
+    try {
+      const { streams } = JSON.parse(body.toString('utf8')) as {
+        streams: { stream: Record<string, string>; values: [string, string, Record<string, string>?][] }[]
+      }
+      for (const { stream, values } of streams) {
+        if (Object.keys(stream).length > MAX_LABELS) return { status: 400, body: 'too many labels' }
+        for (const [at, line, metadata = {}] of values) {
+          if (Buffer.byteLength(line) > MAX_LINE) return { status: 400, body: 'line too long' }
+          if (BigInt(at) < BigInt(now()) * 1_000_000n - WEEK_NS) return { status: 400, body: 'entry too far behind' }
+          accepted.push({
+            tenant,
+            labels: stream,
+            at: BigInt(at),
+            line: JSON.parse(line) as Record<string, unknown>,
+            metadata,
+          })
+        }
+      }
+    } catch {
+      return { status: 400 }
+    }
+    for (const entry of accepted) {
+      received++
+      entries.set(entry.metadata.call_id ?? '', entry)
+    }
+    return { status: 204 }
+  })
+  return {
+    ...sink,
+    entries: () => [...entries.values()],
+    received: () => received,
+    perTenant: () =>
+      sumPerTenant(
+        [...entries.values()].map(({ tenant, line }) => ({
+          tenant,
+          tokens: line.tokens as Record<string, number>,
+          picoUsd: BigInt(String(line.cost_pico_usd ?? 0)),
+        })),
+      ),
+  }
+}
