@@ -77,13 +77,13 @@ function hex(base64: string | undefined): string {
 }
 
 function attributesOf(attributes: RawAttribute[] | undefined): Map<string, AttributeValue> {
-  return new Map((attributes ?? []).map(({ key, value }) => [key, valueOf(value ?? {})]))
+  return new Map((attributes ?? []).map(({ key, value }) => [key, anyValue(value ?? {})]))
 }
 
-function valueOf(value: RawValue): AttributeValue {
+function anyValue(value: RawValue): AttributeValue {
   if (value.string_value !== undefined) return value.string_value
   if (value.bool_value !== undefined) return value.bool_value
   if (value.int_value !== undefined) return BigInt(value.int_value)
   if (value.double_value !== undefined) return value.double_value
-  return (value.array_value?.values ?? []).map(valueOf)
+  return (value.array_value?.values ?? []).map(anyValue)
 }
