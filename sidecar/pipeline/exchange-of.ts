@@ -1,0 +1,48 @@
+import type { Capture } from '../capture.ts'
+import { decodeBody } from '../dialects/decode-body.ts'
+import type { Exchange } from '../dialects/dialect.ts'
+
+export type Headers = Readonly<Record<string, string>>
+
+/** Kong gives a header as text, number, boolean or list; a reader wants text under a name in lower case. */
+export function headersOf(raw: Capture['log']['request']['headers']): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (const [name, value] of Object.entries(raw))
+    headers[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : String(value)
+  return headers
+}
+
+/** The bytes of a capture as an exchange with the provider, or undefined where no tap saw any. */
+export function exchangeOf(capture: Capture, requestHeaders: Headers, responseHeaders: Headers): Exchange | undefined {
+  const { log } = capture
+  if (capture.source === 'log' || (capture.response_body == null && capture.request_body == null)) return undefined
+  const encoding = responseHeaders['content-encoding']
+  const encoded = capture.response_body == null ? undefined : Buffer.from(capture.response_body, 'base64')
+  const tail = capture.response_tail == null ? undefined : Buffer.from(capture.response_tail, 'base64')
+  // A compressed body with its middle cut out cannot be read on: only its head counts.
+  const decoded = encoded === undefined ? undefined : decodeBody(encoded, encoding)
+  const isEncoded = encoding !== undefined && encoding !== '' && encoding !== 'identity'
+  return {
+    method: log.request.method,
+    host: (log.service?.host ?? '').toLowerCase(),
+    path: withoutQuery(log.upstream_uri ?? log.request.uri),
+    requestHeaders,
+    requestBody: capture.request_body == null ? undefined : Buffer.from(capture.request_body, 'base64'),
+    requestTruncated: capture.request_error != null,
+    status: log.response.status,
+    responseHeaders,
+    responseBody: decoded?.bytes,
+    responseTail: isEncoded ? undefined : tail,
+    responseComplete:
+      capture.response_complete !== false &&
+      log.response.status !== 499 &&
+      decoded?.truncated !== true &&
+      !(isEncoded && tail !== undefined),
+  }
+}
+
+/** Query strings may hold keys (`?key=`): they go no further, also where the plugin left one. */
+export function withoutQuery(uri: string): string {
+  const end = uri.search(/[?#]/)
+  return end === -1 ? uri : uri.slice(0, end)
+}

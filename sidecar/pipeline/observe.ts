@@ -1,0 +1,225 @@
+import type { PriceBook } from '../../pricing/price-book.ts'
+import type { Content, LlmCall } from '../call.ts'
+import type { Capture } from '../capture.ts'
+import type { Exchange, Reading } from '../dialects/dialect.ts'
+import { defaultProviderOf, read } from '../dialects/index.ts'
+import { type KongAiReading, readKongAiLog } from '../dialects/kong-ai-log.ts'
+import { providerOfHost } from '../dialects/provider-of-host.ts'
+import { type AttributionConfig, attribute } from './attribute.ts'
+import { boundContent } from './bound-content.ts'
+import { exchangeOf, headersOf } from './exchange-of.ts'
+import { cacheOf, outcomeOf } from './outcome.ts'
+import { price } from './price.ts'
+import type { Redactor } from './redact.ts'
+import { callId, traceOf } from './trace.ts'
+
+export interface ObserveOptions {
+  book: PriceBook
+  attribution: AttributionConfig
+  redactor: Redactor
+  /** Kong service name or host → provider. */
+  providers: Readonly<Record<string, string>>
+  /** Characters of content kept for a call. */
+  maxContentBytes: number
+  /** Whether content is kept at all. */
+  content: boolean
+}
+
+const MAX_NAME = 256
+const MAX_ERROR = 300
+
+/** Capture → LlmCall: read, attribute, price, redact. Pure: no clock, no network, no file; the same in, the same out. */
+export function makeObserver(options: ObserveOptions): (capture: Capture) => LlmCall {
+  return (capture) => {
+    const { log } = capture
+    const requestHeaders = headersOf(log.request.headers)
+    const responseHeaders = headersOf(log.response.headers)
+    const exchange = exchangeOf(capture, requestHeaders, responseHeaders)
+    const httpStatus = log.response.status
+    const stream = responseHeaders['content-type']?.startsWith('text/event-stream') ?? false
+    const kong = log.ai == null ? undefined : readKongAiLog(log.ai, { status: httpStatus, source: log.source, stream })
+    const reading = exchange === undefined ? readingOfLog(kong, stream, httpStatus) : read(exchange)
+
+    const who = attribute(log, namesPeople(exchange) ? jsonOf(exchange) : undefined, options.attribution)
+    const provider = providerOf(capture, reading, kong, options.providers)
+    const startedAt = Math.round(log.started_at)
+    const cache = cacheOf(responseHeaders) ?? kong?.cache
+    const priced = price(reading, { book: options.book, tenant: who.tenant, provider, startedAt, httpStatus, cache })
+    const outcome = outcomeOf(
+      capture,
+      {
+        ...reading,
+        guardrails: [
+          ...reading.guardrails,
+          ...(kong?.guardrails ?? []).filter(
+            ({ guardrail }) => !reading.guardrails.some((own) => own.guardrail === guardrail),
+          ),
+        ],
+      },
+      () => textOf(exchange),
+    )
+    const id = callId(capture.node, log.request.id, log.started_at)
+    const firstByteMs =
+      capture.first_byte_at == null ? undefined : Math.max(0, Math.round(capture.first_byte_at * 1000 - startedAt))
+    const keepsContent = options.content && capture.content === 'on' && reading.content !== undefined
+    const failed = outcome.status !== 'ok'
+
+    return {
+      v: 1,
+      id,
+      requestId: log.request.id,
+      startedAt,
+      durationMs: Math.max(0, log.latencies?.request ?? 0),
+      ...optional('timeToFirstByteMs', firstByteMs),
+      operation: reading.operation,
+      dialect: reading.dialect,
+      stream: reading.stream || stream,
+      provider,
+      ...optional('serverAddress', log.service?.host?.slice(0, MAX_NAME)),
+      ...optional('serverPort', log.service?.port ?? undefined),
+      ...optional('requestModel', nameOf(reading.requestModel)),
+      ...optional('responseModel', nameOf(reading.responseModel)),
+      model: nameOf(reading.responseModel) ?? nameOf(reading.requestModel) ?? 'unknown',
+      ...optional('responseId', reading.responseId?.slice(0, MAX_NAME)),
+      ...optional('serviceTier', reading.serviceTier),
+      ...optional('systemFingerprint', reading.systemFingerprint),
+      ...optional('parameters', reading.parameters),
+      ...optional('finishReasons', reading.finishReasons),
+
+      tenant: who.tenant,
+      tenantSource: who.tenantSource,
+      ...optional('consumer', who.consumer),
+      ...optional('user', who.user),
+      ...optional('session', who.session),
+      ...optional('team', who.team),
+      ...optional('app', who.app),
+      ...optional('environment', who.environment),
+      gateway: gatewayOf(capture),
+
+      usage: priced.usage,
+      usageSource: priced.usageSource,
+      ...optional('usageReason', priced.usageSource === reading.usageSource ? reading.usageReason : undefined),
+      ...optional('rawUsage', reading.rawUsage),
+      cost: priced.cost,
+      ...optional('savedPicoUsd', priced.savedPicoUsd),
+
+      status: outcome.status,
+      httpStatus,
+      ...(failed && { errorType: reading.error?.type.slice(0, MAX_NAME) ?? String(httpStatus) }),
+      ...optional('errorMessage', failed ? redactedError(reading, options.redactor) : undefined),
+      ...optional('cache', cache),
+      guardrails: outcome.guardrails,
+      trace: traceOf(id, who.tenant, requestHeaders.traceparent, who.trusted),
+      ...optional('billingKey', priced.billingKey),
+      ...optional('content', keepsContent ? contentOf(reading.content!, exchange, options) : undefined),
+    }
+  }
+}
+
+/** Cut first, then redacted: a match at the cut is masked because `truncated` says that there is one. */
+function contentOf(
+  content: Content,
+  exchange: Exchange | undefined,
+  { maxContentBytes, redactor }: ObserveOptions,
+): Content {
+  const bounded = boundContent(content, maxContentBytes)
+  const cut =
+    exchange?.requestTruncated === true || exchange?.responseTail !== undefined || exchange?.responseComplete === false
+  return redactor.content(cut ? { ...bounded, truncated: true } : bounded)
+}
+
+function redactedError(reading: Reading, redactor: Redactor): string | undefined {
+  const message = reading.error?.message
+  if (message === undefined) return undefined
+  return message.length <= MAX_ERROR ? redactor.text(message) : redactor.text(message.slice(0, MAX_ERROR), true)
+}
+
+/** What Kong's log document alone says of the call. */
+function readingOfLog(
+  kong: KongAiReading | undefined,
+  stream: boolean,
+  httpStatus: number,
+): Reading & { dialect: string } {
+  if (kong !== undefined) return { operation: 'chat', billable: true, dialect: 'kong-ai-log', ...kong }
+  const refused = httpStatus >= 400 && httpStatus !== 499
+  return {
+    dialect: 'unknown',
+    operation: 'unknown',
+    stream,
+    usage: {},
+    ...(refused ? { usageSource: 'none' as const } : { usageSource: 'unknown' as const, usageReason: 'no_body' }),
+    guardrails: [],
+    billable: true,
+  }
+}
+
+/** The operator's word, then the host, then Kong's own configuration, then whose format it is. */
+function providerOf(
+  { log }: Capture,
+  reading: { dialect: string },
+  kong: KongAiReading | undefined,
+  providers: Readonly<Record<string, string>>,
+): string {
+  const { service } = log
+  const host = (service?.host ?? '').toLowerCase()
+  const byOperator = (name: string) => (Object.hasOwn(providers, name) ? providers[name] : undefined)
+  return (
+    byOperator(service?.name ?? '') ??
+    byOperator(host) ??
+    providerOfHost(host) ??
+    kong?.provider ??
+    defaultProviderOf(reading.dialect) ??
+    'unknown'
+  )
+}
+
+function gatewayOf(capture: Capture): LlmCall['gateway'] {
+  const { log } = capture
+  return {
+    node: capture.node,
+    source: capture.source,
+    ...optional('route', log.route?.name ?? log.route?.id ?? undefined),
+    ...optional('service', log.service?.name ?? log.service?.id ?? undefined),
+    ...optional('workspace', log.workspace_name ?? undefined),
+    ...optional('kongMs', log.latencies?.kong ?? undefined),
+    // Kong writes -1 where it asked no upstream.
+    ...optional('upstreamMs', (log.latencies?.proxy ?? -1) >= 0 ? (log.latencies?.proxy ?? undefined) : undefined),
+    ...optional('attempts', log.tries?.length),
+    ...optional('epoch', capture.epoch ?? undefined),
+    ...optional('sequence', capture.sequence ?? undefined),
+  }
+}
+
+function nameOf(model: string | undefined): string | undefined {
+  return model === undefined || model === '' ? undefined : model.slice(0, MAX_NAME)
+}
+
+const PEOPLE = ['"user"', '"metadata"', '"safety_identifier"']
+
+/** Whether the request's body is worth parsing once more, for who the user is. */
+function namesPeople(exchange: Exchange | undefined): exchange is Exchange {
+  const body = exchange?.requestBody
+  return (
+    body !== undefined &&
+    PEOPLE.some((name) => Buffer.from(body.buffer, body.byteOffset, body.byteLength).includes(name))
+  )
+}
+
+function jsonOf({ requestBody }: Exchange): Record<string, unknown> | undefined {
+  try {
+    const json: unknown = JSON.parse(new TextDecoder().decode(requestBody))
+    return typeof json === 'object' && json !== null && !Array.isArray(json)
+      ? (json as Record<string, unknown>)
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function textOf(exchange: Exchange | undefined): string {
+  return exchange?.responseBody === undefined ? '' : new TextDecoder().decode(exchange.responseBody.subarray(0, 2048))
+}
+
+function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { [P in K]: V })
+}

@@ -1,0 +1,52 @@
+import type { CacheStatus, CallStatus, GuardrailEvent } from '../call.ts'
+import type { Capture } from '../capture.ts'
+import type { Reading } from '../dialects/dialect.ts'
+import type { Headers } from './exchange-of.ts'
+
+export interface Outcome {
+  status: CallStatus
+  guardrails: GuardrailEvent[]
+}
+
+const CACHE: Record<string, CacheStatus> = { hit: 'hit', miss: 'miss', bypass: 'bypass', refresh: 'refresh' }
+
+export function cacheOf(responseHeaders: Headers): CacheStatus | undefined {
+  const status = responseHeaders['x-cache-status']?.toLowerCase() ?? ''
+  return Object.hasOwn(CACHE, status) ? CACHE[status] : undefined
+}
+
+/** How the call ended, and what guarded it. */
+export function outcomeOf(
+  capture: Capture,
+  reading: Pick<Reading, 'error' | 'guardrails'>,
+  responseText: () => string,
+): Outcome {
+  const { log } = capture
+  const httpStatus = log.response.status
+  const guardrails = [...reading.guardrails]
+  if (httpStatus === 499) return { status: 'aborted', guardrails }
+  if (httpStatus === 429) return { status: 'rate_limited', guardrails }
+  if (httpStatus === 408 || httpStatus === 504) return { status: 'timeout', guardrails }
+  if (httpStatus >= 500) return { status: 'server_error', guardrails }
+  const refusal = httpStatus >= 400 && log.source !== 'upstream' ? kongRefusal(httpStatus, responseText) : undefined
+  if (refusal !== undefined && guardrails.length === 0) guardrails.push(refusal)
+  if (httpStatus >= 400 && guardrails.some(({ action }) => action === 'blocked'))
+    return { status: 'blocked', guardrails }
+  if (httpStatus === 401 || httpStatus === 403) return { status: 'unauthorized', guardrails }
+  if (httpStatus >= 400) return { status: 'client_error', guardrails }
+  if (reading.error !== undefined) return { status: 'server_error', guardrails }
+  // The provider or the client broke off in the middle of the answer.
+  if (capture.response_complete === false) return { status: 'aborted', guardrails }
+  return { status: 'ok', guardrails }
+}
+
+/** Kong's own guards answer without a word in the log: only the body tells them from another 400. */
+function kongRefusal(httpStatus: number, responseText: () => string): GuardrailEvent | undefined {
+  if (httpStatus !== 400) return undefined
+  const body = responseText()
+  if (body === '{"error":{"message":"bad request"}}')
+    return { guardrail: 'kong.ai-prompt-guard', stage: 'input', action: 'blocked' }
+  if (body.includes('request failed content safety check'))
+    return { guardrail: 'kong.ai-azure-content-safety', stage: 'input', action: 'blocked' }
+  return undefined
+}
