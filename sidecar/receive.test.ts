@@ -69,9 +69,9 @@ function post(body: string | Uint8Array<ArrayBuffer>, headers: Record<string, st
     headers: { 'content-type': 'application/json', authorization: `Bearer ${TOKEN}`, ...headers },
   })
 }
-const answerOf = async (response: Response) => ({
+const answerOf = async (response: Response): Promise<Record<string, unknown>> => ({
   status: response.status,
-  ...((await response.json()) as Record<string, unknown>),
+  ...((await response.json()) as object),
 })
 
 describe('POST /v1/captures', () => {

@@ -23,10 +23,10 @@ export interface KongAiReading {
   rawUsage?: unknown
   llmLatencyMs?: number
   finishReasons?: string[]
-  error?: Reading['error']
+  error?: NonNullable<Reading['error']>
   cache?: CacheStatus
   guardrails: Reading['guardrails']
-  content?: Reading['content']
+  content?: NonNullable<Reading['content']>
 }
 
 const PROVIDERS: Readonly<Record<string, string>> = {
