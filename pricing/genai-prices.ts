@@ -1,136 +1,152 @@
 import { readFileSync } from 'node:fs'
-import { calcPrice, type ModelInfo, type ModelPrice } from '@pydantic/genai-prices'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { calcPrice, findProvider, type ModelPrice, type TieredPrices } from '@pydantic/genai-prices'
 import {
   type Cost,
   inputTokens,
   TOKEN_TYPES,
+  type TokenType,
   type UnpricedReason,
   type Usage,
-  type UsageUnit,
 } from '../sidecar/call.ts'
+import { picoUsdPerToken } from './pico-usd.ts'
 import type { PriceBook, PriceKey } from './price-book.ts'
-import { priceProviderId } from './provider-ids.ts'
-import { type Rates, rateFor, ratesOf } from './rates.ts'
 
-/** Model names come from clients: what is remembered of them is bounded, in number and in length. */
-const MODELS_REMEMBERED = 4096
-const MODEL_NAME_LIMIT = 256
-
-/**
- * Tiers with prices of their own, which the data does not have. Such a call is `unpriced`, not charged at the
- * standard price. Spellings: OpenAI, Azure, Anthropic, Groq, Gemini, Vertex, Bedrock.
- */
-const OTHER_TIERS = new Set([
-  'flex',
-  'priority',
-  'batch',
-  'scale',
-  'reserved',
-  'performance',
-  'on_demand_flex',
-  'on_demand_priority',
-  'provisioned_throughput',
-])
-
-/** A model that the data knows; `inForce` is what was found for the last second that was asked for. */
-interface KnownModel {
-  providerId: string
-  name: string
-  model: ModelInfo
-  prices: Map<ModelPrice, Price>
-  inForce: { second: number; price: Price } | undefined
-}
-interface Price {
-  id: string
-  rates: Rates
+/** OpenTelemetry's provider names → those of genai-prices; the same where it is not listed. */
+const PROVIDERS: Record<string, string> = {
+  'azure.ai.openai': 'azure',
+  'azure.ai.inference': 'azure',
+  'gcp.gemini': 'google',
+  'gcp.vertex_ai': 'google',
+  'gcp.gen_ai': 'google',
+  'aws.bedrock': 'aws',
+  mistral_ai: 'mistral',
+  x_ai: 'x-ai',
+  voyage: 'voyageai',
 }
 
 /**
- * The PriceBook on genai-prices: its data say which price is in force, the arithmetic here is in integers. Token cost
- * only: fees per search, page, image or request are not part of it.
+ * Which rate prices a kind of token. Where a book has no rate of its own for a kind, the next one counts – always the
+ * plain rate of the same direction, so that nothing becomes free, and cached tokens never cheaper, by an omission.
  */
+const RATES: Record<TokenType, readonly string[]> = {
+  input: ['input_mtok'],
+  input_audio: ['input_audio_mtok', 'input_mtok'],
+  input_image: ['input_image_mtok', 'input_mtok'],
+  cache_read: ['cache_read_mtok', 'input_mtok'],
+  cache_read_audio: ['cache_audio_read_mtok', 'input_audio_mtok', 'cache_read_mtok', 'input_mtok'],
+  cache_write: ['cache_write_mtok', 'input_mtok'],
+  cache_write_5m: ['cache_write_mtok', 'input_mtok'],
+  cache_write_1h: ['cache_write_1h_mtok', 'cache_write_mtok', 'input_mtok'],
+  output: ['output_mtok'],
+  output_reasoning: ['output_reasoning_mtok', 'output_mtok'],
+  output_audio: ['output_audio_mtok', 'output_mtok'],
+  output_image: ['output_image_mtok', 'output_mtok'],
+}
+
+interface Rate {
+  base: bigint
+  /** From the highest start down: the whole call is priced by the first tier that its prompt exceeds. */
+  tiers: readonly { start: number; price: bigint }[]
+}
+interface PricedModel {
+  priceId: string
+  rates: Partial<Record<TokenType, Rate>>
+}
+
+/** Served tiers that pay the list price. */
+const LIST_TIERS = new Set(['', 'auto', 'default', 'standard', 'on_demand'])
+
+/** Models are named by clients: the cache must not grow with their fancy. */
+const MAX_CACHED = 2000
+const HOUR_MS = 3_600_000
+
+/** List prices of `@pydantic/genai-prices`, in integers. Tool fees (web search, …) are not priced yet: token cost only. */
 export function openPriceBook(): PriceBook {
-  const version = `genai-prices@${dataVersion()}`
-  const models = new Map<string, KnownModel | undefined>()
+  const version = `genai-prices@${packageVersion()}`
+  const cache = new Map<string, PricedModel | UnpricedReason>()
 
-  function findModel(providerId: string, name: string): KnownModel | undefined {
-    const key = `${providerId}\0${name}`
-    if (models.has(key)) return models.get(key)
-    const model = name.length > MODEL_NAME_LIMIT ? undefined : calcPrice({}, name, { providerId })?.model
-    if (models.size >= MODELS_REMEMBERED) models.delete(models.keys().next().value!)
-    const known = model === undefined ? undefined : { providerId, name, model, prices: new Map(), inForce: undefined }
-    if (name.length <= MODEL_NAME_LIMIT) models.set(key, known)
-    return known
+  function lookUp(provider: string, model: string, at: number): PricedModel | UnpricedReason {
+    // Prices change at dates and times of day, on the half hour at the finest.
+    const key = `${provider}\u0000${model}\u0000${Math.floor(at / (HOUR_MS / 2))}`
+    const known = cache.get(key)
+    if (known !== undefined) return known
+    const found = read(provider, model, at, version)
+    if (cache.size >= MAX_CACHED) cache.delete(cache.keys().next().value!)
+    cache.set(key, found)
+    return found
   }
 
-  function priceInForce(known: KnownModel, at: number): Price | undefined {
-    const { model } = known
-    if (!Array.isArray(model.prices)) return compile(known, model.prices)
-    const second = Math.floor(at / 1000)
-    if (known.inForce?.second === second) return known.inForce.price
-    const timestamp = new Date(second * 1000)
-    if (Number.isNaN(timestamp.getTime())) return undefined
-    const found = calcPrice({}, known.name, { providerId: known.providerId, timestamp })
-    if (found === null) return undefined
-    const price = compile(known, found.model_price)
-    known.inForce = { second, price }
-    return price
+  return {
+    version,
+    costOf({ provider, models, at, serviceTier }: PriceKey, usage: Usage): Cost {
+      const unpriced = (reason: UnpricedReason): Cost => ({ state: 'unpriced', reason, book: version })
+      // Flex, priority and batch have rates that this book does not hold: the list price would be a wrong one.
+      if (serviceTier !== undefined && !LIST_TIERS.has(serviceTier.toLowerCase())) return unpriced('no_price')
+      let reason: UnpricedReason = 'unknown_model'
+      for (const model of models) {
+        const found = lookUp(PROVIDERS[provider] ?? provider, model, at)
+        if (typeof found !== 'string') return priced(found, usage, version) ?? unpriced('no_price')
+        reason = found
+      }
+      return unpriced(reason)
+    },
   }
-
-  function compile({ providerId, model, prices }: KnownModel, entry: ModelPrice): Price {
-    let price = prices.get(entry)
-    if (price === undefined) {
-      price = { id: `${version}:${providerId}/${model.id}${entryName(model, entry)}`, rates: ratesOf(entry) }
-      prices.set(entry, price)
-    }
-    return price
-  }
-
-  function costOf(key: PriceKey, usage: Usage): Cost {
-    const unpriced = (reason: UnpricedReason): Cost => ({ state: 'unpriced', reason, book: version })
-    const providerId = priceProviderId(key.provider)
-    if (providerId === undefined) return unpriced('unknown_provider')
-    let known: KnownModel | undefined
-    for (const name of key.models) {
-      known = findModel(providerId, name)
-      if (known !== undefined) break
-    }
-    if (known === undefined) return unpriced('unknown_model')
-    if (key.serviceTier !== undefined && OTHER_TIERS.has(key.serviceTier.toLowerCase())) return unpriced('no_price')
-    const price = priceInForce(known, key.at)
-    if (price === undefined) return unpriced('no_price')
-
-    const promptTokens = inputTokens(usage)
-    const byUnit: Partial<Record<UsageUnit, number>> = {}
-    let picoUsd = 0
-    for (const type of TOKEN_TYPES) {
-      const count = usage[type]
-      if (count === undefined || count === 0) continue
-      const rate = price.rates[type]
-      if (rate === undefined) return unpriced('no_price')
-      // Exact as long as it is safe: a product of two integers beyond 2^53 never rounds back below it.
-      const amount = count * rateFor(rate, promptTokens)
-      picoUsd += amount
-      if (!Number.isSafeInteger(amount) || !Number.isSafeInteger(picoUsd)) return unpriced('overflow')
-      byUnit[type] = amount
-    }
-    return { state: 'priced', picoUsd, byUnit, priceId: price.id, book: version }
-  }
-
-  return { version, costOf }
 }
 
-/** `@2026-08-17` for an entry with a start, `@01:00:00Z/04:00:00Z` for one of a time of day, else nothing. */
-function entryName(model: ModelInfo, prices: ModelPrice): string {
-  if (!Array.isArray(model.prices)) return ''
-  const constraint = model.prices.find((entry) => entry.prices === prices)?.constraint
-  if (constraint === undefined) return ''
-  return constraint.type === 'start_date'
-    ? `@${constraint.start_date}`
-    : `@${constraint.start_time}/${constraint.end_time}`
+/** undefined where a unit that was used has no price. */
+function priced(model: PricedModel, usage: Usage, book: string): Cost | undefined {
+  const prompt = inputTokens(usage)
+  const byUnit: Partial<Record<TokenType, number>> = {}
+  let total = 0n
+  for (const type of TOKEN_TYPES) {
+    const tokens = usage[type]
+    if (tokens === undefined || tokens === 0) continue
+    const rate = model.rates[type]
+    if (rate === undefined) return undefined
+    const price = rate.tiers.find(({ start }) => prompt > start)?.price ?? rate.base
+    const picoUsd = price * BigInt(tokens)
+    total += picoUsd
+    byUnit[type] = Number(picoUsd)
+  }
+  if (total > BigInt(Number.MAX_SAFE_INTEGER)) return { state: 'unpriced', reason: 'overflow', book }
+  return { state: 'priced', picoUsd: Number(total), byUnit, priceId: model.priceId, book }
 }
 
-function dataVersion(): string {
-  const file = new URL('../package.json', import.meta.resolve('@pydantic/genai-prices'))
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
+function read(provider: string, model: string, at: number, version: string): PricedModel | UnpricedReason {
+  if (findProvider({ providerId: provider }) === undefined) return 'unknown_provider'
+  const found = calcPrice({}, model, { providerId: provider, timestamp: new Date(at) })
+  if (found === null) return 'unknown_model'
+  const rates: Partial<Record<TokenType, Rate>> = {}
+  for (const type of TOKEN_TYPES) {
+    const name = RATES[type].find((candidate) => found.model_price[candidate] !== undefined)
+    if (name !== undefined) rates[type] = rateOf(found.model_price[name]!)
+  }
+  return {
+    priceId: `${version}:${found.provider.id}/${found.model.id}${entryOf(found.model.prices, found.model_price)}`,
+    rates,
+  }
+}
+
+function rateOf(price: number | TieredPrices): Rate {
+  if (typeof price === 'number') return { base: picoUsdPerToken(price), tiers: [] }
+  const tiers = price.tiers.map(({ start, price: tier }) => ({ start, price: picoUsdPerToken(tier) }))
+  return { base: picoUsdPerToken(price.base), tiers: tiers.sort((a, b) => b.start - a.start) }
+}
+
+/** Names the entry of a dated price: its date or its hours; nothing where a model has one price. */
+function entryOf(prices: ModelPrice | { constraint?: object; prices: ModelPrice }[], inForce: ModelPrice): string {
+  if (!Array.isArray(prices)) return ''
+  const constraint = prices.find((entry) => entry.prices === inForce)?.constraint as
+    | { start_date?: string; start_time?: string; end_time?: string }
+    | undefined
+  if (constraint?.start_date !== undefined) return `@${constraint.start_date}`
+  if (constraint?.start_time !== undefined) return `@${constraint.start_time}-${constraint.end_time}`
+  return '@first'
+}
+
+function packageVersion(): string {
+  const entry = createRequire(import.meta.url).resolve('@pydantic/genai-prices')
+  return (JSON.parse(readFileSync(join(dirname(entry), '..', 'package.json'), 'utf8')) as { version: string }).version
 }
