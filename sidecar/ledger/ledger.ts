@@ -182,6 +182,8 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     const { gateway, cache } = call
     if (gateway.epoch !== undefined && gateway.sequence !== undefined) {
       const seen = gaps.arrived(gateway.node, gateway.epoch, gateway.sequence, now())
+      // The series is there at 0 from a node's first call, so that its first loss is an increase.
+      counts.add('capture_gaps', [gateway.node], 0n)
       // Its number was given up, or an old epoch's numbers are forgotten: the loss stays counted, and so does this.
       if (seen === 'seen') counts.add('capture_late', [gateway.node], 1n)
     }

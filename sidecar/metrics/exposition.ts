@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { CALL_STATUSES } from '../call.ts'
+import { PLUGIN_DROP_REASONS } from '../capture.ts'
 import type { Ledger, LedgerSeries } from '../ledger/ledger.ts'
 import type { HistogramName } from '../ledger/series.ts'
 import type { Spool } from '../spool/spool.ts'
@@ -90,6 +91,9 @@ export function makeExposition(sources: ExpositionSources) {
       for (const status of CALL_STATUSES)
         if (!statuses.has(status)) write('llm_calls_total', { tenant_id, provider, model, status }, 0)
     }
+    const dropped = new Set([...ledger.series('plugin_dropped')].map(({ labels }) => labels[0]))
+    for (const reason of PLUGIN_DROP_REASONS)
+      if (!dropped.has(reason)) write('observer_plugin_dropped_total', { reason }, 0)
     for (const { series, metric, money } of FROM_LEDGER)
       for (const { labels, value } of ledger.series(series)) {
         const named = Object.fromEntries(METRICS[metric].labels.map((label, index) => [label, labels[index] ?? '']))
