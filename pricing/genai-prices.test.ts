@@ -91,6 +91,44 @@ describe('list prices', () => {
       reason: 'unknown_model',
     })
   })
+  it('a one-hour cache write without a price of its own costs twice the input', () => {
+    expect(cost('openai', 'gpt-5.6', { cache_write_1h: 1 })).toMatchObject({ picoUsd: 2 * 4_000_000 })
+  })
+  it('a dated price counts from its day on', () => {
+    const day = Date.UTC(2026, 7, 21)
+    expect(cost('openai', 'gpt-5.6', { output: 1 }, day - 1)).toMatchObject({ picoUsd: 30_000_000 })
+    expect(cost('openai', 'gpt-5.6', { output: 1 }, day)).toMatchObject({
+      picoUsd: 20_000_000,
+      priceId: `${book.version}:openai/gpt-5.6-sol@2026-08-21`,
+    })
+  })
+  it.each<[string, string, Usage, string]>([
+    ['openai', 'gpt-4o-audio-preview', { input_audio: 1 }, 'no_price'],
+    ['openai', 'gpt-4o-audio-preview', { output_audio: 1 }, 'no_price'],
+    ['openai', 'text-embedding-3-small', { input: 1, output: 1 }, 'no_price'],
+    ['constructor', 'gpt-4o', { input: 1 }, 'unknown_provider'],
+    ['my-openai-proxy', 'gpt-4o', { input: 1 }, 'unknown_provider'],
+    ['openai', `gpt-4o-${'x'.repeat(1000)}`, { input: 1 }, 'unknown_model'],
+    ['openai', 'gpt-4o', { input: 3e9, output: 3e8 }, 'overflow'],
+  ])('%s %.30s %j is %s', (provider, model, usage, reason) => {
+    expect(cost(provider, model, usage)).toMatchObject({ state: 'unpriced', reason })
+  })
+  it('a time that is no date has no price, and nothing throws', () => {
+    expect(cost('openai', 'gpt-5.6', { input: 1 }, 1e300)).toMatchObject({ reason: 'no_price' })
+  })
+  it('a known call costs a few microseconds', () => {
+    const usage = { input: 15, cache_read: 10, output: 7, output_reasoning: 2 }
+    const microseconds = (rounds: number) => {
+      const start = process.cpuUsage()
+      for (let n = 0; n < rounds; n++) cost('openai', 'gpt-4o', usage)
+      const { user, system } = process.cpuUsage(start)
+      return (user + system) / rounds
+    }
+    microseconds(20_000)
+    const measured = microseconds(50_000)
+    if (process.env.REPORT) process.stdout.write(`costOf: ${measured.toFixed(2)} µs\n`)
+    expect(measured).toBeLessThan(10)
+  })
   it('the parts add up, and a token more never costs less', () => {
     const count = fc.integer({ min: 0, max: 1_000_000 })
     fc.assert(
