@@ -8,13 +8,27 @@ export function benchCapture(n: number): Capture {
   const text = SENTENCE.repeat(24).slice(0, 2048)
   return makeCapture({
     n,
-    requestBody: { model: 'gpt-4o', messages: [{ role: 'system', content: 'Be brief.' }, { role: 'user', content: text }], temperature: 0.2 },
+    requestBody: {
+      model: 'gpt-4o',
+      messages: [
+        { role: 'system', content: 'Be brief.' },
+        { role: 'user', content: text },
+      ],
+      temperature: 0.2,
+    },
     responseBody: {
       id: `chatcmpl-${n}`,
       object: 'chat.completion',
       created: 1_795_419_012,
       model: 'gpt-4o-2024-08-06',
-      choices: [{ index: 0, message: { role: 'assistant', content: text, refusal: null }, logprobs: null, finish_reason: 'stop' }],
+      choices: [
+        {
+          index: 0,
+          message: { role: 'assistant', content: text, refusal: null },
+          logprobs: null,
+          finish_reason: 'stop',
+        },
+      ],
       usage: {
         prompt_tokens: 525,
         completion_tokens: 512,

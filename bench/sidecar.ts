@@ -68,14 +68,23 @@ export async function benchSidecar(calls: number): Promise<SidecarBench> {
       const captures = Array.from({ length: BATCH }, () => benchCapture(++n))
       const body = JSON.stringify({ v: 1, plugin: { version: 'bench', instance: 'bench' }, dropped: [], captures })
       for (;;) {
-        const response = await pool.request({ method: 'POST', path: '/v1/captures', headers: { 'content-type': 'application/json' }, body })
+        const response = await pool.request({
+          method: 'POST',
+          path: '/v1/captures',
+          headers: { 'content-type': 'application/json' },
+          body,
+        })
         await response.body.dump()
         if (response.statusCode === 202) return
         if (response.statusCode !== 503) throw new Error(`the sidecar answered ${response.statusCode}`)
         await new Promise((resolve) => setTimeout(resolve, 100))
       }
     }
-    const drained = () => waitUntil(async () => sumOfMetric(await (await fetch(metrics)).text(), 'observer_reader_lag_calls') === 0, { withinMs: 300_000, everyMs: 100 })
+    const drained = () =>
+      waitUntil(async () => sumOfMetric(await (await fetch(metrics)).text(), 'observer_reader_lag_calls') === 0, {
+        withinMs: 300_000,
+        everyMs: 100,
+      })
     // Warm: the compiler and the caches have seen the work.
     for (let i = 0; i < 30; i++) await push()
     await drained()

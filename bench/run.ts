@@ -1,0 +1,34 @@
+import { parseArgs } from 'node:util'
+import { benchPlugin } from './plugin.ts'
+import { benchSidecar } from './sidecar.ts'
+import { measureYardstick } from './yardstick.ts'
+
+// npm run bench [-- --calls 200000]: everything in one run on one machine, so that the ratios mean something.
+const DEFAULT_CALLS = 40_000
+const GOAL_MICROS = 200
+
+const { values } = parseArgs({ options: { calls: { type: 'string' } } })
+const calls = Number(values.calls ?? DEFAULT_CALLS)
+if (!Number.isInteger(calls) || calls < 1000 || calls > 1_000_000) {
+  process.stderr.write(`--calls: give a whole number from 1000 to 1000000, not ${values.calls}\n`)
+  process.exit(2)
+}
+const say = (text: string) => process.stdout.write(`${text}\n`)
+const micros = (value: number) => `${value.toFixed(1)} µs`
+
+say(`Node ${process.version}, 4 KB of content a call\n`)
+const yardstick = measureYardstick(10_000)
+say(
+  `yardstick, CPU a call: JSON.parse ${micros(yardstick.parseMicros)} + SQLite append ${micros(yardstick.appendMicros)} + two protobuf spans ${micros(yardstick.spansMicros)} = ${micros(yardstick.totalMicros)}`,
+)
+
+const plugin = await benchPlugin()
+say(
+  `plugin server (real kong-pdk, tap):   ${plugin.callsPerSecond} calls/s, ${micros(plugin.cpuMicrosPerCall)} CPU a call, ${(plugin.cpuMicrosPerCall / yardstick.totalMicros).toFixed(2)} × yardstick`,
+)
+
+const sidecar = await benchSidecar(calls)
+say(
+  `sidecar (ledger, OTLP, Langfuse, Loki): ${sidecar.callsPerSecond} calls/s, ${micros(sidecar.cpuMicrosPerCall)} CPU a call, ${(sidecar.cpuMicrosPerCall / yardstick.totalMicros).toFixed(2)} × yardstick; goal < ${GOAL_MICROS} µs: ${sidecar.cpuMicrosPerCall < GOAL_MICROS ? 'met' : 'MISSED'}`,
+)
+say(`resident memory over ${calls} calls, a tenth each, MiB: ${sidecar.residentMebibytes.join(' ')}`)
