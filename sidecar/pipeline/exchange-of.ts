@@ -21,7 +21,8 @@ export function exchangeOf(capture: Capture, requestHeaders: Headers, responseHe
   const tail = capture.response_tail == null ? undefined : Buffer.from(capture.response_tail, 'base64')
   // A compressed body with its middle cut out cannot be read on: only its head counts.
   const decoded = encoded === undefined ? undefined : decodeBody(encoded, encoding)
-  const isEncoded = encoding !== undefined && encoding !== '' && encoding !== 'identity'
+  const isCut = tail === undefined && capture.response_bytes != null && capture.response_bytes > (encoded?.length ?? 0)
+  const isEncoded = encoding !== undefined && !['', 'identity'].includes(encoding.trim().toLowerCase())
   return {
     method: log.request.method,
     host: (log.service?.host ?? '').toLowerCase(),
@@ -37,6 +38,7 @@ export function exchangeOf(capture: Capture, requestHeaders: Headers, responseHe
       capture.response_complete !== false &&
       log.response.status !== 499 &&
       decoded?.truncated !== true &&
+      !isCut &&
       !(isEncoded && tail !== undefined),
   }
 }

@@ -1,5 +1,5 @@
 import type { PriceBook } from '../../pricing/price-book.ts'
-import type { Content, LlmCall } from '../call.ts'
+import type { Content, GuardrailEvent, LlmCall } from '../call.ts'
 import type { Capture } from '../capture.ts'
 import type { Exchange, Reading } from '../dialects/dialect.ts'
 import { defaultProviderOf, read } from '../dialects/index.ts'
@@ -19,7 +19,7 @@ export interface ObserveOptions {
   redactor: Redactor
   /** Kong service name or host → provider. */
   providers: Readonly<Record<string, string>>
-  /** Characters of content kept for a call. */
+  /** Bytes of content kept for a call. */
   maxContentBytes: number
   /** Whether content is kept at all. */
   content: boolean
@@ -27,6 +27,9 @@ export interface ObserveOptions {
 
 const MAX_NAME = 256
 const MAX_ERROR = 300
+const MAX_LIST = 128
+/** The last instant that a Date can hold: whatever the wire says, the ledger gets a time that it can file. */
+const MAX_TIME = 8.64e15
 
 /** Capture → LlmCall: read, attribute, price, redact. Pure: no clock, no network, no file; the same in, the same out. */
 export function makeObserver(options: ObserveOptions): (capture: Capture) => LlmCall {
@@ -42,7 +45,7 @@ export function makeObserver(options: ObserveOptions): (capture: Capture) => Llm
 
     const who = attribute(log, namesPeople(exchange) ? jsonOf(exchange) : undefined, options.attribution)
     const provider = providerOf(capture, reading, kong, options.providers)
-    const startedAt = Math.round(log.started_at)
+    const startedAt = epochMs(log.started_at)
     const cache = cacheOf(responseHeaders) ?? kong?.cache
     const priced = price(reading, { book: options.book, tenant: who.tenant, provider, startedAt, httpStatus, cache })
     const outcome = outcomeOf(
@@ -60,7 +63,7 @@ export function makeObserver(options: ObserveOptions): (capture: Capture) => Llm
     )
     const id = callId(capture.node, log.request.id, log.started_at)
     const firstByteMs =
-      capture.first_byte_at == null ? undefined : Math.max(0, Math.round(capture.first_byte_at * 1000 - startedAt))
+      capture.first_byte_at == null ? undefined : duration(epochMs(capture.first_byte_at * 1000) - startedAt)
     const keepsContent = options.content && capture.content === 'on' && reading.content !== undefined
     const failed = outcome.status !== 'ok'
 
@@ -69,22 +72,25 @@ export function makeObserver(options: ObserveOptions): (capture: Capture) => Llm
       id,
       requestId: log.request.id,
       startedAt,
-      durationMs: Math.max(0, log.latencies?.request ?? 0),
+      durationMs: duration(log.latencies?.request ?? 0),
       ...optional('timeToFirstByteMs', firstByteMs),
       operation: reading.operation,
       dialect: reading.dialect,
       stream: reading.stream || stream,
       provider,
       ...optional('serverAddress', log.service?.host?.slice(0, MAX_NAME)),
-      ...optional('serverPort', log.service?.port ?? undefined),
+      ...optional('serverPort', portOf(log.service?.port)),
       ...optional('requestModel', nameOf(reading.requestModel)),
       ...optional('responseModel', nameOf(reading.responseModel)),
       model: nameOf(reading.responseModel) ?? nameOf(reading.requestModel) ?? 'unknown',
       ...optional('responseId', reading.responseId?.slice(0, MAX_NAME)),
-      ...optional('serviceTier', reading.serviceTier),
-      ...optional('systemFingerprint', reading.systemFingerprint),
+      ...optional('serviceTier', reading.serviceTier?.slice(0, MAX_NAME)),
+      ...optional('systemFingerprint', reading.systemFingerprint?.slice(0, MAX_NAME)),
       ...optional('parameters', reading.parameters),
-      ...optional('finishReasons', reading.finishReasons),
+      ...optional(
+        'finishReasons',
+        reading.finishReasons?.slice(0, MAX_LIST).map((reason) => reason.slice(0, MAX_NAME)),
+      ),
 
       tenant: who.tenant,
       tenantSource: who.tenantSource,
@@ -108,7 +114,7 @@ export function makeObserver(options: ObserveOptions): (capture: Capture) => Llm
       ...(failed && { errorType: reading.error?.type.slice(0, MAX_NAME) ?? String(httpStatus) }),
       ...optional('errorMessage', failed ? redactedError(reading, options.redactor) : undefined),
       ...optional('cache', cache),
-      guardrails: outcome.guardrails,
+      guardrails: outcome.guardrails.slice(0, MAX_LIST).map((event) => redactedEvent(event, options.redactor)),
       trace: traceOf(id, who.tenant, requestHeaders.traceparent, who.trusted),
       ...optional('billingKey', priced.billingKey),
       ...optional('content', keepsContent ? contentOf(reading.content!, exchange, options) : undefined),
@@ -131,7 +137,14 @@ function contentOf(
 function redactedError(reading: Reading, redactor: Redactor): string | undefined {
   const message = reading.error?.message
   if (message === undefined) return undefined
-  return message.length <= MAX_ERROR ? redactor.text(message) : redactor.text(message.slice(0, MAX_ERROR), true)
+  const masked = message.length <= MAX_ERROR ? redactor.text(message) : redactor.text(message.slice(0, MAX_ERROR), true)
+  return masked.slice(0, MAX_ERROR)
+}
+
+/** A guard's reason may quote what it found. */
+function redactedEvent(event: GuardrailEvent, redactor: Redactor): GuardrailEvent {
+  const { reason } = event
+  return reason === undefined ? event : { ...event, reason: redactor.text(reason.slice(0, MAX_ERROR)) }
 }
 
 /** What Kong's log document alone says of the call. */
@@ -180,14 +193,26 @@ function gatewayOf(capture: Capture): LlmCall['gateway'] {
     source: capture.source,
     ...optional('route', log.route?.name ?? log.route?.id ?? undefined),
     ...optional('service', log.service?.name ?? log.service?.id ?? undefined),
-    ...optional('workspace', log.workspace_name ?? undefined),
-    ...optional('kongMs', log.latencies?.kong ?? undefined),
+    ...optional('workspace', log.workspace_name ?? log.workspace ?? undefined),
+    ...optional('kongMs', (log.latencies?.kong ?? -1) >= 0 ? duration(log.latencies?.kong ?? 0) : undefined),
     // Kong writes -1 where it asked no upstream.
-    ...optional('upstreamMs', (log.latencies?.proxy ?? -1) >= 0 ? (log.latencies?.proxy ?? undefined) : undefined),
+    ...optional('upstreamMs', (log.latencies?.proxy ?? -1) >= 0 ? duration(log.latencies?.proxy ?? 0) : undefined),
     ...optional('attempts', log.tries?.length),
     ...optional('epoch', capture.epoch ?? undefined),
     ...optional('sequence', capture.sequence ?? undefined),
   }
+}
+
+function epochMs(time: number): number {
+  return Math.round(Math.min(MAX_TIME, Math.max(0, time)))
+}
+
+function duration(milliseconds: number): number {
+  return Math.round(Math.min(MAX_TIME, Math.max(0, milliseconds)))
+}
+
+function portOf(port: number | null | undefined): number | undefined {
+  return Number.isInteger(port) && port! >= 0 && port! <= 65_535 ? port! : undefined
 }
 
 function nameOf(model: string | undefined): string | undefined {

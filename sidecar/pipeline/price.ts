@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { PriceBook } from '../../pricing/price-book.ts'
 import type { CacheStatus, Cost, Usage, UsageSource, UsageUnit } from '../call.ts'
 import type { Reading } from '../dialects/dialect.ts'
@@ -38,21 +39,27 @@ export function price(reading: Reading, context: PriceContext): PricedReading {
     return { usage: {}, usageSource: 'none', cost: free('cache_hit'), ...saved }
   }
   if (!reading.billable) return { usage: {}, usageSource: 'none', cost: free('not_billable') }
-  if (usageSource === 'none')
-    return {
-      usage,
-      usageSource,
-      cost: free(context.httpStatus >= 400 || reading.error !== undefined ? 'error' : 'not_billable'),
-    }
+  // An error answers nothing and costs nothing. 499 is no such error: the provider may have answered, nobody listened.
+  const failed = (context.httpStatus >= 400 && context.httpStatus !== 499) || reading.error !== undefined
+  const counted = usageSource !== 'none' && usageSource !== 'unknown'
+  if (failed && !counted) return { usage: {}, usageSource: 'none', cost: free('error') }
+  if (usageSource === 'none') return { usage, usageSource, cost: free('not_billable') }
   if (usageSource === 'unknown')
     return { usage, usageSource, cost: { state: 'unpriced', reason: 'no_usage', book: book.version } }
-  const key = reading.responseId
+  const key = reading.responseId === undefined ? undefined : boundedId(reading.responseId)
   return {
     usage,
     usageSource,
     cost: costOf(reading, context),
     ...(key !== undefined && key !== '' && { billingKey: `${context.tenant}/${context.provider}/${key}` }),
   }
+}
+
+const MAX_RESPONSE_ID = 256
+
+/** An id of any length as a key: a long one by its hash, so that two of them never become one. */
+function boundedId(id: string): string {
+  return id.length <= MAX_RESPONSE_ID ? id : hash('sha256', id)
 }
 
 /** The answer, and the model passes that its totals leave out (Anthropic's advisor and compaction), each at its model. */

@@ -6,7 +6,9 @@ export function callId(node: string, requestId: string, startedAt: number): stri
   return hash(`${node}\0${requestId}\0${startedAt}`).slice(0, 32)
 }
 
-const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?$/
+/** Version 00 ends with the flags, a later one may go on, ff is none (W3C Trace Context). */
+const TRACEPARENT =
+  /^(?:00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}|(?!00|ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?)$/
 const ZERO = /^0+$/
 
 /**
@@ -21,14 +23,10 @@ export function traceOf(
 ): LlmCall['trace'] {
   const own = hash(`trace\0${id}`)
   const spanId = own.slice(32, 48)
-  const [, traceId, parentSpanId] = TRACEPARENT.exec(traceparent?.trim() ?? '') ?? []
-  if (
-    traceId === undefined ||
-    parentSpanId === undefined ||
-    traceparent?.startsWith('ff') ||
-    ZERO.test(traceId) ||
-    ZERO.test(parentSpanId)
-  )
+  const parts = TRACEPARENT.exec(traceparent?.trim() ?? '')
+  const traceId = parts?.[1] ?? parts?.[3]
+  const parentSpanId = parts?.[2] ?? parts?.[4]
+  if (traceId === undefined || parentSpanId === undefined || ZERO.test(traceId) || ZERO.test(parentSpanId))
     return { traceId: own.slice(0, 32), spanId }
   if (trusted) return { traceId, spanId, parentSpanId }
   return { traceId: hash(`trace\0${tenant}\0${traceId}`).slice(0, 32), spanId, originalTraceId: traceId }
