@@ -87,3 +87,61 @@ function anyValue(value: RawValue): AttributeValue {
   if (value.double_value !== undefined) return value.double_value
   return (value.array_value?.values ?? []).map(anyValue)
 }
+
+/** The same of an OTLP/JSON body: ids in hex, 64-bit integers as text. */
+export function decodeJsonSpans(body: Uint8Array): ReceivedSpan[] {
+  const json = JSON.parse(new TextDecoder().decode(body)) as {
+    resourceSpans: { scopeSpans: { spans: JsonSpan[] }[] }[]
+  }
+  return json.resourceSpans
+    .flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans))
+    .map((span) => ({
+      traceId: span.traceId,
+      spanId: span.spanId,
+      parentSpanId: span.parentSpanId ?? '',
+      name: span.name,
+      kind: span.kind,
+      start: BigInt(span.startTimeUnixNano),
+      end: BigInt(span.endTimeUnixNano),
+      statusCode: span.status.code ?? 0,
+      statusMessage: span.status.message ?? '',
+      attributes: jsonAttributes(span.attributes),
+      events: (span.events ?? []).map(({ name, attributes }) => ({ name, attributes: jsonAttributes(attributes) })),
+    }))
+}
+
+interface JsonValue {
+  stringValue?: string
+  boolValue?: boolean
+  intValue?: string | number
+  doubleValue?: number
+  arrayValue?: { values?: JsonValue[] }
+}
+interface JsonAttribute {
+  key: string
+  value: JsonValue
+}
+interface JsonSpan {
+  traceId: string
+  spanId: string
+  parentSpanId?: string
+  name: string
+  kind: number
+  startTimeUnixNano: string
+  endTimeUnixNano: string
+  status: { code?: number; message?: string }
+  attributes: JsonAttribute[]
+  events?: { name: string; attributes: JsonAttribute[] }[]
+}
+
+function jsonAttributes(attributes: JsonAttribute[]): Map<string, AttributeValue> {
+  return new Map(attributes.map(({ key, value }) => [key, jsonValue(value)]))
+}
+
+function jsonValue(value: JsonValue): AttributeValue {
+  if (value.stringValue !== undefined) return value.stringValue
+  if (value.boolValue !== undefined) return value.boolValue
+  if (value.intValue !== undefined) return BigInt(value.intValue)
+  if (value.doubleValue !== undefined) return value.doubleValue
+  return (value.arrayValue?.values ?? []).map(jsonValue)
+}

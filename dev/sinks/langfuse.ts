@@ -1,5 +1,5 @@
 import { picoUsdOf } from '../pico-usd.ts'
-import { decodeSpans, type ReceivedSpan } from './decode-spans.ts'
+import { decodeJsonSpans, decodeSpans, type ReceivedSpan } from './decode-spans.ts'
 import { type HttpSink, startHttpSink } from './http-sink.ts'
 import { sumPerTenant, type TenantTotals } from './tenant-totals.ts'
 
@@ -36,7 +36,7 @@ export async function startLangfuseSink({
       return { status: 400, body: '{"message":"ingestion version"}' }
     let spans: ReceivedSpan[]
     try {
-      spans = decodeSpans(body)
+      spans = request.headers['content-type'] === 'application/json' ? decodeJsonSpans(body) : decodeSpans(body)
     } catch {
       return { status: 400 }
     }

@@ -1,7 +1,14 @@
-import { type Attributes, type HrTime, SpanKind, SpanStatusCode, TraceFlags } from '@opentelemetry/api'
+import {
+  type Attributes,
+  type AttributeValue,
+  type HrTime,
+  SpanKind,
+  SpanStatusCode,
+  TraceFlags,
+} from '@opentelemetry/api'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import type { ReadableSpan, TimedEvent } from '@opentelemetry/sdk-trace-node'
-import { inputTokens, type LlmCall, type Message, outputTokens, TOKEN_TYPES } from '../call.ts'
+import { inputTokens, type LlmCall, type Message, outputTokens, TOKEN_TYPES, type TokenType } from '../call.ts'
 import { GEN_AI, OWN } from './semantic-conventions.ts'
 
 const resource = resourceFromAttributes({ 'service.name': 'kong-llm-observer' })
@@ -66,78 +73,84 @@ export function timeOf(milliseconds: number): HrTime {
 export function standardAttributes(call: LlmCall): Attributes {
   const { gateway, usage, cost, parameters } = call
   const known = call.usageSource !== 'unknown' && call.usageSource !== 'none'
-  const attributes: Attributes = {
-    [GEN_AI.operation]: call.operation === 'unknown' ? undefined : call.operation,
-    [GEN_AI.provider]: call.provider,
-    [GEN_AI.requestModel]: call.requestModel,
-    [GEN_AI.responseModel]: call.responseModel,
-    [GEN_AI.responseId]: call.responseId,
-    [GEN_AI.finishReasons]: call.finishReasons,
-    [GEN_AI.stream]: call.stream ? true : undefined,
-    [GEN_AI.timeToFirstChunk]: call.timeToFirstByteMs === undefined ? undefined : call.timeToFirstByteMs / 1000,
-    [GEN_AI.conversation]: call.session,
-    [GEN_AI.userId]: call.user,
-    [GEN_AI.environment]: call.environment,
-    [GEN_AI.maxTokens]: parameters?.maxTokens,
-    [GEN_AI.temperature]: parameters?.temperature,
-    [GEN_AI.topP]: parameters?.topP,
-    [GEN_AI.topK]: parameters?.topK,
-    [GEN_AI.frequencyPenalty]: parameters?.frequencyPenalty,
-    [GEN_AI.presencePenalty]: parameters?.presencePenalty,
-    [GEN_AI.seed]: parameters?.seed,
-    [GEN_AI.choiceCount]: parameters?.choiceCount === 1 ? undefined : parameters?.choiceCount,
-    [GEN_AI.stopSequences]: parameters?.stopSequences,
-    [GEN_AI.outputType]: parameters?.outputType,
-    [GEN_AI.serverAddress]: call.serverAddress,
-    [GEN_AI.serverPort]: call.serverPort,
-    [GEN_AI.httpStatus]: call.httpStatus,
-    [GEN_AI.errorType]: call.status === 'ok' ? undefined : (call.errorType ?? String(call.httpStatus)),
-    [GEN_AI.openaiServiceTier]: call.provider === 'openai' ? call.serviceTier : undefined,
-    [GEN_AI.openaiFingerprint]: call.systemFingerprint,
-    // The standard's input includes what was cached, its output what was reasoned.
-    [GEN_AI.inputTokens]: known ? inputTokens(usage) : undefined,
-    [GEN_AI.outputTokens]: known ? outputTokens(usage) : undefined,
-    [GEN_AI.cacheReadTokens]: sum(usage.cache_read, usage.cache_read_audio),
-    [GEN_AI.cacheCreationTokens]: sum(usage.cache_write, usage.cache_write_5m, usage.cache_write_1h),
-    [GEN_AI.reasoningTokens]: usage.output_reasoning,
-
-    [OWN.tenant]: call.tenant,
-    [OWN.tenantSource]: call.tenantSource,
-    [OWN.consumer]: call.consumer,
-    [OWN.team]: call.team,
-    [OWN.app]: call.app,
-    [OWN.callId]: call.id,
-    [OWN.requestId]: call.requestId,
-    [OWN.status]: call.status,
-    [OWN.dialect]: call.dialect,
-    [OWN.route]: gateway.route,
-    [OWN.service]: gateway.service,
-    [OWN.workspace]: gateway.workspace,
-    [OWN.node]: gateway.node,
-    [OWN.kongMs]: gateway.kongMs,
-    [OWN.upstreamMs]: gateway.upstreamMs,
-    [OWN.attempts]: gateway.attempts,
-    [OWN.usageSource]: call.usageSource,
-    [OWN.usageReason]: call.usageReason,
-    [OWN.costState]: cost.state,
-    [OWN.costReason]: cost.state === 'priced' ? undefined : cost.reason,
-    [OWN.costUsd]: cost.state === 'unpriced' ? undefined : cost.picoUsd / 1e12,
-    [OWN.costPicoUsd]: cost.state === 'unpriced' ? undefined : cost.picoUsd,
-    [OWN.savedPicoUsd]: call.savedPicoUsd,
-    [OWN.priceId]: cost.state === 'priced' ? cost.priceId : undefined,
-    [OWN.priceBook]: cost.book,
-    [OWN.cache]: call.cache,
-    [OWN.repeat]: call.repeat,
-    [OWN.serviceTier]: call.serviceTier,
-    [OWN.guardrails]: call.guardrails.length > 0 ? call.guardrails.map(({ guardrail }) => guardrail) : undefined,
-    [OWN.errorMessage]: call.errorMessage,
-    [OWN.originalTraceId]: call.trace.originalTraceId,
-    [OWN.contentTruncated]: call.content?.truncated,
+  const attributes: Attributes = {}
+  // Set one by one: an object that has held undefined, or lost a key, is slow to walk for the rest of its life.
+  const set = (name: string, value: AttributeValue | undefined | null) => {
+    if (value !== undefined && value !== null) attributes[name] = value
   }
-  for (const type of TOKEN_TYPES) attributes[OWN.usagePrefix + type] = usage[type]
-  for (const name in attributes) if (attributes[name] === undefined) delete attributes[name]
+  set(GEN_AI.operation, call.operation === 'unknown' ? undefined : call.operation)
+  set(GEN_AI.provider, call.provider)
+  set(GEN_AI.requestModel, call.requestModel)
+  set(GEN_AI.responseModel, call.responseModel)
+  set(GEN_AI.responseId, call.responseId)
+  set(GEN_AI.finishReasons, call.finishReasons)
+  set(GEN_AI.stream, call.stream ? true : undefined)
+  set(GEN_AI.timeToFirstChunk, call.timeToFirstByteMs === undefined ? undefined : call.timeToFirstByteMs / 1000)
+  set(GEN_AI.conversation, call.session)
+  set(GEN_AI.userId, call.user)
+  set(GEN_AI.environment, call.environment)
+  set(GEN_AI.maxTokens, parameters?.maxTokens)
+  set(GEN_AI.temperature, parameters?.temperature)
+  set(GEN_AI.topP, parameters?.topP)
+  set(GEN_AI.topK, parameters?.topK)
+  set(GEN_AI.frequencyPenalty, parameters?.frequencyPenalty)
+  set(GEN_AI.presencePenalty, parameters?.presencePenalty)
+  set(GEN_AI.seed, parameters?.seed)
+  set(GEN_AI.choiceCount, parameters?.choiceCount === 1 ? undefined : parameters?.choiceCount)
+  set(GEN_AI.stopSequences, parameters?.stopSequences)
+  set(GEN_AI.outputType, parameters?.outputType)
+  set(GEN_AI.serverAddress, call.serverAddress)
+  set(GEN_AI.serverPort, call.serverPort)
+  set(GEN_AI.httpStatus, call.httpStatus)
+  set(GEN_AI.errorType, call.status === 'ok' ? undefined : (call.errorType ?? String(call.httpStatus)))
+  set(GEN_AI.openaiServiceTier, call.provider === 'openai' ? call.serviceTier : undefined)
+  set(GEN_AI.openaiFingerprint, call.systemFingerprint)
+  // The standard's input includes what was cached, its output what was reasoned.
+  set(GEN_AI.inputTokens, known ? inputTokens(usage) : undefined)
+  set(GEN_AI.outputTokens, known ? outputTokens(usage) : undefined)
+  set(GEN_AI.cacheReadTokens, sum(usage.cache_read, usage.cache_read_audio))
+  set(GEN_AI.cacheCreationTokens, sum(usage.cache_write, usage.cache_write_5m, usage.cache_write_1h))
+  set(GEN_AI.reasoningTokens, usage.output_reasoning)
+  set(OWN.tenant, call.tenant)
+  set(OWN.tenantSource, call.tenantSource)
+  set(OWN.consumer, call.consumer)
+  set(OWN.team, call.team)
+  set(OWN.app, call.app)
+  set(OWN.callId, call.id)
+  set(OWN.requestId, call.requestId)
+  set(OWN.status, call.status)
+  set(OWN.dialect, call.dialect)
+  set(OWN.route, gateway.route)
+  set(OWN.service, gateway.service)
+  set(OWN.workspace, gateway.workspace)
+  set(OWN.node, gateway.node)
+  set(OWN.kongMs, gateway.kongMs)
+  set(OWN.upstreamMs, gateway.upstreamMs)
+  set(OWN.attempts, gateway.attempts)
+  set(OWN.usageSource, call.usageSource)
+  set(OWN.usageReason, call.usageReason)
+  set(OWN.costState, cost.state)
+  set(OWN.costReason, cost.state === 'priced' ? undefined : cost.reason)
+  set(OWN.costUsd, cost.state === 'unpriced' ? undefined : cost.picoUsd / 1e12)
+  set(OWN.costPicoUsd, cost.state === 'unpriced' ? undefined : cost.picoUsd)
+  set(OWN.savedPicoUsd, call.savedPicoUsd)
+  set(OWN.priceId, cost.state === 'priced' ? cost.priceId : undefined)
+  set(OWN.priceBook, cost.book)
+  set(OWN.cache, call.cache)
+  set(OWN.repeat, call.repeat)
+  set(OWN.serviceTier, call.serviceTier)
+  set(OWN.guardrails, call.guardrails.length > 0 ? call.guardrails.map(({ guardrail }) => guardrail) : undefined)
+  set(OWN.errorMessage, call.errorMessage)
+  set(OWN.originalTraceId, call.trace.originalTraceId)
+  set(OWN.contentTruncated, call.content?.truncated)
+  for (const type of TOKEN_TYPES) set(USAGE_NAMES[type], usage[type])
   return attributes
 }
+
+const USAGE_NAMES = Object.fromEntries(TOKEN_TYPES.map((type) => [type, OWN.usagePrefix + type])) as Record<
+  TokenType,
+  string
+>
 
 export function contentAttributes(call: LlmCall): Attributes {
   const { content } = call

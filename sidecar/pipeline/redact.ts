@@ -5,16 +5,29 @@ import type { Content, Message, MessagePart } from '../call.ts'
  * Built-in patterns. Each is linear in the text: no nested quantifier, every repetition bounded or of a class that its
  * neighbours exclude. `edge` marks a match that could go on where the text was cut.
  */
+interface Rule {
+  mask: string
+  pattern: RegExp
+  /** Every match holds this text: without it the pattern is not tried. */
+  hint?: string
+  accept?: (match: string) => boolean
+}
+
 const BUILT_IN = {
   api_key: {
     mask: '[API_KEY]',
     pattern:
       /\b(?:sk-[A-Za-z0-9_-]{16,200}|AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,200}|xox[abprs]-[A-Za-z0-9-]{10,200}|AIza[0-9A-Za-z_-]{35})/g,
   },
-  jwt: { mask: '[JWT]', pattern: /\beyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{0,4000}/g },
-  bearer: { mask: 'Bearer [TOKEN]', pattern: /\bBearer [A-Za-z0-9._~+/-]{16,4000}=*/g },
+  jwt: {
+    mask: '[JWT]',
+    hint: 'eyJ',
+    pattern: /\beyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{0,4000}/g,
+  },
+  bearer: { mask: 'Bearer [TOKEN]', hint: 'Bearer ', pattern: /\bBearer [A-Za-z0-9._~+/-]{16,4000}=*/g },
   email: {
     mask: '[EMAIL]',
+    hint: '@',
     pattern: /(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}/g,
   },
   credit_card: { mask: '[CREDIT_CARD]', pattern: /(?<![\d-])\d(?:[ -]?\d){12,18}(?![\d-])/g, accept: passesLuhn },
@@ -22,9 +35,10 @@ const BUILT_IN = {
   ssn: { mask: '[SSN]', pattern: /(?<![\d-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])/g },
   phone: {
     mask: '[PHONE]',
+    hint: '+',
     pattern: /(?<![\w+])\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{2,4}(?:[ .-]?\d{2,4}){2,4}(?!\d)/g,
   },
-} as const satisfies Record<string, { mask: string; pattern: RegExp; accept?: (match: string) => boolean }>
+} as const satisfies Record<string, Rule>
 export const BUILT_IN_PATTERNS = Object.keys(BUILT_IN) as (keyof typeof BUILT_IN)[]
 
 const MAX_PATTERN = 500
@@ -58,7 +72,7 @@ export interface Redactor {
 
 /** Masks what must not rest (design law 11). Works on assembled text, never on chunks. */
 export function makeRedactor(config: RedactionConfig): Redactor {
-  const rules: { mask: string; pattern: RegExp; accept?: (match: string) => boolean }[] = config.enabled
+  const rules: Rule[] = config.enabled
     ? [
         ...config.custom.map(({ name, pattern }) => ({ mask: `[${name}]`, pattern: new RegExp(pattern, 'gu') })),
         ...config.patterns.map((name) => BUILT_IN[name]),
@@ -67,7 +81,8 @@ export function makeRedactor(config: RedactionConfig): Redactor {
 
   function text(original: string, cut = false): string {
     let masked = original
-    for (const { mask, pattern, accept } of rules) {
+    for (const { mask, pattern, accept, hint } of rules) {
+      if (hint !== undefined && !masked.includes(hint)) continue
       masked = masked.replace(pattern, (match: string, ...rest: unknown[]) => {
         const offset = rest.find((value) => typeof value === 'number') as number
         const touchesCut = cut && offset + match.length === masked.length
