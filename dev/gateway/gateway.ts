@@ -2,15 +2,15 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { openAccessLog } from './access-log.ts'
-import { answerTo } from './answer.ts'
+import { type Answer, answerTo } from './answer.ts'
 import type { Exchange, Headers } from './exchange.ts'
 import { authenticate } from './key-auth.ts'
-import { ANSWERS } from './kong-answers.ts'
+import { ANSWERS, type KongAnswer } from './kong-answers.ts'
 import { type KongConfig, type Route, readKongConfig } from './kong-config.ts'
 import { createKongLua } from './kong-lua.ts'
 import { logDocument } from './log-document.ts'
 import { makePluginEvents } from './plugin-events.ts'
-import { makeUpstreams } from './upstream.ts'
+import { makeUpstreams, type Stop } from './upstream.ts'
 
 /** A stand-in for Kong 3.9: what it does of Kong, and what not, is told in README.md beside this file. */
 export interface Gateway {
@@ -99,30 +99,42 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const exchange = newExchange(request, port, lua.begin())
     exchange.route = routeOf(config, exchange.uri)
     exchange.service = exchange.route?.service
-    const preFunction = exchange.route?.preFunction
-    const answer = answerTo(response, exchange, lua, preFunction, response.shouldKeepAlive)
-    let stop = () => {}
+    const answer = answerTo(response, exchange, lua, exchange.route?.preFunction, response.shouldKeepAlive)
+    let stop: Stop | undefined
 
-    response.once('close', () => {
-      exchange.aborted = !response.writableFinished && !answer.broken()
-      // As nginx does: once a byte has gone out, the status stays what the client was told.
-      if (exchange.aborted && !response.headersSent) exchange.status = 499
-      stop()
-      exchange.requestMs = Date.now() - exchange.startedAt
-      exchange.responseSize = request.socket.bytesWritten - bytesBefore
-      afterAnswer(exchange)
+    const closed = new Promise<void>((resolve) => {
+      response.once('close', () => {
+        exchange.aborted = !response.writableFinished && !answer.broken()
+        // As nginx does: once a byte has gone out, the status stays what the client was told.
+        if (exchange.aborted && !response.headersSent) exchange.status = 499
+        stop?.()
+        exchange.requestMs = Date.now() - exchange.startedAt
+        exchange.responseSize = request.socket.bytesWritten - bytesBefore
+        resolve()
+      })
     })
 
     exchange.requestBody = await readBody(request)
     exchange.requestSize = sizeOf(request, exchange.requestBody)
+    stop = passOn(exchange, answer, response)
+    await closed
+    afterAnswer(exchange)
+  }
+
+  /** Kong's access phase, and the way to the upstream. */
+  function passOn(exchange: Exchange, answer: Answer, response: ServerResponse): Stop | undefined {
     const { route } = exchange
-    if (route === undefined) return answer.give(ANSWERS.noRoute, 'exit')
+    const end = (given: KongAnswer, source: 'exit' | 'error') => {
+      if (!response.destroyed) answer.give(given, source)
+      return undefined
+    }
+    if (route === undefined) return end(ANSWERS.noRoute, 'exit')
     exchange.upstreamUri = upstreamUri(route, exchange.uri)
-    if (lua.hook(preFunction, 'access', exchange) !== undefined) return answer.give(ANSWERS.failed, 'error')
-    if (response.destroyed) return
+    if (lua.hook(route.preFunction, 'access', exchange) !== undefined) return end(ANSWERS.failed, 'error')
     const refusal = route.keyAuth && authenticate(exchange, route.keyAuth, config.consumers)
-    if (refusal !== undefined) return answer.give(refusal, 'exit')
-    stop = upstreams.forward(exchange, route.service, answer, (resume) => response.once('drain', resume))
+    if (refusal !== undefined) return end(refusal, 'exit')
+    if (response.destroyed) return undefined
+    return upstreams.forward(exchange, route.service, answer, (resume) => response.once('drain', resume))
   }
 
   /** Kong's log phase. Nothing in it can reach the client any more. */

@@ -1,0 +1,312 @@
+import { connect } from 'node:net'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { type Fixture, type FixtureOptions, projectKongYml, startFixture } from './testing/gateway-fixture.ts'
+
+const KEY = { apikey: 'alice-demo-key' }
+let fixture: Fixture
+afterEach(() => fixture.close())
+const start = async (options: FixtureOptions = {}) => {
+  fixture = await startFixture(options)
+  return fixture
+}
+
+describe('proxying', () => {
+  it('passes request and answer on, the prefix stripped, the credential hidden, the consumer named', async () => {
+    await start({
+      upstream: (_request, body, response) => {
+        response.writeHead(201, 'Made', { 'content-type': 'text/plain', 'set-cookie': ['a=1', 'b=2'], 'x-one': '1' })
+        response.end(Buffer.concat([Buffer.from([0, 255, 128]), body]))
+      },
+    })
+    const body = Buffer.from([1, 0, 255, 200])
+    const answer = await fixture.send('/openai/v1/chat?x=1&y=%20', {
+      headers: { ...KEY, 'x-consumer-username': 'mallory', 'x-twice': ['1', '2'] },
+      body,
+    })
+    expect(answer).toMatchObject({
+      status: 201,
+      broken: false,
+      headers: { 'content-type': 'text/plain', 'set-cookie': ['a=1', 'b=2'], via: '1.1 kong/3.9.3', 'x-one': '1' },
+    })
+    expect(answer.body).toEqual(Buffer.from([0, 255, 128, 1, 0, 255, 200]))
+    const [seen] = fixture.upstreamRequests
+    expect(seen).toMatchObject({ method: 'POST', url: '/v1/chat?x=1&y=%20', body })
+    expect(seen!.headers).toMatchObject({
+      host: '127.0.0.1:9500',
+      'x-consumer-username': 'alice',
+      'x-consumer-custom-id': 'demo-alice',
+      'x-forwarded-host': '127.0.0.1',
+      'x-kong-request-id': answer.headers['x-kong-request-id'],
+      'x-twice': '1, 2',
+    })
+    expect(seen!.headers.apikey).toBeUndefined()
+    expect(answer.headers['x-kong-proxy-latency']).toMatch(/^\d+$/)
+    expect(answer.headers['x-kong-upstream-latency']).toMatch(/^\d+$/)
+  })
+
+  it('streams: each chunk is with the client before the upstream sends the next', async () => {
+    const received = ['']
+    await start({
+      upstream: async (_request, _body, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' })
+        for (let n = 0; n < 5; n++) {
+          response.write(`data: ${n}\n\n`)
+          await vi.waitFor(() => expect(received.join('')).toContain(`data: ${n}\n\n`))
+        }
+        response.end()
+      },
+    })
+    const answer = await fixture.send('/openai/v1/chat', {
+      headers: KEY,
+      onChunk: (chunk) => {
+        received.push(chunk.toString())
+        return false
+      },
+    })
+    expect(answer).toMatchObject({ status: 200, broken: false })
+    expect(answer.body.toString()).toBe([0, 1, 2, 3, 4].map((n) => `data: ${n}\n\n`).join(''))
+  })
+
+  it('waits for a client that reads slowly, and loses nothing', async () => {
+    const big = Buffer.alloc(8 * 1024 * 1024, 'abcdefg')
+    await start({ upstream: (_request, _body, response) => response.end(big) })
+    const answer = await fixture.send('/openai/v1/files', { headers: KEY })
+    expect(answer.body.equals(big)).toBe(true)
+  })
+
+  it('the longest prefix wins, and what is left always begins with a slash', async () => {
+    const route = (name: string, path: string) => ({ name, paths: [path] })
+    await start({
+      kongYml: JSON.stringify({
+        _format_version: '3.0',
+        services: [
+          { name: 'a', url: 'http://127.0.0.1:9500/base', routes: [route('short', '/a'), route('long', '/a/b')] },
+        ],
+      }),
+    })
+    await fixture.send('/a/b/c')
+    await fixture.send('/abc?q=/a')
+    await fixture.send('/a')
+    expect(fixture.upstreamRequests.map(({ url }) => url)).toEqual(['/base/c', '/base/bc?q=/a', '/base/'])
+    expect(fixture.accessLog().map(({ route }) => route)).toEqual(['long', 'short', 'short'])
+  })
+
+  it('HEAD and an answer without a body', async () => {
+    await start({ upstream: (_request, _body, response) => response.writeHead(204).end() })
+    expect(await fixture.send('/openai/v1', { headers: KEY })).toMatchObject({ status: 204, broken: false })
+    expect(await fixture.send('/openai/v1', { headers: KEY, method: 'HEAD' })).toMatchObject({ status: 204 })
+  })
+})
+
+describe('Kong’s own answers', () => {
+  const kongSays = (message: string, requestId: unknown) =>
+    `{\n  "message":"${message}",\n  "request_id":"${requestId}"\n}`
+
+  it.each([
+    ['no key', '/openai/v1', {}, 401, 'No API key found in request'],
+    ['a wrong key', '/openai/v1', { apikey: 'nobody' }, 401, 'Unauthorized'],
+    ['two keys', '/openai/v1', { apikey: ['alice-demo-key', 'bob-demo-key'] }, 401, 'Duplicate API key found'],
+    ['no route', '/nowhere', KEY, 404, 'no Route matched with those values'],
+  ])('%s', async (_name, path, headers, status, message) => {
+    await start()
+    const answer = await fixture.send(path, { headers })
+    expect(answer.status).toBe(status)
+    expect(answer.body.toString()).toBe(kongSays(message, answer.headers['x-kong-request-id']))
+    expect(answer.headers).toMatchObject({
+      'content-type': 'application/json; charset=utf-8',
+      server: 'kong/3.9.3',
+      ...(status === 401 && { 'www-authenticate': 'Key' }),
+    })
+    expect(fixture.upstreamRequests).toEqual([])
+  })
+
+  it('the key may stand in the query, and does not reach the upstream', async () => {
+    await start()
+    expect((await fixture.send('/openai/v1?a=1&apikey=alice-demo-key')).status).toBe(200)
+    expect(fixture.upstreamRequests[0]!.url).toBe('/v1?a=1')
+  })
+
+  it('the upstream is gone: 502 after its retries', async () => {
+    await start({ gateway: { upstreamOverride: { '127.0.0.1:9500': '127.0.0.1:1' } } })
+    const answer = await fixture.send('/openai/v1', { headers: KEY })
+    expect(answer.status).toBe(502)
+    expect(answer.body.toString()).toBe(
+      kongSays('An invalid response was received from the upstream server', answer.headers['x-kong-request-id']),
+    )
+    const { document } = await fixture.only()
+    expect(document).toMatchObject({ source: 'kong', upstream_status: Array(6).fill('502').join(', ') })
+    expect(document.tries).toHaveLength(6)
+    expect((document.tries as unknown[])[0]).toMatchObject({ state: 'failed', code: 502 })
+  })
+
+  it('its name is unknown: 503', async () => {
+    await start({ gateway: { upstreamOverride: { '127.0.0.1:9500': 'no-such-host.invalid:80' } } })
+    expect((await fixture.send('/openai/v1', { headers: KEY })).status).toBe(503)
+  })
+
+  it('the upstream is too slow: 504', async () => {
+    const kongYml = projectKongYml((config: Record<string, unknown>) => {
+      Object.assign((config.services as object[])[0]!, { read_timeout: 20 })
+    })
+    await start({ kongYml, upstream: () => {} })
+    expect((await fixture.send('/openai/v1', { headers: KEY })).status).toBe(504)
+  })
+
+  it('the upstream closes without an answer: 502, not sent twice', async () => {
+    await start({ upstream: (request) => request.socket.destroy() })
+    expect((await fixture.send('/openai/v1', { headers: KEY })).status).toBe(502)
+    expect(fixture.upstreamRequests).toHaveLength(1)
+  })
+
+  it('an upgrade is not served: 501', async () => {
+    await start()
+    const socket = connect(fixture.gateway.port, '127.0.0.1')
+    const text = await new Promise<string>((resolve) => {
+      let received = ''
+      socket.on('data', (chunk) => {
+        received += chunk
+      })
+      socket.on('close', () => resolve(received))
+      socket.write('GET /openai/v1/realtime HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n')
+    })
+    expect(text).toMatch(/^HTTP\/1\.1 501 /)
+  })
+})
+
+describe('an answer that breaks off', () => {
+  it('in the upstream: the client sees that the end is missing', async () => {
+    await start({
+      upstream: (_request, _body, response) => {
+        response.write('data: 1\n\n')
+        setImmediate(() => response.destroy())
+      },
+    })
+    expect(await fixture.send('/openai/v1', { headers: KEY })).toMatchObject({ status: 200, broken: true })
+    const { document, capture } = await fixture.only()
+    expect(document).toMatchObject({ response: { status: 200 }, upstream_status: '200' })
+    expect(capture).toMatchObject({ response_complete: false })
+    expect(fixture.accessLog()).toMatchObject([{ status: 200, aborted: false }])
+  })
+
+  it('by the client, after bytes: Kong keeps the status that the client was told; the upstream is stopped', async () => {
+    let stopped = false
+    await start({
+      upstream: (_request, _body, response) => {
+        response.on('close', () => {
+          stopped = true
+        })
+        response.write('data: 1\n\n')
+      },
+    })
+    const answer = await fixture.send('/openai/v1', { headers: KEY, onChunk: () => true })
+    expect(answer.broken).toBe(true)
+    await vi.waitFor(() => expect(stopped).toBe(true))
+    const { document, capture } = await fixture.only()
+    expect(document).toMatchObject({ response: { status: 200 }, upstream_status: '200', source: 'upstream' })
+    expect(capture).toMatchObject({
+      response_complete: false,
+      response_body: Buffer.from('data: 1\n\n').toString('base64'),
+    })
+    expect(fixture.accessLog()).toMatchObject([{ status: 200, aborted: true }])
+  })
+
+  it('by the client, before any byte: 499', async () => {
+    let stopped = false
+    await start({
+      upstream: (_request, _body, response) => {
+        response.on('close', () => {
+          stopped = true
+        })
+      },
+    })
+    const sent = fixture.send('/openai/v1', {
+      headers: KEY,
+      onSent: (request) => {
+        void vi.waitFor(() => expect(fixture.upstreamRequests).toHaveLength(1)).then(() => request.destroy())
+      },
+    })
+    await expect(sent).rejects.toThrow(/socket hang up/)
+    await vi.waitFor(() => expect(stopped).toBe(true))
+    const { document, capture } = await fixture.only()
+    expect(document).toMatchObject({ response: { status: 499 } })
+    expect(capture).toMatchObject({ log: { response: { status: 499 } }, response_complete: false, response_bytes: 0 })
+    expect(fixture.accessLog()).toMatchObject([{ status: 499, aborted: true, route: 'openai' }])
+  })
+
+  it('by the client, in the middle of its own body: 499, and the plugins learn of it', async () => {
+    await start()
+    const sent = fixture.send('/openai/v1', {
+      headers: { ...KEY, 'content-length': '1000' },
+      body: 'only this',
+      onSent: (request) => {
+        void vi.waitFor(() => expect(fixture.gateway.stats().requests).toBe(1)).then(() => request.destroy())
+      },
+    })
+    await expect(sent).rejects.toThrow()
+    const { capture } = await fixture.only()
+    expect(capture).toMatchObject({ log: { response: { status: 499 } }, request_error: 'client disconnected' })
+    expect(fixture.upstreamRequests).toEqual([])
+  })
+})
+
+describe('the plugin server never matters to a client', () => {
+  it.each(['/nowhere/js.sock', undefined])('socket %s', async (pluginServerSocket) => {
+    await start({ gateway: { pluginServerSocket: pluginServerSocket! } })
+    for (let n = 0; n < 3; n++) expect((await fixture.send('/openai/v1', { headers: KEY })).status).toBe(200)
+    await fixture.gateway.idle()
+    expect(fixture.gateway.stats()).toEqual({
+      requests: 3,
+      eventsSent: 0,
+      eventsLost: pluginServerSocket === undefined ? 0 : 3,
+      eventsRunning: 0,
+    })
+  })
+
+  it('the configuration that it gets is that of kong.yml, with what was merged over it', async () => {
+    await start({ gateway: { pluginConfig: { sidecar_token: 'merged' } } })
+    await fixture.send('/plain/v1', { headers: KEY })
+    const { plugin, capture } = await fixture.only()
+    expect(JSON.parse(plugin)).toMatchObject({
+      source: 'log',
+      content: 'on',
+      sidecar_token: 'merged',
+      __plugin_id: expect.any(String),
+      route_id: expect.any(String),
+    })
+    expect(capture).toBeUndefined()
+  })
+})
+
+describe('access log', () => {
+  it('one line a request, with what the upstream says of itself, and no credential', async () => {
+    await start({
+      upstream: (_request, _body, response) => {
+        response.writeHead(200, { 'x-mock-usage': '{"input":3}', 'X-Cache-Status': 'Hit', 'set-cookie': 'secret' })
+        response.end('{}')
+      },
+    })
+    await fixture.send('/cached/v1', { headers: { ...KEY, authorization: 'Bearer secret' }, body: '{"secret":1}' })
+    await fixture.send('/openai/v1')
+    await fixture.gateway.idle()
+    const [called, refused] = fixture.accessLog()
+    expect(called).toEqual({
+      request_id: expect.stringMatching(/^[0-9a-f]{32}$/),
+      started_at: expect.any(Number),
+      route: 'cached',
+      consumer: { username: 'alice', custom_id: 'demo-alice', tags: ['tenant:blue'] },
+      custom_id: 'demo-alice',
+      tags: ['tenant:blue'],
+      status: 200,
+      upstream_status: '200',
+      request_bytes: expect.any(Number),
+      response_bytes: expect.any(Number),
+      aborted: false,
+      cache_status: 'Hit',
+      upstream_headers: { 'x-mock-usage': '{"input":3}' },
+      response: { status: 200, headers: { 'x-mock-usage': '{"input":3}' } },
+    })
+    expect(JSON.stringify(called)).not.toMatch(/secret|demo-key/)
+    expect(refused).toMatchObject({ route: 'openai', status: 401, upstream_status: '', upstream_headers: {} })
+    expect(refused!.consumer).toBeUndefined()
+  })
+})
