@@ -40,7 +40,7 @@ it('is never bigger than the limit in bytes, however many messages there are', (
     parts: fc.array(
       fc.oneof(
         fc.record({ type: fc.constant('text' as const), content: text }),
-        fc.record({ type: fc.constant('tool_call' as const), name: text, arguments: text }),
+        fc.record({ type: fc.constant('tool_call' as const), id: text, name: text, arguments: text }),
         fc.record({ type: fc.constant('tool_call_response' as const), response: text }),
         fc.record({ type: fc.constant('other' as const), kind: text }),
       ),

@@ -20,13 +20,15 @@ export function boundContent(content: Content, limit: number): Content {
   }
   const message = (original: Message): Message => {
     left -= OVERHEAD
+    const role = take(original.role)
+    const finishReason = original.finishReason === undefined ? {} : { finishReason: take(original.finishReason) }
     const parts: MessagePart[] = []
     for (const part of original.parts) {
       if (left <= OVERHEAD) break
       left -= OVERHEAD
       parts.push(boundPart(part, take))
     }
-    return { ...original, role: take(original.role), parts }
+    return { role, parts, ...finishReason }
   }
   const output: Message[] = []
   for (const original of content.output ?? []) {
@@ -55,21 +57,25 @@ function boundPart(part: MessagePart, take: (text: string) => string): MessagePa
     case 'reasoning':
       return { ...part, content: take(part.content) }
     case 'tool_call':
-      return { ...part, name: take(part.name), arguments: take(part.arguments) }
+      return { ...part, ...idOf(part, take), name: take(part.name), arguments: take(part.arguments) }
     case 'tool_call_response':
-      return { ...part, response: take(part.response) }
+      return { ...part, ...idOf(part, take), response: take(part.response) }
     case 'other':
       return { ...part, kind: take(part.kind) }
   }
+}
+
+function idOf({ id }: { id?: string }, take: (text: string) => string): { id?: string } {
+  return id === undefined ? {} : { id: take(id) }
 }
 
 function weigh(content: Content, bytesOf: (text: string) => number): number {
   let weight = bytesOf(content.system ?? '') + bytesOf(content.tools ?? '')
   for (const messages of [content.input, content.output])
     for (const message of messages ?? []) {
-      weight += OVERHEAD + bytesOf(message.role)
+      weight += OVERHEAD + bytesOf(message.role) + bytesOf(message.finishReason ?? '')
       for (const part of message.parts) {
-        weight += OVERHEAD
+        weight += OVERHEAD + ('id' in part ? bytesOf(part.id ?? '') : 0)
         if (part.type === 'text' || part.type === 'reasoning') weight += bytesOf(part.content)
         else if (part.type === 'tool_call') weight += bytesOf(part.name) + bytesOf(part.arguments)
         else if (part.type === 'tool_call_response') weight += bytesOf(part.response)

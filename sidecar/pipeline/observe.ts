@@ -86,7 +86,7 @@ export function makeObserver(options: ObserveOptions): (capture: Capture) => Llm
       ...optional('responseId', reading.responseId?.slice(0, MAX_NAME)),
       ...optional('serviceTier', reading.serviceTier?.slice(0, MAX_NAME)),
       ...optional('systemFingerprint', reading.systemFingerprint?.slice(0, MAX_NAME)),
-      ...optional('parameters', reading.parameters),
+      ...optional('parameters', parametersOf(reading)),
       ...optional(
         'finishReasons',
         reading.finishReasons?.slice(0, MAX_LIST).map((reason) => reason.slice(0, MAX_NAME)),
@@ -203,6 +203,10 @@ function gatewayOf(capture: Capture): LlmCall['gateway'] {
   }
 }
 
+function parametersOf({ parameters }: Reading): Reading['parameters'] {
+  return parameters !== undefined && Object.keys(parameters).length > 0 ? parameters : undefined
+}
+
 function epochMs(time: number): number {
   return Math.round(Math.min(MAX_TIME, Math.max(0, time)))
 }
@@ -212,7 +216,7 @@ function duration(milliseconds: number): number {
 }
 
 function portOf(port: number | null | undefined): number | undefined {
-  return Number.isInteger(port) && port! >= 0 && port! <= 65_535 ? port! : undefined
+  return Number.isInteger(port) && port! > 0 && port! <= 65_535 ? port! : undefined
 }
 
 function nameOf(model: string | undefined): string | undefined {

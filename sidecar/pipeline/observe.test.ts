@@ -1,0 +1,375 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { openPriceBook } from '../../pricing/genai-prices.ts'
+import { CALL_STATUSES, type LlmCall } from '../call.ts'
+import { type Capture, captureSchema } from '../capture.ts'
+import { type CaptureParts, makeCapture } from '../testing/make-capture.ts'
+import { makeStream } from '../testing/make-exchange.ts'
+import { attributionConfigSchema } from './attribute.ts'
+import { makeObserver, type ObserveOptions } from './observe.ts'
+import { makeRedactor, redactionConfigSchema } from './redact.ts'
+
+const options: ObserveOptions = {
+  book: openPriceBook(),
+  attribution: attributionConfigSchema.parse({ trustedRoutes: ['trusted'] }),
+  redactor: makeRedactor(redactionConfigSchema.parse({})),
+  providers: { 'my-models': 'mistral_ai', 'llm.internal': 'groq' },
+  maxContentBytes: 4096,
+  content: true,
+}
+const observe = makeObserver(options)
+const { log } = makeCapture()
+
+function observed(parts: CaptureParts = {}): LlmCall {
+  return observe(captureSchema.parse(makeCapture(parts)))
+}
+const answered = (status: number, headers: Record<string, string> = {}): CaptureParts['log'] => ({
+  response: { status, size: 1, headers: { 'content-type': 'application/json', ...headers } },
+})
+
+describe('a call', () => {
+  it('whole', () => {
+    expect(observed()).toEqual({
+      v: 1,
+      id: expect.stringMatching(/^[0-9a-f]{32}$/),
+      requestId: 'request-1',
+      startedAt: log.started_at,
+      durationMs: 41,
+      timeToFirstByteMs: 39,
+      operation: 'chat',
+      dialect: 'openai-chat',
+      stream: false,
+      provider: 'openai',
+      serverAddress: 'api.openai.com',
+      serverPort: 443,
+      requestModel: 'gpt-4o',
+      responseModel: 'gpt-4o-2024-08-06',
+      model: 'gpt-4o-2024-08-06',
+      responseId: 'chatcmpl-1',
+      finishReasons: ['stop'],
+      tenant: 'blue',
+      tenantSource: 'consumer_tag',
+      consumer: 'alice',
+      gateway: {
+        node: 'node-1',
+        route: 'openai',
+        service: 'openai',
+        workspace: 'default',
+        kongMs: 1,
+        upstreamMs: 39,
+        attempts: 1,
+        source: 'tap',
+        epoch: 'e1',
+        sequence: 1,
+      },
+      usage: { input: 15, cache_read: 10, output: 9 },
+      usageSource: 'provider',
+      rawUsage: expect.objectContaining({ prompt_tokens: 25 }),
+      cost: expect.objectContaining({ state: 'priced', picoUsd: 15 * 2_500_000 + 10 * 1_250_000 + 9 * 10_000_000 }),
+      status: 'ok',
+      httpStatus: 200,
+      guardrails: [],
+      trace: { traceId: expect.any(String), spanId: expect.any(String) },
+      billingKey: 'blue/openai/chatcmpl-1',
+      content: {
+        input: [{ role: 'user', parts: [{ type: 'text', content: 'Say hello' }] }],
+        output: [{ role: 'assistant', parts: [{ type: 'text', content: 'Hello' }], finishReason: 'stop' }],
+      },
+    })
+  })
+
+  it('sent again is the same call', () => {
+    expect(observed()).toEqual(observed())
+  })
+
+  it('gzip and a query string: read, and the query is nowhere', () => {
+    const plain = makeCapture()
+    const call = observed({
+      log: {
+        upstream_uri: '/v1/chat/completions?key=secret',
+        ...answered(200, { 'content-encoding': 'gzip' }),
+      },
+      capture: { response_body: gzipSync(Buffer.from(plain.response_body!, 'base64')).toString('base64') },
+    })
+    expect(call.usage).toEqual({ input: 15, cache_read: 10, output: 9 })
+    expect(JSON.stringify(call)).not.toContain('secret')
+  })
+})
+
+describe('the provider', () => {
+  const ai = { proxy: { meta: { provider_name: 'azure' } } }
+  it.each<[string, CaptureParts['log'], string]>([
+    ['the operator by service', { service: { name: 'my-models', host: 'api.openai.com' } }, 'mistral_ai'],
+    ['the operator by host', { service: { name: 's', host: 'LLM.internal' } }, 'groq'],
+    ['the host', { service: { name: 's', host: 'api.groq.com' }, ai }, 'groq'],
+    ['Kong', { service: { name: 's', host: '10.0.0.1' }, ai }, 'azure.ai.openai'],
+    ['the format', { service: { name: 's', host: '10.0.0.1' } }, 'openai'],
+    [
+      'nobody',
+      {
+        service: { name: 'constructor', host: '10.0.0.1' },
+        upstream_uri: '/x',
+        request: { ...log.request, method: 'GET' },
+      },
+      'unknown',
+    ],
+  ])('by %s', (who, given, provider) => {
+    const body = who === 'nobody' ? { requestBody: '', responseBody: '' } : {}
+    expect(observed({ log: given ?? {}, ...body }).provider).toBe(provider)
+  })
+})
+
+describe('how it ended', () => {
+  const error = { error: { type: 'some_error', message: 'no' } }
+  it.each<[string, CaptureParts, LlmCall['status']]>([
+    ['200', {}, 'ok'],
+    ['429', { log: answered(429)!, responseBody: error }, 'rate_limited'],
+    ['401', { log: answered(401)!, responseBody: error }, 'unauthorized'],
+    ['403', { log: answered(403)!, responseBody: error }, 'unauthorized'],
+    ['408', { log: answered(408)!, responseBody: error }, 'timeout'],
+    ['504', { log: answered(504)!, responseBody: error }, 'timeout'],
+    ['503', { log: answered(503)!, responseBody: error }, 'server_error'],
+    ['404', { log: answered(404)!, responseBody: error }, 'client_error'],
+    ['400 of a provider', { log: answered(400)!, responseBody: '{"error":{"message":"bad request"}}' }, 'client_error'],
+    ['499', { log: answered(499)! }, 'aborted'],
+    ['a broken-off answer', { capture: { response_complete: false } }, 'aborted'],
+  ])('%s', (_name, parts, status) => {
+    expect(observed(parts).status).toBe(status)
+  })
+
+  it('a refusal of ai-prompt-guard is a guardrail’s', () => {
+    const call = observed({
+      log: { ...answered(400), source: 'kong' },
+      responseBody: '{"error":{"message":"bad request"}}',
+    })
+    expect(call).toMatchObject({
+      status: 'blocked',
+      guardrails: [{ guardrail: 'kong.ai-prompt-guard', stage: 'input', action: 'blocked' }],
+      cost: { state: 'free', reason: 'error' },
+    })
+  })
+
+  it('a block that Kong’s log names is one too', () => {
+    const ai = { proxy: { 'lakera-guard': { input_block_reason: 'prompt_attack', output_block_reason: '' } } }
+    const call = observed({ log: { ...answered(403), source: 'kong', ai }, responseBody: '{}' })
+    expect(call).toMatchObject({ status: 'blocked', guardrails: [{ action: 'blocked', reason: 'prompt_attack' }] })
+  })
+
+  it('an error event inside a 200 stream is a server error', () => {
+    const body = makeStream([
+      { id: 'c', object: 'chat.completion.chunk', model: 'gpt-4o', choices: [{ index: 0, delta: { content: 'a' } }] },
+      { error: { type: 'server_error', message: 'write to bob@example.com' } },
+    ])
+    const call = observed({ log: answered(200, { 'content-type': 'text/event-stream' })!, responseBody: body })
+    expect(call).toMatchObject({ status: 'server_error', stream: true, errorMessage: 'write to [EMAIL]' })
+  })
+
+  it('messages of errors are short and redacted', () => {
+    const message = `key sk-${'a1'.repeat(20)} ${'x '.repeat(500)}`
+    const call = observed({ log: answered(400)!, responseBody: { error: { code: 'invalid_key', message } } })
+    expect(call.errorType).toBe('invalid_key')
+    expect(call.errorMessage!.length).toBeLessThanOrEqual(300)
+    expect(call.errorMessage).toContain('[API_KEY]')
+  })
+})
+
+describe('the cache', () => {
+  it('a hit is never spend', () => {
+    const call = observed({ log: answered(200, { 'X-Cache-Status': 'HIT' })! })
+    expect(call).toMatchObject({
+      cache: 'hit',
+      usage: {},
+      usageSource: 'none',
+      cost: { state: 'free', reason: 'cache_hit' },
+      savedPicoUsd: 140_000_000,
+    })
+    expect(call).not.toHaveProperty('billingKey')
+    expect(observed({ log: answered(200, { 'x-cache-status': 'Miss' })! })).toMatchObject({ cache: 'miss' })
+    expect(observed({ log: answered(200, { 'x-cache-status': 'toString' })! })).not.toHaveProperty('cache')
+  })
+})
+
+describe('content', () => {
+  it('is not there where the route or the operator says no', () => {
+    expect(observed({ capture: { content: 'off' } })).not.toHaveProperty('content')
+    expect(observed({ capture: { content: 'off' } }).usage).toEqual({ input: 15, cache_read: 10, output: 9 })
+    const without = makeObserver({ ...options, content: false })
+    expect(without(makeCapture())).not.toHaveProperty('content')
+  })
+
+  it('is redacted and bounded', () => {
+    const secret = 'my mail is alice@example.com, '
+    const call = observed({
+      requestBody: { model: 'gpt-4o', messages: [{ role: 'user', content: secret.repeat(1000) }] },
+    })
+    const text = JSON.stringify(call.content)
+    expect(call.content?.truncated).toBe(true)
+    expect(text).toContain('[EMAIL]')
+    expect(text).not.toMatch(/alice@/)
+    expect(text.length).toBeLessThan(5000)
+  })
+})
+
+describe('traceparent', () => {
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  const request = { ...log.request, headers: { traceparent } }
+  it('counts on trusted routes alone', () => {
+    expect(observed({ log: { request, route: { name: 'trusted' } } }).trace.parentSpanId).toBe('b7ad6b7169203331')
+    expect(observed({ log: { request } }).trace).toMatchObject({ originalTraceId: '0af7651916cd43dd8448eb211c80319c' })
+  })
+})
+
+const DOCUMENTS = ['kong-3.9.3-logs', 'kong-log-documented'].map((name) =>
+  join(import.meta.dirname, '../../../shared/data', name),
+)
+describe.skipIf(!DOCUMENTS.every(existsSync) && process.env.CI === undefined)(
+  'documents of Kong, without bodies',
+  () => {
+    const documents = DOCUMENTS.flatMap((folder) =>
+      existsSync(folder) || process.env.CI !== undefined
+        ? readdirSync(folder)
+            .filter((name) => name.endsWith('.json') && !name.startsWith('js-')) // those are what a plugin printed
+            .map((name) => [name, join(folder, name)] as const)
+        : [],
+    )
+    const observeFile = (file: string) =>
+      observe(
+        captureSchema.parse({
+          v: 1,
+          source: 'log',
+          node: 'n',
+          content: 'on',
+          log: JSON.parse(readFileSync(file, 'utf8')),
+        }),
+      )
+    it.each(documents)('%s is a call, and nothing unknown is free', (name, file) => {
+      const call = observeFile(file)
+      expect(CALL_STATUSES).toContain(call.status)
+      if (call.cost.state === 'priced') expect(call.usageSource).toMatch(/gateway|provider/)
+      if (call.cost.state === 'free' && call.cache !== 'hit' && call.httpStatus < 400)
+        expect(call.usageSource, name).toBe('none')
+      if (call.cache === 'hit') expect(call.usage).toEqual({})
+    })
+    it.each<[string, Partial<LlmCall>]>([
+      ['c-429', { status: 'rate_limited', usage: {} }],
+      ['c2-500', { status: 'server_error', usage: {} }],
+      ['e2-keyauth-401', { status: 'unauthorized', tenant: 'unattributed' }],
+      ['g-client-abort', { status: 'aborted', usageSource: 'unknown' }],
+      ['b-stream-include-usage', { status: 'ok', usageSource: 'unknown', stream: true }],
+    ])('%s', (name, expected) => {
+      const [, file] = documents.find(([document]) => document === `${name}.json`)!
+      expect(observeFile(file)).toMatchObject(expected)
+    })
+  },
+)
+
+describe('any capture that the schema accepts', () => {
+  const text = fc.string({ maxLength: 40, unit: 'binary' })
+  const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: null })
+  const number = fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.integer())
+  const status = fc.oneof(fc.constantFrom(200, 400, 429, 499, 500), fc.maxSafeInteger())
+  const headers = fc.dictionary(
+    fc.oneof(fc.constantFrom('content-type', 'content-encoding', 'traceparent', 'x-cache-status', '__proto__'), text),
+    fc.oneof(
+      text,
+      fc.constantFrom('gzip', 'br', 'text/event-stream', 'application/json', 'Hit'),
+      fc.boolean(),
+      fc.array(text),
+    ),
+  )
+  const json = fc.jsonValue({ maxDepth: 4 })
+  const shaped = fc.record(
+    {
+      id: fc.oneof(text, json),
+      model: fc.oneof(text, json),
+      messages: json,
+      usage: fc.oneof(json, fc.dictionary(fc.constantFrom('prompt_tokens', 'completion_tokens'), fc.maxSafeInteger())),
+      choices: json,
+      content: json,
+      error: json,
+      user: json,
+      metadata: json,
+    },
+    { requiredKeys: [] },
+  )
+  const bytes = fc.oneof(
+    fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array)),
+    fc.oneof(json, shaped).map((value) => Buffer.from(JSON.stringify(value))),
+    fc.oneof(json, shaped).map((value) => Buffer.from(`data: ${JSON.stringify(value)}\n\n`)),
+    fc.oneof(json, shaped).map((value) => gzipSync(JSON.stringify(value))),
+  )
+  const body = maybe(
+    fc.oneof(
+      bytes.map((buffer) => buffer.toString('base64')),
+      text,
+    ),
+  )
+  const tags = maybe(
+    fc.array(
+      fc.oneof(
+        text,
+        text.map((name) => `tenant:${name}`),
+      ),
+    ),
+  )
+  const capture = fc.record({
+    v: fc.constant(1 as const),
+    source: fc.constantFrom('tap' as const, 'log' as const),
+    node: fc.string({ minLength: 1, maxLength: 20 }),
+    content: fc.constantFrom('on' as const, 'off' as const),
+    sequence: maybe(fc.integer({ min: 1 })),
+    log: fc.record({
+      started_at: number,
+      source: maybe(fc.oneof(fc.constant('kong'), text)),
+      upstream_uri: maybe(fc.oneof(fc.constantFrom('/v1/chat/completions', '/v1/messages'), text)),
+      request: fc.record({
+        id: fc.string({ minLength: 1 }),
+        method: fc.constantFrom('POST', 'GET'),
+        uri: text,
+        headers,
+      }),
+      response: fc.record({ status, headers }),
+      latencies: maybe(fc.record({ request: maybe(number), kong: maybe(number), proxy: maybe(number) })),
+      route: maybe(fc.record({ id: maybe(text), name: maybe(text), tags })),
+      service: maybe(fc.record({ name: maybe(text), host: maybe(text), port: maybe(number), tags })),
+      consumer: maybe(fc.record({ username: maybe(text), custom_id: maybe(text), tags })),
+      ai: fc.oneof(json, fc.dictionary(fc.constantFrom('proxy', 'meta', 'usage', 'payload', 'cache'), json)),
+    }),
+    request_body: body,
+    response_body: body,
+    response_tail: body,
+    response_bytes: maybe(fc.nat()),
+    response_complete: maybe(fc.boolean()),
+    first_byte_at: maybe(number),
+  })
+
+  it('becomes a call: nothing throws, numbers are numbers', () => {
+    let accepted = 0
+    fc.assert(
+      fc.property(capture, (given) => {
+        const parsed = captureSchema.safeParse(given)
+        if (!parsed.success) return
+        accepted++
+        expectSound(observe(parsed.data as Capture))
+      }),
+      { numRuns: 1000 },
+    )
+    expect(accepted).toBeGreaterThan(500)
+  })
+})
+
+function expectSound(call: LlmCall): void {
+  expect(call.id).toMatch(/^[0-9a-f]{32}$/)
+  expect(call.tenant).toMatch(/^[A-Za-z0-9._-]{1,64}$/)
+  expect(CALL_STATUSES).toContain(call.status)
+  const counts = [call.startedAt, call.durationMs, call.timeToFirstByteMs ?? 0, ...Object.values(call.usage)]
+  for (const count of counts) {
+    expect(Number.isSafeInteger(count)).toBe(true)
+    expect(count).toBeGreaterThanOrEqual(0)
+  }
+  if (call.cost.state === 'priced') expect(Number.isSafeInteger(call.cost.picoUsd)).toBe(true)
+  expect(JSON.parse(JSON.stringify(call))).toEqual(call)
+}
