@@ -72,7 +72,8 @@ describe.skipIf(!recordingsPresent)('what real Kong sent', () => {
   it('packs to the same bytes again, each message', () => {
     const messages = recordedMessages(true).filter(({ from }) => from === 'kong')
     expect(messages.length).toBe(100)
-    for (const { bytes, message } of messages) expect(pack(message as Packable).toString('hex')).toBe(bytes.toString('hex'))
+    for (const { bytes, message } of messages)
+      expect(pack(message as Packable).toString('hex')).toBe(bytes.toString('hex'))
   })
 })
 

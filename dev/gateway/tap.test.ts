@@ -1,0 +1,245 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { captureSchema } from '../../sidecar/capture.ts'
+import { tapSections } from '../build-tap.ts'
+import { createLua } from './lua.ts'
+
+/**
+ * The tap itself, under a fake of Kong that stands in testing/tap-scenarios.lua: in fengari, in which the stand-in
+ * gateway runs it, and in LuaJIT, in which Kong does.
+ */
+const root = join(import.meta.dirname, '../..')
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+const quoted = (lua: string) => `[==[\n${lua}]==]`
+const sections = Object.entries(tapSections(read('plugin/tap.lua')))
+const program = [
+  `local SANDBOX = ${quoted(read('dev/gateway/sandbox.lua'))}`,
+  `local SECTIONS = { ${sections.map(([name, source]) => `${name} = ${quoted(source)}`).join(', ')} }`,
+  read('dev/gateway/testing/tap-scenarios.lua'),
+].join('\n')
+
+interface Served {
+  capture: Record<string, unknown> & { log: Record<string, Record<string, unknown>> }
+  raised: unknown
+  unchanged: boolean
+  left_over: string
+}
+const { 'epochs differ': epochsDiffer, ...scenarios } = JSON.parse(inFengari(program)) as Record<string, Served[]>
+const captures = (name: string) => scenarios[name]!.map(({ capture }) => capture)
+
+function inFengari(source: string): string {
+  const lua = createLua()
+  lua.run(source, 'scenarios', 1)
+  return Buffer.from(lua.topBytes()!).toString()
+}
+
+describe('every scenario', () => {
+  it.each(Object.entries(scenarios))('%s: no error gets out, no byte is changed, nothing is left', (_name, served) => {
+    for (const { raised, unchanged, left_over } of served)
+      expect({ raised, unchanged, left_over }).toEqual({ raised: {}, unchanged: true, left_over: 'nil' })
+  })
+})
+
+describe('a capture', () => {
+  const [plain] = captures('plain')
+
+  it('is exactly the wire contract, but for what the plugin adds', () => {
+    const { epoch, ...rest } = plain!
+    const parsed = captureSchema.parse({ ...rest, epoch: 'e', content: 'on' })
+    // Whatever the schema does not know would be gone from what it gives back.
+    expect(parsed).toEqual({ ...rest, epoch: 'e', content: 'on' })
+    expect(epoch).toBe(26)
+  })
+
+  it('holds times, bytes, numbers', () => {
+    expect(plain).toMatchObject({
+      v: 1,
+      source: 'tap',
+      node: 'node-1',
+      worker: 77,
+      sequence: 1,
+      request_body: 'base64:{"model":"gpt-4o"}',
+      request_bytes: 18,
+      response_body: 'base64:{"id":"x"}',
+      response_bytes: 10,
+      response_complete: true,
+      last_byte_at: (plain!.first_byte_at as number) + 0.25,
+    })
+    expect(plain!.response_tail).toBeUndefined()
+  })
+
+  it('picks from the log document by name: no credential, no query, no null', () => {
+    expect(plain!.log).toEqual({
+      started_at: 1795419012318,
+      client_ip: '127.0.0.1',
+      source: 'upstream',
+      upstream_uri: '/v1/chat/completions',
+      upstream_status: '200',
+      workspace_name: 'default',
+      request: {
+        id: 'abc',
+        method: 'POST',
+        size: 300,
+        uri: '/openai/v1/chat/completions',
+        headers: { 'content-type': 'application/json', traceparent: '00-a-b-01', 'x-tenant-id': ['a', 'b'] },
+      },
+      response: {
+        status: 200,
+        size: 800,
+        headers: {
+          'content-type': 'application/json',
+          'x-ratelimit-remaining-tokens': '9',
+          'x-amzn-bedrock-trace': 't',
+          age: '3',
+        },
+      },
+      latencies: { request: 41, kong: 1, proxy: 39, receive: 1 },
+      tries: [
+        { ip: '10.0.0.1', port: 443 },
+        { ip: '10.0.0.2', port: 443 },
+      ],
+      route: { id: 'r', name: 'openai', tags: ['a', 'b'] },
+      service: { id: 's', name: 'openai', host: 'api.openai.com', port: 443, protocol: 'https' },
+      consumer: { id: 'c', username: 'alice', tags: ['tenant:blue', 'tier:gold'] },
+      authenticated_entity: { id: 'e' },
+    })
+  })
+
+  it('carries nothing that MessagePack cannot, and no item of ai-sanitizer', () => {
+    const [capture] = captures('what MessagePack cannot carry')
+    expect(capture!.log).toMatchObject({ trace_id: { w3c: '4bf92f' } })
+    expect(capture!.log.ai).toEqual({
+      proxy: {
+        meta: { request_model: 'gpt-4o' },
+        usage: { prompt_tokens: 3, cost: 0.25 },
+        payload: {},
+        tried_targets: [{ model: 'a' }, { model: 'b' }],
+      },
+      sanitizer: { pii_identified: 2, duration: 5 },
+    })
+    expect(JSON.stringify(scenarios)).not.toMatch(/secret|forged|<userdata>|<function>/)
+  })
+
+  it('is numbered, each chunk load with an epoch of its own', () => {
+    expect(captures('numbered').map(({ sequence }) => sequence)).toEqual([1, 2, 3])
+    expect(captures('numbered')[2]).toMatchObject({ request_bytes: 0 })
+    expect(captures('numbered')[2]!.request_body).toBeUndefined()
+    expect(epochsDiffer).toBe(true)
+  })
+
+  it('of a WebSocket there is none, and no number is spent on it; any other upgrade is one', () => {
+    const [socket, other] = scenarios.upgrade!
+    expect(socket!.capture).toBe('none')
+    expect(other!.capture.sequence).toBe(1)
+  })
+
+  it('of a client that hung up has what came until then', () => {
+    expect(captures('hang up')[0]).toMatchObject({
+      response_body: 'base64:data: 1\u000a\u000a',
+      response_complete: false,
+      response_bytes: 9,
+    })
+  })
+})
+
+describe('bodies are bounded', () => {
+  const head = 192 * 1024
+  const tail = 64 * 1024
+  const length = (value: unknown) =>
+    (typeof value === 'string' ? value.length : ((value as { length: number } | undefined)?.length ?? 0)) -
+    (value === undefined ? 0 : 'base64:'.length)
+
+  it.each([100_000, 196_608, 196_609, 262_144])('an answer of %i bytes is whole, however it is chunked', (size) => {
+    const all = [1000, 8192, 70_000, 500_000].map((chunk) => captures(`answer ${size} by ${chunk}`)[0]!)
+    for (const capture of all) {
+      expect(capture).toMatchObject({ response_bytes: size, response_complete: true })
+      expect(length(capture.response_body)).toBe(size)
+      expect(capture.response_tail).toBeUndefined()
+    }
+  })
+
+  it.each([262_145, 400_000])('of %i bytes the middle is cut out, and the last bytes are there', (size) => {
+    for (const chunk of [1000, 8192, 70_000, 500_000]) {
+      const [capture] = captures(`answer ${size} by ${chunk}`)
+      expect(capture).toMatchObject({ response_bytes: size, response_complete: true })
+      expect([length(capture!.response_body), length(capture!.response_tail)]).toEqual([head, tail])
+    }
+  })
+
+  it('an encoded answer is whole, or its beginning: it cannot be read without its middle', () => {
+    const [small] = captures('encoded, small')
+    expect(length(small!.response_body)).toBe(200_000)
+    expect(small!.log.response!.headers).toMatchObject({
+      'content-encoding': 'gzip',
+      'content-type': 'text/event-stream',
+    })
+    const [large] = captures('encoded, too large')
+    expect(length(large!.response_body)).toBe(256 * 1024)
+    expect(large!.response_tail).toBeUndefined()
+    expect(large!.response_bytes).toBe(300_000)
+  })
+
+  it('a request body beyond the cap: why it is missing, and how large it was', () => {
+    expect(captures('no body of the request')[0]).toMatchObject({
+      request_error: 'request body file too big: 300000 > 262144',
+      request_bytes: 300_000,
+    })
+    const [memory] = captures('a large body from memory')
+    expect([length(memory!.request_body), memory!.request_bytes]).toEqual([256 * 1024, 300_000])
+  })
+})
+
+describe('when something fails', () => {
+  it.each([
+    ['get_raw_body', { sequence: 1, request_error: 'the tap could not read the body', response_bytes: 6 }],
+    ['get_header', { sequence: 1, request_body: 'base64:a', response_bytes: 6 }],
+    ['now', { sequence: 1, request_body: 'base64:a' }],
+  ])('in %s: what is still known is captured, and the next capture says that it failed', (operation, known) => {
+    const [broken, next] = captures(`fault in ${operation}`)
+    expect(broken).toMatchObject(known)
+    expect(next).toMatchObject({ sequence: 2, response_body: 'base64:three' })
+    expect(next!.tap_errors).toBeGreaterThan(0)
+  })
+
+  it('a body with a hole is not passed off as a whole one', () => {
+    const [broken] = captures('fault in now')
+    expect(broken!.response_bytes).toBeUndefined()
+    expect(broken!.response_complete).toBeUndefined()
+  })
+
+  it.each(['serialize', 'encode_base64', 'get_id', 'pid'])(
+    'in %s: no capture, so that its number is missing',
+    (operation) => {
+      const [broken, next] = scenarios[`fault in ${operation}`]!
+      expect(broken!.capture).toBe('none')
+      expect(next!.capture).toMatchObject({ sequence: 2, tap_errors: 1 })
+    },
+  )
+
+  it('no error, no counter: the wire contract does not know it', () => {
+    expect(captures('plain')[0]!.tap_errors).toBeUndefined()
+  })
+})
+
+const luajitPresent = spawnSync('luajit', ['-v']).status === 0
+if (!luajitPresent) {
+  if (process.env.CI) throw new Error('CI must have luajit: it decides where fengari differs')
+  console.warn('skipped: luajit is not on this machine')
+}
+
+describe.skipIf(!luajitPresent)('LuaJIT, in which Kong runs it', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'tap-'))
+  afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+  it('gives the same captures as fengari', () => {
+    const file = join(directory, 'scenarios.lua')
+    writeFileSync(file, `io.write((function()\n${program}\nend)())`)
+    const { stdout, stderr, status } = spawnSync('luajit', [file], { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 })
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 })
+    const inLuaJit = JSON.parse(stdout)
+    expect(inLuaJit).toEqual({ ...scenarios, 'epochs differ': true })
+  })
+})

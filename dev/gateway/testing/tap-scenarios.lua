@@ -1,0 +1,193 @@
+--[[
+The tap under a small fake of Kong, for any Lua: the test runs it in LuaJIT and in fengari and compares.
+Expects SANDBOX (source of sandbox.lua) and SECTIONS (source of each hook) as locals before it. Returns JSON text.
+]]
+
+local null = io.stdout -- userdata, as cjson.null is
+
+-- Of every 61st byte: fengari is slow at this.
+local function byte_sum(text)
+  local sum = 0
+  for i = 1, #text, 61 do sum = (sum * 31 + string.byte(text, i)) % 1000003 end
+  return sum
+end
+
+local function json(value)
+  local kind = type(value)
+  if kind == "string" then
+    if #value > 200 then return string.format('{"length":%d,"sum":%d}', #value, byte_sum(value)) end
+    return '"' .. string.gsub(value, '[%c"\\\128-\255]', function(c)
+      return string.format("\\u%04x", string.byte(c))
+    end) .. '"'
+  elseif kind == "number" then
+    return string.format("%.14g", value)
+  elseif kind ~= "table" then
+    return kind == "boolean" and tostring(value) or '"<' .. kind .. '>"'
+  end
+  local parts, keys = {}, {}
+  for key in pairs(value) do keys[#keys + 1] = key end
+  if #value > 0 and #value == #keys then
+    for i = 1, #value do parts[i] = json(value[i]) end
+    return "[" .. table.concat(parts, ",") .. "]"
+  end
+  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
+  for i = 1, #keys do parts[i] = json(tostring(keys[i])) .. ":" .. json(value[keys[i]]) end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+local function document(extra)
+  local made = {
+    started_at = 1795419012318,
+    client_ip = "127.0.0.1",
+    source = "upstream",
+    upstream_uri = "/v1/chat/completions?key=secret",
+    upstream_status = "200",
+    workspace_name = "default",
+    request = {
+      id = "abc", method = "POST", size = 300,
+      uri = "/openai/v1/chat/completions?key=secret", url = "http://h/openai?key=secret",
+      querystring = { key = "secret" },
+      headers = {
+        ["content-type"] = "application/json", authorization = "REDACTED", apikey = "secret", cookie = "secret",
+        ["x-consumer-username"] = "forged", traceparent = "00-a-b-01", ["X-Tenant-Id"] = { "a", "b" }, accept = null,
+      },
+    },
+    response = {
+      status = 200, size = 800,
+      headers = {
+        ["content-type"] = "application/json", ["set-cookie"] = "secret", ["x-ratelimit-remaining-tokens"] = "9",
+        ["X-Amzn-Bedrock-Trace"] = "t", age = "3",
+      },
+    },
+    latencies = { request = 41, kong = 1, proxy = 39, receive = 1 },
+    tries = { { ip = "10.0.0.1", port = 443, balancer_start = 1, state = "failed", code = 502 }, { ip = "10.0.0.2", port = 443 } },
+    route = { id = "r", name = "openai", tags = { "a", "b" }, paths = { "/openai" } },
+    service = { id = "s", name = "openai", host = "api.openai.com", port = 443, protocol = "https", tags = null },
+    consumer = { id = "c", username = "alice", custom_id = null, tags = { "tenant:blue", null, "tier:gold" } },
+    authenticated_entity = { id = "e", consumer_id = "c" },
+  }
+  for key, value in pairs(extra or {}) do made[key] = value end
+  return made
+end
+
+-- One request after the other through the same chunks, as one route in one worker sees them.
+local function world()
+  local now, fault, request = 1795419012.5, nil, nil
+  local function may_fail(operation)
+    if fault == operation then error("injected: " .. operation) end
+  end
+  ngx = {
+    arg = {},
+    now = function() may_fail("now") now = now + 0.25 return now end,
+    encode_base64 = function(bytes) may_fail("encode_base64") return "base64:" .. bytes end,
+    worker = { pid = function() may_fail("pid") return 77 end },
+  }
+  kong = {
+    ctx = {},
+    node = { get_id = function() may_fail("get_id") return "node-1" end },
+    request = {
+      get_raw_body = function() may_fail("get_raw_body") return request.body, request.body_error end,
+      get_header = function(name) return request.headers and request.headers[name] end,
+    },
+    response = { get_header = function(name) may_fail("get_header") return request.response_headers[name] end },
+    log = { serialize = function() may_fail("serialize") return request.document end },
+  }
+  local compile = assert(load(SANDBOX, "=sandbox"))()
+  local hooks = {}
+  for _, name in ipairs({ "access", "header_filter", "body_filter", "log" }) do
+    hooks[name] = compile(SECTIONS[name], "=" .. name)
+  end
+
+  return function(given)
+    request, fault = given, given.fault
+    request.headers = request.headers or {}
+    request.response_headers = request.response_headers or { ["content-type"] = "application/json" }
+    request.document = request.document or document()
+    kong.ctx.shared = {}
+    local raised = {}
+    local function run(hook)
+      local ok, err = pcall(hooks[hook])
+      if not ok then raised[#raised + 1] = hook .. ": " .. tostring(err) end
+    end
+    local passed = {}
+    run("access")
+    run("header_filter")
+    for _, chunk in ipairs(request.chunks or {}) do
+      ngx.arg[1], ngx.arg[2] = chunk, false
+      run("body_filter")
+      passed[#passed + 1] = ngx.arg[1]
+    end
+    if not request.hang_up then
+      ngx.arg[1], ngx.arg[2] = "", true
+      run("body_filter")
+    end
+    run("log")
+    local capture = kong.ctx.shared.llm_observer
+    local epoch = capture and capture.epoch
+    if capture then capture.epoch = epoch and #epoch end
+    return {
+      capture = capture or "none",
+      raised = raised,
+      unchanged = table.concat(passed) == table.concat(request.chunks or {}),
+      left_over = type(kong.ctx.shared.llm_observer_tap),
+    }, epoch
+  end
+end
+
+local function pieces(total, size)
+  local chunks, at = {}, 0
+  while at < total do
+    local length = math.min(size, total - at)
+    chunks[#chunks + 1] = string.rep(string.char(at % 251, 255, 0, 128), math.ceil(length / 4)):sub(1, length)
+    at = at + length
+  end
+  return chunks
+end
+
+local results = {}
+local function scenario(name, ...)
+  local serve = world()
+  local seen = {}
+  for _, request in ipairs({ ... }) do seen[#seen + 1] = serve(request) end
+  results[name] = seen
+end
+
+scenario("plain", { body = '{"model":"gpt-4o"}', chunks = { '{"id":', '"x"}' } })
+scenario("numbered", { body = "a" }, { body = "b" }, { body = "" })
+scenario("hang up", { body = "a", chunks = { "data: 1\n\n" }, hang_up = true })
+scenario("no body of the request", { body_error = "request body file too big: 300000 > 262144",
+  headers = { ["content-length"] = "300000" } })
+scenario("a large body from memory", { body = string.rep("q", 300000) })
+for _, size in ipairs({ 100000, 196608, 196609, 262144, 262145, 400000 }) do
+  for _, chunk in ipairs({ 1000, 8192, 70000, 500000 }) do
+    scenario("answer " .. size .. " by " .. chunk, { body = "a", chunks = pieces(size, chunk) })
+  end
+end
+local gzip = { ["content-type"] = "text/event-stream", ["content-encoding"] = "gzip" }
+scenario("encoded, small", { body = "a", response_headers = gzip, chunks = pieces(200000, 8192) })
+scenario("encoded, too large", { body = "a", response_headers = gzip, chunks = pieces(300000, 8192) })
+scenario("upgrade", { headers = { upgrade = "WebSocket" } }, { headers = { upgrade = "h2c" }, body = "a" })
+for _, operation in ipairs({ "get_raw_body", "get_header", "now", "serialize", "encode_base64", "get_id", "pid" }) do
+  scenario("fault in " .. operation,
+    { body = "a", chunks = { "one", "two" }, fault = operation }, { body = "b", chunks = { "three" } })
+end
+scenario("what MessagePack cannot carry", { body = "a", document = document({
+  correlation_id = null,
+  trace_id = { w3c = "4bf92f", f = function() end },
+  tries = {},
+  ai = {
+    proxy = {
+      meta = { request_model = "gpt-4o", plugin_id = null }, usage = { prompt_tokens = 3, cost = 0.25 },
+      payload = { request = string.rep("x", 300000) },
+      tried_targets = { { model = "a" }, null, { model = "b" } },
+      call = function() end,
+    },
+    sanitizer = { pii_identified = 2, duration = 5, sanitized_items = { { original_text = "secret" } } },
+  },
+}) })
+scenario("a document that is not one", { body = "a", document = "nonsense" }, { body = "b" })
+
+local _, first = world()({ body = "a" })
+local _, second = world()({ body = "a" })
+results["epochs differ"] = first ~= second and first:match("^%x+$") ~= nil
+return json(results)
