@@ -176,6 +176,35 @@ describe('how it ended', () => {
   })
 })
 
+describe('usage that no reader found', () => {
+  const ai = {
+    proxy: {
+      meta: { provider_name: 'openai', request_model: 'gpt-4o', response_model: 'gpt-4o-mini' },
+      usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 },
+    },
+  }
+  const strange = { upstream_uri: '/strange', service: { name: 's', host: '10.0.0.1' } }
+  it('is Kong’s, and said to be', () => {
+    expect(observed({ log: { ...strange, ai }, responseBody: '{"words":1}' })).toMatchObject({
+      usage: { input: 10, output: 5 },
+      usageSource: 'gateway',
+      model: 'gpt-4o-mini',
+      cost: { state: 'priced', picoUsd: 10 * 150_000 + 5 * 600_000 },
+    })
+  })
+  it('is unknown where Kong only guesses, and unpriced, not free', () => {
+    const headers = { 'content-type': 'text/event-stream' }
+    const given = { log: { ...strange, ai, ...answered(200, headers) }, responseBody: 'data: {"words":1}\n\n' }
+    expect(observed(given)).toMatchObject({
+      usageSource: 'unknown',
+      cost: { state: 'unpriced', reason: 'no_usage' },
+    })
+  })
+  it('never stands above what the provider said', () => {
+    expect(observed({ log: { ai } })).toMatchObject({ usage: { input: 15, cache_read: 10, output: 9 } })
+  })
+})
+
 describe('the cache', () => {
   it('a hit is never spend', () => {
     const call = observed({ log: answered(200, { 'X-Cache-Status': 'HIT' })! })

@@ -41,12 +41,12 @@ export function makeObserver(options: ObserveOptions): (capture: Capture) => Llm
     const httpStatus = log.response.status
     const stream = responseHeaders['content-type']?.startsWith('text/event-stream') ?? false
     const kong = log.ai == null ? undefined : readKongAiLog(log.ai, { status: httpStatus, source: log.source, stream })
-    const reading = exchange === undefined ? readingOfLog(kong, stream, httpStatus) : read(exchange)
+    const reading = exchange === undefined ? readingOfLog(kong, stream, httpStatus) : filledByKong(read(exchange), kong)
 
     const who = attribute(log, namesPeople(exchange) ? jsonOf(exchange) : undefined, options.attribution)
     const provider = providerOf(capture, reading, kong, options.providers)
     const startedAt = epochMs(log.started_at)
-    const cache = cacheOf(responseHeaders) ?? kong?.cache
+    const cache = cacheOf(responseHeaders, log.source) ?? kong?.cache
     const priced = price(reading, { book: options.book, tenant: who.tenant, provider, startedAt, httpStatus, cache })
     const outcome = outcomeOf(
       capture,
@@ -86,7 +86,7 @@ export function makeObserver(options: ObserveOptions): (capture: Capture) => Llm
       ...optional('responseId', reading.responseId?.slice(0, MAX_NAME)),
       ...optional('serviceTier', reading.serviceTier?.slice(0, MAX_NAME)),
       ...optional('systemFingerprint', reading.systemFingerprint?.slice(0, MAX_NAME)),
-      ...optional('parameters', parametersOf(reading)),
+      ...optional('parameters', parametersOf(reading, keepsContent, options.redactor)),
       ...optional(
         'finishReasons',
         reading.finishReasons?.slice(0, MAX_LIST).map((reason) => reason.slice(0, MAX_NAME)),
@@ -166,6 +166,26 @@ function readingOfLog(
   }
 }
 
+/** Where the bodies told nobody the usage (a format without a reader, a body that was not kept), Kong's count stands. */
+function filledByKong(
+  reading: Reading & { dialect: string },
+  kong: KongAiReading | undefined,
+): Reading & { dialect: string } {
+  const counted = kong?.usageSource === 'gateway' || kong?.usageSource === 'provider'
+  if (!counted || reading.usageSource !== 'unknown') return reading
+  const { usageReason: _, ...read } = reading
+  return {
+    ...optional('requestModel', kong.requestModel),
+    ...optional('responseModel', kong.responseModel),
+    ...optional('responseId', kong.responseId),
+    ...read,
+    usage: kong.usage,
+    usageSource: kong.usageSource,
+    ...optional('usageReason', kong.usageReason),
+    ...optional('rawUsage', kong.rawUsage),
+  }
+}
+
 /** The operator's word, then the host, then Kong's own configuration, then whose format it is. */
 function providerOf(
   { log }: Capture,
@@ -203,8 +223,15 @@ function gatewayOf(capture: Capture): LlmCall['gateway'] {
   }
 }
 
-function parametersOf({ parameters }: Reading): Reading['parameters'] {
-  return parameters !== undefined && Object.keys(parameters).length > 0 ? parameters : undefined
+/** Stop sequences are the client's own words: they rest only where content does, bounded and redacted. */
+function parametersOf({ parameters }: Reading, keepsContent: boolean, redactor: Redactor): Reading['parameters'] {
+  if (parameters === undefined) return undefined
+  const { stopSequences, ...numbers } = parameters
+  const kept = keepsContent
+    ? stopSequences?.slice(0, MAX_LIST).map((stop) => redactor.text(stop.slice(0, MAX_NAME)))
+    : undefined
+  const all = { ...numbers, ...optional('stopSequences', kept) }
+  return Object.keys(all).length > 0 ? all : undefined
 }
 
 function epochMs(time: number): number {
