@@ -207,7 +207,7 @@ describe('usage that no reader found', () => {
 
 describe('the cache', () => {
   it('a hit is never spend', () => {
-    const call = observed({ log: answered(200, { 'X-Cache-Status': 'HIT' })! })
+    const call = observed({ log: answered(200, { 'X-Cache-Status': 'HIT', 'X-Cache-Key': 'k' })! })
     expect(call).toMatchObject({
       cache: 'hit',
       usage: {},
@@ -216,8 +216,22 @@ describe('the cache', () => {
       savedPicoUsd: 140_000_000,
     })
     expect(call).not.toHaveProperty('billingKey')
-    expect(observed({ log: answered(200, { 'x-cache-status': 'Miss' })! })).toMatchObject({ cache: 'miss' })
-    expect(observed({ log: answered(200, { 'x-cache-status': 'toString' })! })).not.toHaveProperty('cache')
+    expect(observed({ log: answered(200, { 'x-cache-status': 'Miss', 'x-cache-key': 'k' })! })).toMatchObject({
+      cache: 'miss',
+    })
+    expect(observed({ log: answered(200, { 'x-cache-status': 'toString', 'x-cache-key': 'k' })! })).not.toHaveProperty(
+      'cache',
+    )
+  })
+  it('a CDN’s word for a hit makes nothing free', () => {
+    const call = observed({ log: answered(200, { 'x-cache-status': 'HIT' })! })
+    expect(call).not.toHaveProperty('cache')
+    expect(call.cost).toMatchObject({ state: 'priced', picoUsd: 140_000_000 })
+  })
+  it('stop sequences rest only where content does', () => {
+    const requestBody = { model: 'gpt-4o', stop: ['mail x@example.com'], temperature: 0.5, messages: [] }
+    expect(observed({ requestBody }).parameters).toEqual({ temperature: 0.5, stopSequences: ['mail [EMAIL]'] })
+    expect(observed({ requestBody, capture: { content: 'off' } }).parameters).toEqual({ temperature: 0.5 })
   })
 })
 

@@ -10,9 +10,16 @@ export interface Outcome {
 
 const CACHE: Record<string, CacheStatus> = { hit: 'hit', miss: 'miss', bypass: 'bypass', refresh: 'refresh' }
 
-export function cacheOf(responseHeaders: Headers): CacheStatus | undefined {
+/**
+ * Kong's semantic cache names its key beside the status, and on a hit answers itself. A bare `X-Cache-Status` of an
+ * upstream may be a CDN's: believing it would make a billed call free.
+ */
+export function cacheOf(responseHeaders: Headers, source: string | null | undefined): CacheStatus | undefined {
   const status = responseHeaders['x-cache-status']?.toLowerCase() ?? ''
-  return Object.hasOwn(CACHE, status) ? CACHE[status] : undefined
+  if (!Object.hasOwn(CACHE, status)) return undefined
+  return responseHeaders['x-cache-key'] !== undefined || source === 'kong' || source === 'exit'
+    ? CACHE[status]
+    : undefined
 }
 
 /** How the call ended, and what guarded it. */

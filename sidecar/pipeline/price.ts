@@ -51,7 +51,10 @@ export function price(reading: Reading, context: PriceContext): PricedReading {
     usage,
     usageSource,
     cost: costOf(reading, context),
-    ...(key !== undefined && key !== '' && { billingKey: `${context.tenant}/${context.provider}/${key}` }),
+    // Of a broken answer a later, whole one must still be billed.
+    ...(key !== undefined &&
+      key !== '' &&
+      usageSource === 'provider' && { billingKey: `${context.tenant}/${context.provider}/${key}` }),
   }
 }
 
