@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Exporter, SendResult } from './exporters/exporter.ts'
+import type { LlmCall } from './call.ts'
+import type { Exporter, Rejection, SendResult } from './exporters/exporter.ts'
 import type { Logger } from './logger.ts'
 import type { Entry, Settlement, Spool } from './spool/spool.ts'
 
 export interface SinkStats {
   retries: Map<string, number>
+  /** Calls of the push that is under way. */
+  inFlight: number
   /** Epoch ms. */
   lastSuccessAt: number | undefined
 }
@@ -41,9 +44,22 @@ export async function deliver(spool: Spool, exporter: Exporter, options: Deliver
   const random = options.random ?? Math.random
   const pause = options.pause ?? waitFor
   const now = options.now ?? Date.now
-  const stats: SinkStats = { retries: new Map(), lastSuccessAt: undefined }
+  const stats: SinkStats = { retries: new Map(), inFlight: 0, lastSuccessAt: undefined }
   options.stats.set(exporter.id, stats)
   let failures = 0
+
+  async function push(calls: readonly LlmCall[]): Promise<SendResult> {
+    stats.inFlight = calls.length
+    try {
+      return await exporter.send(calls, signal)
+    } catch (error) {
+      // An exporter that cannot even write a call would stop at it for ever: the call is found and set aside instead.
+      logger.error({ sink: exporter.id, error: (error as Error).name }, 'the exporter failed on a batch')
+      return { drop: 'exporter_error' }
+    } finally {
+      stats.inFlight = 0
+    }
+  }
 
   /** Sends until the sink has decided; undefined when the signal ended it before. */
   async function sendUntilDecided(
@@ -51,7 +67,7 @@ export async function deliver(spool: Spool, exporter: Exporter, options: Deliver
   ): Promise<Exclude<SendResult, { retry: string }> | undefined> {
     const calls = entries.map(({ call }) => call)
     while (!signal.aborted) {
-      const result = await exporter.send(calls, signal)
+      const result = await push(calls)
       if (!('retry' in result)) {
         if (failures > 0) logger.info({ sink: exporter.id, failures }, 'the sink takes calls again')
         failures = 0
@@ -96,9 +112,7 @@ export async function deliver(spool: Spool, exporter: Exporter, options: Deliver
       return true
     }
     stats.lastSuccessAt = now()
-    const rejected = new Map(
-      result.rejected.map(({ index, reason }, order) => [index >= 0 ? index : entries.length - 1 - order, reason]),
-    )
+    const rejected = rejectedByIndex(result.rejected, entries.length)
     entries.forEach(({ position, call: { tenant } }, index) => {
       const reason = rejected.get(index)
       settled.push(
@@ -122,6 +136,20 @@ export async function deliver(spool: Spool, exporter: Exporter, options: Deliver
     if (!(await settle(wanted, settled))) return
     await spool.commit(exporter.id, batch.upTo, settled)
   }
+}
+
+/** A sink may say how many it refused and not which: the last ones are taken for them, so that the count is right. */
+function rejectedByIndex(rejections: readonly Rejection[], size: number): Map<number, string> {
+  const reasons = new Map<number, string>()
+  for (const { index, reason } of rejections) if (index >= 0) reasons.set(index, reason)
+  let last = size - 1
+  for (const { index, reason } of rejections) {
+    if (index >= 0) continue
+    while (reasons.has(last)) last--
+    if (last < 0) break
+    reasons.set(last, reason)
+  }
+  return reasons
 }
 
 async function waitFor(ms: number, signal: AbortSignal): Promise<void> {

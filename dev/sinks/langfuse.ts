@@ -14,6 +14,8 @@ export interface LangfuseSink extends HttpSink {
   perTenant(): Map<string, TenantTotals>
 }
 
+const TRACE_ID = /^(?!0+$)[0-9a-f]{32}$/
+const SPAN_ID = /^(?!0+$)[0-9a-f]{16}$/
 const DOOR = '/api/public/otel/v1/traces'
 
 export async function startLangfuseSink({
@@ -40,7 +42,7 @@ export async function startLangfuseSink({
     } catch {
       return { status: 400 }
     }
-    if (spans.some(({ traceId, spanId }) => traceId.length !== 32 || spanId.length !== 16)) return { status: 400 }
+    if (spans.some(({ traceId, spanId }) => !TRACE_ID.test(traceId) || !SPAN_ID.test(spanId))) return { status: 400 }
     for (const span of spans) {
       received++
       observations.set(`${span.start / 60_000_000_000n}/${span.traceId}/${span.spanId}/${span.start}`, span)
@@ -69,7 +71,7 @@ function tokensOf(details: unknown): Record<string, number> {
   return tokens
 }
 
-/** From the digits that were sent: Langfuse stores a decimal of 12 places. */
+/** From the digits that were sent. Langfuse itself reads a float64 and keeps 12 decimals: the same up to 8,192 USD. */
 function totalOf(details: unknown): bigint {
   const total = /"total":([0-9.e+-]+)/.exec(String(details ?? ''))?.[1]
   return total === undefined ? 0n : picoUsdOf(total)
