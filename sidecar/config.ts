@@ -15,11 +15,13 @@ const byteSize = z.union([
   z.number().int().positive(),
   z
     .string()
-    .regex(/^\d+(\.\d+)?\s*(B|KiB|MiB|GiB|KB|MB|GB)$/, 'write a size as 512MiB, 2GiB or a number of bytes')
+    .regex(/^\d+(\.\d+)?\s*(B|KiB|MiB|GiB|KB|MB|GB)$/)
     .transform((text) => {
       const unit = { B: 1, KiB: 1024, MiB: MEBIBYTE, GiB: 1024 * MEBIBYTE, KB: 1e3, MB: 1e6, GB: 1e9 }
       const [, number, name] = /^([\d.]+)\s*(\w+)$/.exec(text)!
-      return Math.floor(Number(number) * unit[name as keyof typeof unit])
+      return Math.floor(Number(number) * unit[name as keyof typeof unit], {
+        error: 'write a size as 512MiB, 2GiB or a number of bytes',
+      })
     }),
 ])
 
@@ -151,7 +153,9 @@ export function parseConfig(text: string, fileName: string, environment: Environ
   const parsed = configSchema.safeParse(settings)
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
-      const path = issue.path.map(String)
+      // An unknown key stands where it is written, not where it should not be.
+      const keys = issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : []
+      const path = [...issue.path.map(String), ...keys]
       const variable = fromEnvironment.get(path.join('.'))
       const where = variable ?? `${fileName}:${lineOf(offsetOf(document, path))}`
       problems.push(`${where}: ${path.join('.') || '(root)'}: ${issue.message}`)
