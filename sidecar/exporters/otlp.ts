@@ -2,9 +2,9 @@ import { JsonTraceSerializer, ProtobufTraceSerializer } from '@opentelemetry/otl
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-node'
 import { z } from 'zod'
 import type { LlmCall } from '../call.ts'
-import { resolveSecret, secretSchema } from '../secret.ts'
+import { secretSchema } from '../secret.ts'
 import type { Exporter, SendResult } from './exporter.ts'
-import { type Answer, makePoster } from './post.ts'
+import { type Answer, makePoster, resolveHeaders } from './post.ts'
 import { makeSampler, samplingConfigSchema } from './sampling.ts'
 import { OWN } from './semantic-conventions.ts'
 import { contentAttributes, guardrailEvents, makeSpan, standardAttributes } from './spans.ts'
@@ -32,9 +32,7 @@ const LIMITS = { calls: 200, bytes: 2 * 1024 * 1024 }
 export function makeOtlpExporter(config: OtlpConfig, { environment }: ExporterDeps): Exporter {
   const poster = makePoster(config.timeoutMs)
   const sampler = makeSampler(config.sampling)
-  const headers = Object.fromEntries(
-    Object.entries(config.headers).map(([name, value]) => [name, resolveSecret(value, environment)]),
-  )
+  const headers = resolveHeaders(config.headers, environment)
   const toSpan = (call: LlmCall): ReadableSpan =>
     makeSpan({
       call,

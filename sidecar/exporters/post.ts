@@ -1,6 +1,8 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { promisify } from 'node:util'
 import { constants, gzip } from 'node:zlib'
 import { Agent, request } from 'undici'
+import { resolveSecret, type Secret } from '../secret.ts'
 
 const compress = promisify(gzip)
 const MAX_ANSWER_BYTES = 64 * 1024
@@ -16,7 +18,7 @@ export interface Push {
 /** What a sink made of one push; reasons are words of a closed list and carry nothing of the request. */
 export type Answer = { ok: Buffer } | { retry: string; afterMs?: number } | { drop: string }
 
-/** Statuses after which the same push may be taken later. Langfuse answers 500 where its own S3 or Redis is away. */
+/** Statuses below 500 after which the same push may be taken later. */
 const LATER = new Set([408, 425, 429])
 
 export interface Poster {
@@ -40,13 +42,7 @@ export function makePoster(timeoutMs: number): Poster {
         const headers = push.gzip ? { ...push.headers, 'content-encoding': 'gzip' } : push.headers
         const response = await request(push.url, { method: 'POST', headers, body, dispatcher: agent, signal: limit })
         const answer = await readBounded(response.body)
-        const { statusCode } = response
-        if (statusCode >= 200 && statusCode < 300) return { ok: answer }
-        if (statusCode >= 500 || LATER.has(statusCode))
-          return { retry: `http_${statusCode}`, ...retryAfter(response.headers['retry-after']) }
-        // Credentials are the operator's to mend: no call is given up for them.
-        if (statusCode === 401 || statusCode === 403) return { retry: 'unauthorized' }
-        return { drop: `http_${statusCode}` }
+        return classify(response.statusCode, answer, response.headers['retry-after'])
       } catch {
         // undici's errors name addresses and headers: only their kind is told.
         return { retry: signal.aborted ? 'aborted' : limit.aborted ? 'timeout' : 'connection' }
@@ -54,6 +50,16 @@ export function makePoster(timeoutMs: number): Poster {
     },
     close: () => agent.destroy(),
   }
+}
+
+function classify(status: number, body: Buffer, retryAfter: string | string[] | undefined): Answer {
+  if (status >= 200 && status < 300) return { ok: body }
+  // 500 too: Langfuse answers it where its own S3 or Redis is away.
+  if (status >= 500 || LATER.has(status)) return { retry: `http_${status}`, ...afterOf(retryAfter) }
+  // Credentials and addresses (a redirect) are the operator's to mend: no call is given up for them.
+  if (status === 401 || status === 403) return { retry: 'unauthorized' }
+  if (status < 400) return { retry: `http_${status}` }
+  return { drop: `http_${status}` }
 }
 
 async function readBounded(body: AsyncIterable<Buffer> & { destroy(): unknown }): Promise<Buffer> {
@@ -71,10 +77,33 @@ async function readBounded(body: AsyncIterable<Buffer> & { destroy(): unknown })
 }
 
 /** Seconds or an HTTP date. */
-function retryAfter(header: string | string[] | undefined): { afterMs?: number } {
+function afterOf(header: string | string[] | undefined): { afterMs?: number } {
   const text = Array.isArray(header) ? header[0] : header
   if (text === undefined) return {}
   const seconds = Number(text)
   const afterMs = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(text) - Date.now()
   return Number.isFinite(afterMs) && afterMs > 0 ? { afterMs } : {}
+}
+
+/** Headers of the configuration, names in lower case, values revealed. Throws the name of one that HTTP cannot carry. */
+export function resolveHeaders(
+  headers: Readonly<Record<string, Secret>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, secret]) => [
+      name.toLowerCase(),
+      headerValue(name, resolveSecret(secret, environment)),
+    ]),
+  )
+}
+
+function headerValue(name: string, value: string): string {
+  try {
+    validateHeaderName(name)
+    validateHeaderValue(name, value)
+  } catch {
+    throw new Error(`the header ${JSON.stringify(name)} has a name or a value that HTTP cannot carry`)
+  }
+  return value
 }

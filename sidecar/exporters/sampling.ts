@@ -14,8 +14,10 @@ export const samplingConfigSchema = z.strictObject({
 export type SamplingConfig = z.infer<typeof samplingConfigSchema>
 
 /**
- * Whether a call is kept, and by which ratio. Deterministic by trace id: the last 8 bytes against a threshold, so
- * that every observer of the trace that uses the same ratio decides alike.
+ * Whether a call is kept, and by which ratio. Deterministic by trace id, as OpenTelemetry's consistent probability
+ * sampling does it: the last 56 bits are the trace's random number (here their upper 52, which a float holds exactly),
+ * and those at or above the threshold are kept. So every observer that uses the same ratio decides alike, and what a
+ * smaller ratio keeps a larger one keeps too.
  */
 export function makeSampler(config: SamplingConfig) {
   const ratioOf = (call: LlmCall) => config.tenants[call.tenant] ?? config.ratio
@@ -27,7 +29,11 @@ export function makeSampler(config: SamplingConfig) {
   return {
     keeps: (call: LlmCall): boolean => {
       const share = ratioOf(call)
-      return share >= 1 || alwaysKept(call) || Number.parseInt(call.trace.traceId.slice(-13), 16) < share * 2 ** 52
+      return (
+        share >= 1 ||
+        alwaysKept(call) ||
+        Number.parseInt(call.trace.traceId.slice(-14, -1), 16) >= (1 - share) * 2 ** 52
+      )
     },
     /** By how much a kept call stands for others: 1 where it was kept for what it is. */
     ratioFor: (call: LlmCall): number => (alwaysKept(call) ? 1 : ratioOf(call)),

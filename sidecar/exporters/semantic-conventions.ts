@@ -60,6 +60,8 @@ export const OWN = {
   attempts: 'kong.llm.attempts',
   /** One for each kind of token that was used; the kinds never overlap. */
   usagePrefix: 'kong.llm.usage.',
+  /** What is billed besides tokens: web searches, pages … */
+  unitsPrefix: 'kong.llm.units.',
   usageSource: 'kong.llm.usage_source',
   usageReason: 'kong.llm.usage_reason',
   costState: 'kong.llm.cost.state',

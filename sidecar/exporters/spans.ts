@@ -8,54 +8,75 @@ import {
 } from '@opentelemetry/api'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import type { ReadableSpan, TimedEvent } from '@opentelemetry/sdk-trace-node'
-import { inputTokens, type LlmCall, type Message, outputTokens, TOKEN_TYPES, type TokenType } from '../call.ts'
+import { EXTRA_UNITS, inputTokens, type LlmCall, type Message, outputTokens, TOKEN_TYPES } from '../call.ts'
 import { GEN_AI, OWN } from './semantic-conventions.ts'
 
-const resource = resourceFromAttributes({ 'service.name': 'kong-llm-observer' })
-const instrumentationScope = { name: 'kong-llm-observer' }
+const COMMON = {
+  resource: resourceFromAttributes({ 'service.name': 'kong-llm-observer' }),
+  instrumentationScope: { name: 'kong-llm-observer' },
+  links: [],
+  ended: true,
+  droppedAttributesCount: 0,
+  droppedEventsCount: 0,
+  droppedLinksCount: 0,
+}
 
 export interface SpanParts {
   call: LlmCall
   attributes: Attributes
-  /** Default: the call's own span id and name. */
-  spanId?: string
-  name?: string
-  parentSpanId?: string | undefined
   events?: TimedEvent[]
 }
+export interface ChildSpanParts {
+  call: LlmCall
+  spanId: string
+  name: string
+  /** Epoch milliseconds. */
+  at: number
+  attributes: Attributes
+}
 
-/** A span is a function of the call alone: sent again it is the same span (design law 4). */
-export function makeSpan({ call, attributes, spanId, name, parentSpanId, events }: SpanParts): ReadableSpan {
-  const { trace } = call
-  const context = (id: string, isRemote: boolean) => ({
-    traceId: trace.traceId,
-    spanId: id,
-    traceFlags: TraceFlags.SAMPLED,
-    isRemote,
-  })
-  const parent = parentSpanId ?? trace.parentSpanId
-  const failed = call.status !== 'ok'
+/** The call's own span. A function of the call alone: sent again it is the same span (design law 4). */
+export function makeSpan({ call, attributes, events = [] }: SpanParts): ReadableSpan {
+  const { traceId, spanId, parentSpanId } = call.trace
   return {
-    name: name ?? spanName(call),
+    ...COMMON,
+    name: spanName(call),
     kind: SpanKind.CLIENT,
-    spanContext: () => context(spanId ?? trace.spanId, false),
-    ...(parent !== undefined && { parentSpanContext: context(parent, parentSpanId === undefined) }),
+    spanContext: () => contextOf(traceId, spanId, false),
+    ...(parentSpanId !== undefined && { parentSpanContext: contextOf(traceId, parentSpanId, true) }),
     startTime: timeOf(call.startedAt),
     endTime: timeOf(call.startedAt + call.durationMs),
     duration: timeOf(call.durationMs),
-    status: failed
-      ? { code: SpanStatusCode.ERROR, message: call.errorMessage ?? call.status }
-      : { code: SpanStatusCode.UNSET },
+    status:
+      call.status === 'ok'
+        ? { code: SpanStatusCode.UNSET }
+        : { code: SpanStatusCode.ERROR, message: call.errorMessage ?? call.status },
     attributes,
-    links: [],
-    events: events ?? [],
-    ended: true,
-    resource,
-    instrumentationScope,
-    droppedAttributesCount: 0,
-    droppedEventsCount: 0,
-    droppedLinksCount: 0,
+    events,
   }
+}
+
+/** A moment inside the call, as a span of its own under it. */
+export function makeChildSpan({ call, spanId, name, at, attributes }: ChildSpanParts): ReadableSpan {
+  const { traceId, spanId: parentSpanId } = call.trace
+  const time = timeOf(at)
+  return {
+    ...COMMON,
+    name,
+    kind: SpanKind.INTERNAL,
+    spanContext: () => contextOf(traceId, spanId, false),
+    parentSpanContext: contextOf(traceId, parentSpanId, false),
+    startTime: time,
+    endTime: time,
+    duration: [0, 0],
+    status: { code: SpanStatusCode.UNSET },
+    attributes,
+    events: [],
+  }
+}
+
+function contextOf(traceId: string, spanId: string, isRemote: boolean) {
+  return { traceId, spanId, traceFlags: TraceFlags.SAMPLED, isRemote }
 }
 
 export function spanName(call: LlmCall): string {
@@ -143,14 +164,13 @@ export function standardAttributes(call: LlmCall): Attributes {
   set(OWN.errorMessage, call.errorMessage)
   set(OWN.originalTraceId, call.trace.originalTraceId)
   set(OWN.contentTruncated, call.content?.truncated)
-  for (const type of TOKEN_TYPES) set(USAGE_NAMES[type], usage[type])
+  for (const [type, name] of USAGE_NAMES) set(name, usage[type])
+  for (const [unit, name] of UNIT_NAMES) set(name, usage[unit])
   return attributes
 }
 
-const USAGE_NAMES = Object.fromEntries(TOKEN_TYPES.map((type) => [type, OWN.usagePrefix + type])) as Record<
-  TokenType,
-  string
->
+const USAGE_NAMES = TOKEN_TYPES.map((type) => [type, OWN.usagePrefix + type] as const)
+const UNIT_NAMES = EXTRA_UNITS.map((unit) => [unit, OWN.unitsPrefix + unit] as const)
 
 export function contentAttributes(call: LlmCall): Attributes {
   const { content } = call
@@ -174,7 +194,7 @@ function standardMessage({ role, parts, finishReason }: Message) {
 export function guardrailEvents(call: LlmCall): TimedEvent[] {
   return call.guardrails.map(({ guardrail, stage, action, reason }) => ({
     name: OWN.guardrailEvent,
-    time: timeOf(stage === 'input' ? call.startedAt : call.startedAt + call.durationMs),
+    time: timeOf(guardrailTime(call, stage)),
     attributes: {
       [OWN.guardrailName]: guardrail,
       [OWN.guardrailStage]: stage,
@@ -182,6 +202,11 @@ export function guardrailEvents(call: LlmCall): TimedEvent[] {
       ...(reason !== undefined && { [OWN.guardrailReason]: reason }),
     },
   }))
+}
+
+/** Nobody says when a guardrail acted: on the prompt at the start, on the answer at the end. */
+export function guardrailTime(call: LlmCall, stage: 'input' | 'output'): number {
+  return stage === 'input' ? call.startedAt : call.startedAt + call.durationMs
 }
 
 function sum(...values: (number | undefined)[]): number | undefined {
