@@ -10,20 +10,29 @@ import { redactionConfigSchema } from './pipeline/redact.ts'
 import { secretSchema } from './secret.ts'
 
 const MEBIBYTE = 1024 * 1024
+const UNITS: Record<string, number> = {
+  B: 1,
+  KiB: 1024,
+  MiB: MEBIBYTE,
+  GiB: 1024 * MEBIBYTE,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+}
 /** `512MiB`, `2GiB`, or a plain number of bytes. */
-const byteSize = z.union([
-  z.number().int().positive(),
-  z
-    .string()
-    .regex(/^\d+(\.\d+)?\s*(B|KiB|MiB|GiB|KB|MB|GB)$/)
-    .transform((text) => {
-      const unit = { B: 1, KiB: 1024, MiB: MEBIBYTE, GiB: 1024 * MEBIBYTE, KB: 1e3, MB: 1e6, GB: 1e9 }
-      const [, number, name] = /^([\d.]+)\s*(\w+)$/.exec(text)!
-      return Math.floor(Number(number) * unit[name as keyof typeof unit], {
-        error: 'write a size as 512MiB, 2GiB or a number of bytes',
-      })
-    }),
-])
+const byteSize = z.union(
+  [
+    z.number().int().positive(),
+    z
+      .string()
+      .regex(/^\d+(\.\d+)?\s*(B|KiB|MiB|GiB|KB|MB|GB)$/)
+      .transform((text) => {
+        const [, number, unit] = /^([\d.]+)\s*(\w+)$/.exec(text)!
+        return Math.floor(Number(number) * UNITS[unit!]!)
+      }),
+  ],
+  { error: 'write a size as 512MiB, 2GiB or a number of bytes' },
+)
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
 
