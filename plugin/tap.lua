@@ -29,7 +29,8 @@ local function new_epoch()
   local pid = attempt(function() return ngx.worker.pid() end) or 0
   -- Kong seeds math.random in each worker; the address of a table differs between processes as well.
   local address = tonumber(string.match(tostring({}), "0x(%x+)") or "0", 16) or 0
-  return string.format("%011x%06x%04x%04x", time, pid % 16777216, address % 65536, math.random(0, 65535))
+  return string.format("%08x%04x%06x%04x%04x", math.floor(time / 65536), time % 65536, pid % 16777216,
+    address % 65536, math.random(0, 65535))
 end
 
 local function access()
