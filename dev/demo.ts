@@ -5,6 +5,8 @@ import { parseArgs } from 'node:util'
 import { fromAccessLog, fromLedger, fromMetrics, fromSink } from './columns.ts'
 import { reconcile, renderTable } from './demo-table.ts'
 import { LIST_PRICES } from './list-prices.ts'
+import { sumOfMetric } from './metrics-text.ts'
+import { findKong } from './real-kong.ts'
 import { type Stack, startStack } from './stack.ts'
 import { runTraffic } from './traffic/traffic.ts'
 
@@ -39,6 +41,8 @@ async function demo(): Promise<number> {
   if (!Number.isInteger(calls) || calls < 1 || calls > 100_000)
     throw new Error(`--calls: give a whole number from 1 to 100000, not ${values.calls}`)
 
+  if (values.kong && findKong() === undefined)
+    throw new Error('--kong needs a kong binary on PATH; without the flag the demo uses its stand-in gateway')
   say('kong-llm-observer demo: the real plugin in the real kong-js-pluginserver, the sidecar with its embedded store,')
   say(
     `${values.kong ? 'your own Kong' : 'a stand-in gateway in Kong’s place'}, a mock LLM provider behind it, and traffic of four tenants.\n`,
@@ -84,6 +88,11 @@ async function demo(): Promise<number> {
       fromSink('Loki', stack.loki.perTenant()),
     ])
     say(`\n${renderTable(reconciliation)}`)
+    const scraped = await (await fetch(`${stack.sidecarUrl}/metrics`)).text()
+    const hits = sumOfMetric(scraped, 'kong_semantic_cache_hits_total')
+    say(
+      `The cache answered ${hits} of ${sumOfMetric(scraped, 'kong_semantic_cache_requests_total')} cacheable calls and saved $${sumOfMetric(scraped, 'llm_savings_usd_total').toFixed(6)}; captures lost on the way: ${sumOfMetric(scraped, 'observer_capture_gaps_total')}.`,
+    )
     say(
       'Each column is read from its own source: the gateway’s access log priced by a list of its own, the ledger’s SQLite',
     )
@@ -119,12 +128,8 @@ async function everythingRead(stack: Stack, calls: number): Promise<boolean> {
   const deadline = Date.now() + SETTLE_LIMIT_MS
   while (Date.now() < deadline) {
     const text = await (await fetch(`${stack.sidecarUrl}/metrics`)).text()
-    const sum = (name: string) =>
-      text
-        .split('\n')
-        .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
-        .reduce((total, line) => total + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
-    if (sum('llm_calls_total') >= calls && sum('observer_reader_lag_calls') === 0) return true
+    if (sumOfMetric(text, 'llm_calls_total') >= calls && sumOfMetric(text, 'observer_reader_lag_calls') === 0)
+      return true
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
   return false

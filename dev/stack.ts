@@ -5,6 +5,7 @@ import { stringify } from 'yaml'
 import { type Child, makeChild } from './child-process.ts'
 import { type Gateway, startGateway } from './gateway/gateway.ts'
 import { type Provider, startProvider } from './provider/provider.ts'
+import { startRealKong } from './real-kong.ts'
 import { startLangfuseSink } from './sinks/langfuse.ts'
 import { startLokiSink } from './sinks/loki.ts'
 import { startOtlpSink } from './sinks/otlp.ts'
@@ -24,6 +25,8 @@ export interface StackOptions {
   /** Merged over every llm-observer configuration of kong.yml. */
   plugin?: Record<string, unknown>
   configFile?: string
+  /** The kong of this machine in place of the stand-in gateway. */
+  realKong?: boolean
   onStep?: (text: string) => void
 }
 
@@ -74,35 +77,39 @@ export async function startStack(options: StackOptions) {
 
   step('kong-js-pluginserver with the plugin llm-observer')
   const pluginSocket = join(directory, 'js.sock')
+  const serverArgs = [
+    '--require',
+    join(root, 'plugin/without-ts-node.cjs'),
+    join(root, 'node_modules/kong-pdk/bin/kong-js-pluginserver'),
+    '--plugins-directory',
+    join(root, 'plugin/load'),
+  ]
   const pluginServer: Child = makeChild({
     name: 'kong-js-pluginserver',
     command: process.execPath,
-    args: [
-      '--require',
-      join(root, 'plugin/without-ts-node.cjs'),
-      join(root, 'node_modules/kong-pdk/bin/kong-js-pluginserver'),
-      '--plugins-directory',
-      join(root, 'plugin/load'),
-      '-p',
-      directory,
-      '--sock-name',
-      'js.sock',
-    ],
+    args: [...serverArgs, '-p', directory, '--sock-name', 'js.sock'],
     logFile: join(directory, 'plugin-server.log'),
     ready: () => canConnect(pluginSocket),
   })
   await pluginServer.start()
 
-  step('stand-in gateway on kong.yml')
   const accessLog = join(directory, 'gateway-access.log')
-  const gateway: Gateway = await startGateway({
+  const forBoth = {
     configFile: options.configFile ?? join(root, 'kong.yml'),
-    port: ports.gateway ?? 0,
     pluginServerSocket: pluginSocket,
     accessLog,
     upstreamOverride: { '127.0.0.1:9500': `127.0.0.1:${provider.port}` },
     pluginConfig: { sidecar_url: `unix:${socket}`, sidecar_token: TOKEN, ...options.plugin },
-  })
+  }
+  step(options.realKong ? 'your kong on kong.yml' : 'stand-in gateway on kong.yml')
+  const gateway: Gateway = options.realKong
+    ? await startRealKong({
+        ...forBoth,
+        directory,
+        port: ports.gateway ?? (await freePort()),
+        describePlugin: [process.execPath, ...serverArgs, '--dump-all-plugins'],
+      })
+    : await startGateway({ ...forBoth, port: ports.gateway ?? 0 })
 
   return {
     directory,

@@ -5,10 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { fromAccessLog, fromLedger, fromMetrics, fromSink } from '../dev/columns.ts'
 import { type Column, reconcile, renderTable } from '../dev/demo-table.ts'
 import { LIST_PRICES } from '../dev/list-prices.ts'
+import { sumOfMetric } from '../dev/metrics-text.ts'
 import { type Stack, startStack } from '../dev/stack.ts'
 import { runTraffic } from '../dev/traffic/traffic.ts'
-import { sumOfMetric } from './metrics-text.ts'
-import { waitUntil } from './wait-until.ts'
+import { waitUntil } from '../dev/wait-until.ts'
 
 const CALLS = 5000
 

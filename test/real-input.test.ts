@@ -5,10 +5,10 @@ import { Agent, request } from 'undici'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { readLedger } from '../dev/columns.ts'
+import { sumOfMetric } from '../dev/metrics-text.ts'
 import { type Stack, startStack } from '../dev/stack.ts'
+import { waitUntil } from '../dev/wait-until.ts'
 import { inputTokens, outputTokens, type Usage } from '../sidecar/call.ts'
-import { sumOfMetric } from './metrics-text.ts'
-import { waitUntil } from './wait-until.ts'
 
 const recordings = join(import.meta.dirname, '../../shared/data/provider-exchanges/exchanges.jsonl')
 const present = existsSync(recordings)

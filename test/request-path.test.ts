@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { sumOfMetric } from '../dev/metrics-text.ts'
 import { type Stack, startStack } from '../dev/stack.ts'
 import { runTraffic } from '../dev/traffic/traffic.ts'
-import { sumOfMetric } from './metrics-text.ts'
-import { waitUntil } from './wait-until.ts'
+import { waitUntil } from '../dev/wait-until.ts'
 
 const CALLS = 60
 
