@@ -2,12 +2,16 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { gunzipSync } from 'node:zlib'
 
-/** What a stand-in does instead of its work, until it is told otherwise. A hanging request is ended by its client. */
-export type Fault =
-  | { kind: 'status'; status: number; retryAfter?: number }
+/**
+ * What a stand-in does instead of its work, `times` requests long or until it is told otherwise. A hanging request is
+ * ended by its client. `retryAfter`: seconds, or an HTTP date.
+ */
+export type Fault = (
+  | { kind: 'status'; status: number; retryAfter?: number | string }
   | { kind: 'hang' }
   | { kind: 'reset' }
   | { kind: 'garbage' }
+) & { times?: number }
 
 export interface HttpSink {
   url: string
@@ -16,6 +20,8 @@ export interface HttpSink {
   /** Requests that were answered by a fault. */
   faulted(): number
   requests(): number
+  /** Body of the last request, decompressed, whatever the answer was. */
+  lastBody(): Buffer
   close(): Promise<void>
 }
 
@@ -31,21 +37,26 @@ export async function startHttpSink(port: number, handle: (received: Received) =
   let fault: Fault | undefined
   let faulted = 0
   let requests = 0
+  let faultsLeft = 0
+  let lastBody: Buffer = Buffer.alloc(0)
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('error', () => {})
     request.on('end', () => {
       requests++
-      if (fault !== undefined) {
+      const sent = Buffer.concat(chunks)
+      let body: Buffer | undefined
+      try {
+        body = request.headers['content-encoding'] === 'gzip' ? gunzipSync(sent) : sent
+        lastBody = body
+      } catch {}
+      if (fault !== undefined && faultsLeft-- > 0) {
         faulted++
         answerFault(fault, request, response)
         return
       }
-      let body = Buffer.concat(chunks)
-      try {
-        if (request.headers['content-encoding'] === 'gzip') body = gunzipSync(body)
-      } catch {
+      if (body === undefined) {
         response.writeHead(400).end()
         return
       }
@@ -63,9 +74,11 @@ export async function startHttpSink(port: number, handle: (received: Received) =
     port: address.port,
     setFault(next) {
       fault = next
+      faultsLeft = next?.times ?? Number.POSITIVE_INFINITY
     },
     faulted: () => faulted,
     requests: () => requests,
+    lastBody: () => lastBody,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())

@@ -6,12 +6,20 @@ import { sumPerTenant, type TenantTotals } from './tenant-totals.ts'
 /**
  * Stands in for Langfuse's OTLP door (v4): Basic auth (401), the version header, a batch with a wrong id refused whole
  * (400), 200 otherwise; stored once for each (minute of start, trace id, span id, start), as its ReplacingMergeTree
- * does. It keeps usage and cost as they were sent. It has no UI, prices nothing and knows one project.
+ * does. It keeps usage and cost as they were sent. It has no UI and prices nothing. A key pair is a project.
  */
 export interface LangfuseSink extends HttpSink {
-  observations(): ReceivedSpan[]
+  observations(): Observation[]
   received(): number
   perTenant(): Map<string, TenantTotals>
+}
+export type Observation = ReceivedSpan & {
+  /** Public key of the project. */
+  project: string
+}
+export interface ProjectKeys {
+  publicKey: string
+  secretKey: string
 }
 
 const TRACE_ID = /^(?!0+$)[0-9a-f]{32}$/
@@ -22,17 +30,20 @@ export async function startLangfuseSink({
   port = 0,
   publicKey,
   secretKey,
-}: {
-  port?: number
-  publicKey: string
-  secretKey: string
-}): Promise<LangfuseSink> {
-  const observations = new Map<string, ReceivedSpan>()
-  const expected = `Basic ${Buffer.from(`${publicKey}:${secretKey}`).toString('base64')}`
+  otherProjects = [],
+}: ProjectKeys & { port?: number; otherProjects?: readonly ProjectKeys[] }): Promise<LangfuseSink> {
+  const observations = new Map<string, Observation>()
+  const projects = new Map(
+    [{ publicKey, secretKey }, ...otherProjects].map((keys) => [
+      `Basic ${Buffer.from(`${keys.publicKey}:${keys.secretKey}`).toString('base64')}`,
+      keys.publicKey,
+    ]),
+  )
   let received = 0
   const sink = await startHttpSink(port, ({ request, body }) => {
     if (request.method !== 'POST' || request.url !== DOOR) return { status: 404 }
-    if (request.headers.authorization !== expected) return { status: 401, body: '{"message":"Invalid credentials"}' }
+    const project = projects.get(request.headers.authorization ?? '')
+    if (project === undefined) return { status: 401, body: '{"message":"Invalid credentials"}' }
     // Without it a v4 server writes the events where its v4 views do not look.
     if (request.headers['x-langfuse-ingestion-version'] !== '4')
       return { status: 400, body: '{"message":"ingestion version"}' }
@@ -45,7 +56,8 @@ export async function startLangfuseSink({
     if (spans.some(({ traceId, spanId }) => !TRACE_ID.test(traceId) || !SPAN_ID.test(spanId))) return { status: 400 }
     for (const span of spans) {
       received++
-      observations.set(`${span.start / 60_000_000_000n}/${span.traceId}/${span.spanId}/${span.start}`, span)
+      const key = [project, span.start / 60_000_000_000n, span.traceId, span.spanId, span.start].join('/')
+      observations.set(key, { ...span, project })
     }
     return { status: 200, body: '{}', headers: { 'content-type': 'application/json' } }
   })
@@ -66,13 +78,14 @@ export async function startLangfuseSink({
   }
 }
 
+/** Buckets of tokens say which side they are of; what is billed besides tokens (web searches …) does not. */
 function tokensOf(details: unknown): Record<string, number> {
-  const { total: _total, ...tokens } = JSON.parse(String(details ?? '{}')) as Record<string, number>
-  return tokens
+  const all = Object.entries(JSON.parse(String(details ?? '{}')) as Record<string, number>)
+  return Object.fromEntries(all.filter(([bucket]) => /input|output/.test(bucket)))
 }
 
-/** From the digits that were sent. Langfuse itself reads a float64 and keeps 12 decimals: the same up to 8,192 USD. */
+/** Read as Langfuse reads it: a float64, kept with 12 decimals. Exact up to 8,192 USD a call. */
 function totalOf(details: unknown): bigint {
-  const total = /"total":([0-9.e+-]+)/.exec(String(details ?? ''))?.[1]
-  return total === undefined ? 0n : picoUsdOf(total)
+  const { total } = JSON.parse(String(details ?? '{}')) as { total?: number }
+  return total === undefined ? 0n : picoUsdOf(String(total))
 }

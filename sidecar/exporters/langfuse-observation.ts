@@ -127,7 +127,7 @@ function setCallAttributes(attributes: Attributes, call: LlmCall, profile: Langf
   setMetadata('cost_state', cost.state)
   setMetadata('cost_reason', cost.state === 'priced' ? undefined : cost.reason)
   setMetadata('price_id', cost.state === 'priced' ? cost.priceId : undefined)
-  // Exact as text: Langfuse reads cost_details as float64, whose last digit of a pico-USD is gone from 4,096 USD on.
+  // Exact as text: Langfuse reads cost_details as float64, where the last digit of a pico-USD is lost from 8,192 USD on.
   setMetadata('cost_pico_usd', cost.state === 'priced' ? String(cost.picoUsd) : undefined)
   setMetadata('saved_pico_usd', call.savedPicoUsd === undefined ? undefined : String(call.savedPicoUsd))
   setMetadata('cache', call.cache)
