@@ -22,6 +22,7 @@ export interface ProjectKeys {
   secretKey: string
 }
 
+const FLOAT_IS_EXACT_BELOW_USD = 8192
 const TRACE_ID = /^(?!0+$)[0-9a-f]{32}$/
 const SPAN_ID = /^(?!0+$)[0-9a-f]{16}$/
 const DOOR = '/api/public/otel/v1/traces'
@@ -72,7 +73,7 @@ export async function startLangfuseSink({
           .map(({ attributes }) => ({
             tenant: String(attributes.get('langfuse.trace.metadata.tenant_id')),
             tokens: tokensOf(attributes.get('langfuse.observation.usage_details')),
-            picoUsd: totalOf(attributes.get('langfuse.observation.cost_details')),
+            picoUsd: totalOf(attributes),
           })),
       ),
   }
@@ -84,8 +85,14 @@ function tokensOf(details: unknown): Record<string, number> {
   return Object.fromEntries(all.filter(([bucket]) => /input|output/.test(bucket)))
 }
 
-/** Read as Langfuse reads it: a float64, kept with 12 decimals. Exact up to 8,192 USD a call. */
-function totalOf(details: unknown): bigint {
-  const { total } = JSON.parse(String(details ?? '{}')) as { total?: number }
-  return total === undefined ? 0n : picoUsdOf(String(total))
+/**
+ * Read as Langfuse reads it: a float64, kept with 12 decimals. That is exact up to 8,192 USD a call; beyond, the exact
+ * integer is read from the metadata that came with it.
+ */
+function totalOf(attributes: ReceivedSpan['attributes']): bigint {
+  const details = String(attributes.get('langfuse.observation.cost_details') ?? '{}')
+  const { total = 0 } = JSON.parse(details) as { total?: number }
+  return total < FLOAT_IS_EXACT_BELOW_USD
+    ? picoUsdOf(total.toFixed(12))
+    : BigInt(String(attributes.get('langfuse.observation.metadata.cost_pico_usd')))
 }
