@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify'
 import type { LlmCall } from './call.ts'
@@ -62,7 +63,6 @@ export interface ReceiveOptions {
 const MAX_DEPTH = 64
 /** How many faulty captures of a batch are described in the answer. */
 const MAX_DESCRIBED = 20
-const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 interface Problem {
   status: number
@@ -191,12 +191,8 @@ interface ParsedBatch {
 }
 
 function parseBatch(body: Buffer): ParsedBatch | Problem {
-  let text: string
-  try {
-    text = utf8.decode(body)
-  } catch {
-    return { status: 400, refusal: 'invalid_utf8', message: 'the body is not UTF-8' }
-  }
+  if (!isUtf8(body)) return { status: 400, refusal: 'invalid_utf8', message: 'the body is not UTF-8' }
+  const text = body.toString('utf8')
   if (nestsDeeperThan(text, MAX_DEPTH))
     return { status: 400, refusal: 'too_deep', message: `the JSON nests deeper than ${MAX_DEPTH} levels` }
   let json: unknown
