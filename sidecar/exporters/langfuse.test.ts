@@ -1,0 +1,220 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type LangfuseSink, startLangfuseSink } from '../../dev/sinks/langfuse.ts'
+import { type StoredObservation, storedOf } from '../../dev/sinks/langfuse-mapping.ts'
+import { type LlmCall, TOKEN_TYPES, totalTokens } from '../call.ts'
+import { GOLDEN_CALLS } from '../testing/golden-calls.ts'
+import { makeCall } from '../testing/make-call.ts'
+import { type LangfuseConfig, langfuseConfigSchema, makeLangfuseExporter } from './langfuse.ts'
+import { decimalUsd, langfuseEnvironment } from './langfuse-observation.ts'
+
+const never = new AbortController().signal
+const keys = { publicKey: 'pk-lf-a', secretKey: 'sk-lf-a' }
+const greenKeys = { publicKey: 'pk-lf-green', secretKey: 'sk-lf-green' }
+
+let sink: LangfuseSink
+beforeAll(async () => {
+  sink = await startLangfuseSink({ ...keys, otherProjects: [greenKeys] })
+})
+beforeEach(() => sink.setFault(undefined))
+afterAll(() => sink.close())
+
+async function send(calls: readonly LlmCall[], config: Partial<Record<keyof LangfuseConfig, unknown>> = {}) {
+  const exporter = makeLangfuseExporter(langfuseConfigSchema.parse({ url: sink.url, ...keys, ...config }), {
+    environment: {},
+  })
+  try {
+    return await exporter.send(calls, never)
+  } finally {
+    await exporter.close()
+  }
+}
+
+/** What Langfuse stores of the call: the call itself, and what hangs under it. */
+async function stored(call: LlmCall, config = {}): Promise<[StoredObservation, ...StoredObservation[]]> {
+  expect(await send([call], config)).toEqual({ sent: 1, rejected: [] })
+  const all = sink.observations().filter(({ traceId }) => traceId === call.trace.traceId)
+  return all.map(storedOf) as [StoredObservation, ...StoredObservation[]]
+}
+
+describe('what Langfuse stores', () => {
+  it('cached and reasoning tokens in buckets that do not overlap, cost as priced, under the caller’s span an app root', async () => {
+    const [call] = await stored(GOLDEN_CALLS['chat with cached tokens under a trusted parent']!)
+    expect(call).toMatchObject({
+      type: 'GENERATION',
+      parentSpanId: '00f067aa0ba902b7',
+      isAppRoot: true,
+      usageDetails: { input: 400, input_cached_tokens: 600, output: 150, output_reasoning_tokens: 50, total: 1200 },
+      total_cost: 0.003750000001,
+      pricedByLangfuse: false,
+      modelName: 'gpt-4o-2024-08-06',
+      userId: 'user-17',
+      sessionId: 'conv-1',
+      environment: 'production-eu',
+      level: 'DEFAULT',
+    })
+    expect(call.tags).toContain('tenant:blue')
+    expect(call.metadata.tenant_id).toBe('blue')
+    expect(call.modelParameters).toMatchObject({ temperature: 0.2, max_tokens: 512 })
+    expect(Object.values(call.cost_details).reduce((a, b) => a + b, 0)).toBeCloseTo(2 * 0.003750000001, 12)
+  })
+
+  it('cache writes, and what is billed besides tokens', async () => {
+    const [call] = await stored(GOLDEN_CALLS['stream with cache writes, a web search and a tool']!)
+    expect(call.usageDetails).toEqual({
+      input: 3,
+      input_cached_tokens: 2000,
+      input_cache_creation_5m: 1000,
+      input_cache_creation_1h: 500,
+      output: 300,
+      web_searches: 2,
+      total: 3803,
+    })
+    expect(call.total_cost).toBe(0.031859)
+    expect(call.metadata.content_truncated).toBe('true')
+  })
+
+  it('an embedding is one', async () => {
+    expect((await stored(GOLDEN_CALLS.embedding!))[0]).toMatchObject({ type: 'EMBEDDING', total_cost: 1.6e-7 })
+  })
+
+  it('a guardrail is an observation under the call and not a second root', async () => {
+    const [call, ...guardrails] = await stored(GOLDEN_CALLS['blocked by a guardrail']!)
+    expect(call.isAppRoot).toBe(true)
+    expect(guardrails.map(({ type, isAppRoot, parentSpanId }) => [type, isAppRoot, parentSpanId])).toEqual([
+      ['GUARDRAIL', false, call.spanId],
+      ['GUARDRAIL', false, call.spanId],
+    ])
+    expect(guardrails[0]).toMatchObject({ level: 'WARNING', statusMessage: 'deny pattern', traceName: call.traceName })
+    expect(guardrails.every(({ tags }) => tags.includes('tenant:blue'))).toBe(true)
+    expect(new Set([call, ...guardrails].map(({ spanId }) => spanId)).size).toBe(3)
+  })
+
+  it('an error has level and message', async () => {
+    const [call] = await stored(GOLDEN_CALLS['rate limited']!)
+    expect(call).toMatchObject({ level: 'ERROR', statusMessage: 'Rate limit reached' })
+  })
+
+  it.each(['answered from the cache', 'without a price', 'rate limited'])(
+    '%s: Langfuse is left no cost to make up',
+    async (name) => {
+      const [call] = await stored(GOLDEN_CALLS[name]!)
+      expect(call).toMatchObject({ cost_details: { total: 0 }, total_cost: 0, pricedByLangfuse: false })
+    },
+  )
+
+  it('what has no price, and what has no usage, can be found', async () => {
+    expect((await stored(GOLDEN_CALLS['without a price']!))[0].tags).toEqual(
+      expect.arrayContaining(['unpriced:unknown_model', 'usage:estimated']),
+    )
+    expect((await stored(GOLDEN_CALLS['a format nobody reads']!))[0].tags).toEqual(
+      expect.arrayContaining(['unpriced:no_usage', 'usage:unknown']),
+    )
+  })
+
+  it('no content where it is turned off', async () => {
+    const call = makeCall({}, 700)
+    const [observation] = await stored(call, { content: false })
+    expect([observation.input, observation.output]).toEqual([undefined, undefined])
+    expect(sink.lastBody().includes('Say hello')).toBe(false)
+  })
+
+  it('every bucket names its side, so that Langfuse adds it to it', async () => {
+    const usage = Object.fromEntries(TOKEN_TYPES.map((type, index) => [type, index + 1]))
+    const call = makeCall({ usage }, 701)
+    const { total, ...buckets } = (await stored(call))[0].usageDetails
+    expect(Object.keys(buckets)).toHaveLength(TOKEN_TYPES.length)
+    expect(total).toBe(totalTokens(call.usage))
+    const sumOf = (side: string) =>
+      Object.entries(buckets).reduce((sum, [bucket, tokens]) => sum + (bucket.includes(side) ? tokens : 0), 0)
+    expect(sumOf('input') + sumOf('output')).toBe(total)
+  })
+})
+
+describe('money', () => {
+  const priced = (picoUsd: number, n: number) =>
+    makeCall(
+      { tenant: `t${n}`, cost: { state: 'priced', picoUsd, byUnit: { input: picoUsd }, priceId: 'p', book: 'b' } },
+      n,
+    )
+
+  it('the decimal is the integer, up to 9,000 USD', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 9_000_000_000_000_000 }), (picoUsd) => {
+        const text = decimalUsd(picoUsd)
+        const [whole, fraction = ''] = text.split('.')
+        expect(BigInt(whole! + fraction.padEnd(12, '0'))).toBe(BigInt(picoUsd))
+        expect(JSON.parse(text)).toBe(Number(text))
+      }),
+    )
+  })
+
+  it('through float64, as Langfuse reads it, the last pico-USD holds up to 8,192 USD', async () => {
+    const amounts = fc.sample(fc.integer({ min: 0, max: 8_191_999_999_999_999 }), { numRuns: 300, seed: 3 })
+    for (let from = 0; from < amounts.length; from += 100)
+      await send(amounts.slice(from, from + 100).map((amount, index) => priced(amount, 10_000 + from + index)))
+    const totals = sink.perTenant()
+    amounts.forEach((amount, index) => {
+      expect(totals.get(`t${10_000 + index}`)?.picoUsd).toBe(BigInt(amount))
+    })
+  })
+
+  it('above it the exact amount stands in the metadata', async () => {
+    const [call] = await stored(priced(8_999_999_999_999_999, 9001))
+    expect(call.metadata.cost_pico_usd).toBe('8999999999999999')
+  })
+})
+
+describe('environments', () => {
+  it.each([
+    ['Production EU', 'production-eu'],
+    ['langfuse-x', 'x-langfuse-x'],
+    ['', 'default'],
+    ['ü'.repeat(50), '-'.repeat(40)],
+  ])('%s → %s', (name, expected) => expect(langfuseEnvironment(name)).toBe(expected))
+
+  it('no name is one that Langfuse would silently replace', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (name) => {
+        expect(langfuseEnvironment(name)).toMatch(/^(?!langfuse)[a-z0-9-_]{1,40}$/)
+      }),
+    )
+  })
+})
+
+describe('projects', () => {
+  const tenants = { green: greenKeys }
+  const mixed = (from: number) =>
+    ['blue', 'green', 'red', 'green'].map((tenant, index) => makeCall({ tenant }, from + index))
+  const projectsOf = (calls: readonly LlmCall[]) =>
+    calls.map(({ trace }) => sink.observations().find(({ traceId }) => traceId === trace.traceId)?.project)
+
+  it('a tenant with keys of its own goes to its own project, all others to the default one', async () => {
+    const calls = mixed(20_000)
+    const before = sink.requests()
+    expect(await send(calls, { tenants })).toEqual({ sent: 4, rejected: [] })
+    expect(projectsOf(calls)).toEqual(['pk-lf-a', 'pk-lf-green', 'pk-lf-a', 'pk-lf-green'])
+    expect(sink.requests() - before).toBe(2)
+  })
+
+  it('one project in trouble: the batch comes again, and nothing is stored twice', async () => {
+    const calls = mixed(20_100)
+    const before = sink.observations().length
+    sink.setFault({ kind: 'status', status: 500, times: 1 })
+    expect(await send(calls, { tenants })).toEqual({ retry: 'http_500' })
+    expect(await send(calls, { tenants })).toEqual({ sent: 4, rejected: [] })
+    expect(sink.observations().length - before).toBe(4)
+  })
+
+  it('wrong keys of one tenant are the operator’s to mend: retry', async () => {
+    const wrong = { green: { publicKey: 'pk-lf-green', secretKey: 'sk-lf-old' } }
+    expect(await send(mixed(20_200), { tenants: wrong })).toEqual({ retry: 'unauthorized' })
+  })
+
+  it('an id that Langfuse does not take refuses the whole batch, so that the caller halves it', async () => {
+    const calls = mixed(20_300)
+    calls[2] = makeCall({ trace: { traceId: '0'.repeat(32), spanId: '1'.repeat(16) } }, 20_302)
+    expect(await send(calls)).toEqual({ drop: 'http_400' })
+    expect(projectsOf(calls)).toEqual([undefined, undefined, undefined, undefined])
+  })
+})
