@@ -17,6 +17,8 @@ export interface SinkUnderTest {
   requests(): number
   /** Calls that came, the same ones again included. */
   received(): number
+  /** Of the last request, decompressed. */
+  lastBody(): Buffer
   perTenant(): Map<string, { calls: number; tokens: Record<string, number>; picoUsd: bigint }>
   close(): Promise<void>
 }
@@ -138,10 +140,12 @@ export function describeExporter(name: string, { startSink, makeExporter, creden
         guardrails: [{ guardrail: 'openai.content_filter', stage: 'output', action: 'flagged' }],
       })
       await exporter.send(batch, never)
-      const once = { totals: sink.perTenant(), received: sink.received() }
+      const once = { totals: sink.perTenant(), received: sink.received(), body: sink.lastBody() }
       expect(await exporter.send(structuredClone(batch), never)).toEqual({ sent: 5, rejected: [] })
       expect(sink.received()).toBeGreaterThanOrEqual(once.received + 5)
       expect(sink.perTenant()).toEqual(once.totals)
+      // Byte for byte: ids and times are functions of the call alone.
+      expect(sink.lastBody().equals(once.body)).toBe(true)
     })
 
     it.each<[number, number | undefined, unknown]>([
