@@ -19,7 +19,7 @@ describe('the request path', () => {
     stack = await startStack({
       directory,
       provider: { latencyMs: [0, 2], chunkDelayMs: [0, 1] },
-      sidecar: { ledger: { gapGraceSeconds: 0.5 } },
+      sidecar: { ledger: { gapGraceSeconds: 3 } },
       // A stopped plugin server must not hold back what comes later for longer than a test may take.
       plugin: { linger_ms: 20 },
     })
