@@ -200,6 +200,58 @@ describe('deliver', () => {
     expect(JSON.stringify(log)).not.toContain('hunter2')
   })
 
+  it('does not send what the spool dropped while the sink was away', async () => {
+    const spool = makeMemorySpool([SINK])
+    let tries = 0
+    const { batches, running } = await run({
+      size: 8,
+      limit: 6,
+      spool,
+      send: (calls, signal) => {
+        if (++tries > 1) return taken(calls, signal)
+        spool.moveOn(SINK, 4)
+        return { retry: 'http_503' }
+      },
+    })
+    await running
+    expect(batches.map((batch) => batch.length)).toEqual([6, 2, 2])
+    expect(batches[1]).toEqual(['request-5', 'request-6'])
+    expect(spool.settled(SINK).map(({ position, outcome }) => [position, outcome])).toEqual([
+      ...[1, 2, 3, 4].map((position) => [position, 'dropped']),
+      ...[5, 6, 7, 8].map((position) => [position, 'sent']),
+    ])
+  })
+
+  it('what one half of a batch has settled stays settled, whatever the other half waits for', async () => {
+    const spool = makeMemorySpool([SINK])
+    const { batches, running } = await run({
+      size: 4,
+      spool,
+      send: (calls, signal) => {
+        if (calls.length === 4) return { drop: 'http_413' }
+        if (batches.length !== 3) return taken(calls, signal)
+        // The second half waits, and meanwhile the spool has moved on past the whole batch.
+        spool.moveOn(SINK, 4)
+        void spool.append([makeCall({}, 5)])
+        return { retry: 'http_503' }
+      },
+    })
+    await running
+    expect(batches.map((batch) => batch.join())).toEqual([
+      'request-1,request-2,request-3,request-4',
+      'request-1,request-2',
+      'request-3,request-4',
+      'request-5',
+    ])
+    expect(spool.settled(SINK).map(({ position, outcome }) => [position, outcome])).toEqual([
+      [1, 'sent'],
+      [2, 'sent'],
+      [3, 'dropped'],
+      [4, 'dropped'],
+      [5, 'sent'],
+    ])
+  })
+
   it('ends at the signal while it waits for calls', async () => {
     const { stop, running } = await run({ size: 0, send: taken })
     stop.abort()
@@ -262,7 +314,7 @@ describe('deliver', () => {
   it('model: whatever the sink does, each call is settled once, as what became of it', async () => {
     const answer = fc.oneof(
       { weight: 4, arbitrary: fc.constant('take' as const) },
-      fc.constantFrom('retry' as const, 'restart' as const),
+      fc.constantFrom('retry' as const, 'restart' as const, 'full' as const),
       fc.record({ refuse: fc.nat(3) }),
     )
     await fc.assert(
@@ -279,6 +331,7 @@ describe('deliver', () => {
           const remaining = [...script]
           const delivered: number[] = []
           let refused = 0
+          let moved = 0
           for (let start = 0; ; start++) {
             const stop = new AbortController()
             const send: Send = (calls) => {
@@ -288,6 +341,12 @@ describe('deliver', () => {
                 return { retry: 'aborted' }
               }
               if (next === 'retry') return { retry: 'http_500' }
+              if (next === 'full') {
+                // Never the last one: its settlement ends the run.
+                moved = Math.min(size - 1, Math.max(spool.commits(SINK).at(-1) ?? 0, moved) + 3)
+                spool.moveOn(SINK, moved)
+                return { retry: 'http_500' }
+              }
               if (calls.some((call) => poisoned.includes(numberOf(call)))) return { drop: 'http_400' }
               delivered.push(...calls.map(numberOf))
               if (typeof next === 'string') return { sent: calls.length, rejected: [] }
@@ -319,9 +378,13 @@ describe('deliver', () => {
           const having = (outcome: string) =>
             settled.filter((one) => one.outcome === outcome).map((one) => one.position)
           const all = Array.from({ length: size }, (_, index) => index + 1)
-          expect(having('sampled_out').sort((a, b) => a - b)).toEqual(all.filter((n) => unwanted.includes(n)))
-          const dead = all.filter((n) => poisoned.includes(n) && !unwanted.includes(n))
+          const dropped = having('dropped')
+          const kept = all.filter((n) => !dropped.includes(n))
+          expect(having('sampled_out').sort((a, b) => a - b)).toEqual(kept.filter((n) => unwanted.includes(n)))
+          const dead = kept.filter((n) => poisoned.includes(n) && !unwanted.includes(n))
           expect((await spool.deadLetters()).map(({ position }) => position).sort((a, b) => a - b)).toEqual(dead)
+          // The sink has what it was said to have: what the spool dropped never reached it.
+          expect(delivered.filter((n) => dropped.includes(n))).toEqual([])
           // What is settled as sent has been at the sink; a restart may have brought it there twice.
           for (const position of having('sent')) expect(delivered).toContain(position)
           expect(having('rejected').length).toBeGreaterThanOrEqual(dead.length)

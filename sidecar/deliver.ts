@@ -37,6 +37,9 @@ const RETRY_AFTER_CAP_MS = 10 * 60_000
  *             │ ├── retry: wait (full jitter, Retry-After), send ─┘ until it is taken: no budget but the spool's size
  *             └──── drop: halve; a single call is buried (dead letter) and settled as rejected
  *
+ * What the spool drops for want of room while the sink is away is not sent any more; only a push that is under way at
+ * that moment can bring a call to the sink that is counted as dropped.
+ *
  * Ends when the signal aborts: what is not committed is sent again at the next start, with the same ids.
  */
 export async function deliver(spool: Spool, exporter: Exporter, options: DeliverOptions): Promise<void> {
@@ -47,6 +50,8 @@ export async function deliver(spool: Spool, exporter: Exporter, options: Deliver
   const stats: SinkStats = { retries: new Map(), inFlight: 0, lastSuccessAt: undefined }
   options.stats.set(exporter.id, stats)
   let failures = 0
+  /** Position of the first call that was still to be sent when we last looked. */
+  let oursFrom = 0
 
   async function push(calls: readonly LlmCall[]): Promise<SendResult> {
     stats.inFlight = calls.length
@@ -63,15 +68,16 @@ export async function deliver(spool: Spool, exporter: Exporter, options: Deliver
 
   /** Sends until the sink has decided; undefined when the signal ended it before. */
   async function sendUntilDecided(
-    entries: readonly Entry[],
-  ): Promise<Exclude<SendResult, { retry: string }> | undefined> {
-    const calls = entries.map(({ call }) => call)
+    given: readonly Entry[],
+  ): Promise<{ entries: readonly Entry[]; result: Decision } | undefined> {
     while (!signal.aborted) {
-      const result = await push(calls)
+      const entries = given.filter(({ position }) => position >= oursFrom)
+      if (entries.length === 0) return { entries, result: { sent: 0, rejected: [] } }
+      const result = await push(entries.map(({ call }) => call))
       if (!('retry' in result)) {
         if (failures > 0) logger.info({ sink: exporter.id, failures }, 'the sink takes calls again')
         failures = 0
-        return result
+        return { entries, result }
       }
       if (signal.aborted) return undefined
       failures++
@@ -83,59 +89,72 @@ export async function deliver(spool: Spool, exporter: Exporter, options: Deliver
         )
       const jitter = random() * Math.min(CAP_MS, BASE_MS * 2 ** Math.min(failures - 1, 20))
       await pause(Math.min(result.afterMs ?? 0, RETRY_AFTER_CAP_MS) + jitter, signal)
+      await lookWhatIsStillOurs()
     }
     return undefined
   }
 
-  /** Settles every entry of the batch, or returns false when the signal ended it. */
-  async function settle(entries: readonly Entry[], settled: Settlement[]): Promise<boolean> {
-    if (entries.length === 0) return true
-    const result = await sendUntilDecided(entries)
-    if (result === undefined) return false
-    if ('drop' in result) {
-      if (entries.length > 1) {
-        const middle = entries.length >> 1
-        return (await settle(entries.slice(0, middle), settled)) && settle(entries.slice(middle), settled)
-      }
-      const entry = entries[0]!
-      await spool.bury(exporter.id, [{ entry, reason: result.drop }])
-      logger.warn(
-        {
-          sink: exporter.id,
-          reason: result.drop,
-          request_id: entry.call.requestId,
-          trace_id: entry.call.trace.traceId,
-        },
-        'the sink will never take this call; it is kept as a dead letter',
-      )
-      settled.push({ position: entry.position, tenant: entry.call.tenant, outcome: 'rejected', reason: result.drop })
-      return true
-    }
-    stats.lastSuccessAt = now()
-    const rejected = rejectedByIndex(result.rejected, entries.length)
-    entries.forEach(({ position, call: { tenant } }, index) => {
-      const reason = rejected.get(index)
-      settled.push(
-        reason === undefined
-          ? { position, tenant, outcome: 'sent', reason: '' }
-          : { position, tenant, outcome: 'rejected', reason },
-      )
-    })
-    return true
+  /** A full spool moves its readers on while they wait, and counts what it passed as dropped: that is not sent as well. */
+  async function lookWhatIsStillOurs(): Promise<void> {
+    const next = await spool.read(exporter.id, { calls: 1, bytes: 1 }, signal)
+    if (next !== undefined) oursFrom = next.entries[0]!.position
+  }
+
+  async function bury(entry: Entry, reason: string): Promise<Settlement> {
+    const { requestId, trace } = entry.call
+    await spool.bury(exporter.id, [{ entry, reason }])
+    logger.warn(
+      { sink: exporter.id, reason, request_id: requestId, trace_id: trace.traceId },
+      'the sink will never take this call; it is kept as a dead letter',
+    )
+    return settlement(entry, 'rejected', reason)
   }
 
   while (!signal.aborted) {
     const batch = await spool.read(exporter.id, exporter.limits, signal)
     if (batch === undefined) return
-    const settled: Settlement[] = []
     const wanted: Entry[] = []
+    const sampledOut: Settlement[] = []
     for (const entry of batch.entries) {
       if (exporter.wants === undefined || exporter.wants(entry.call)) wanted.push(entry)
-      else settled.push({ position: entry.position, tenant: entry.call.tenant, outcome: 'sampled_out', reason: '' })
+      else sampledOut.push(settlement(entry, 'sampled_out'))
     }
-    if (!(await settle(wanted, settled))) return
-    await spool.commit(exporter.id, batch.upTo, settled)
+    // Pieces of the batch in their order. Each is committed as soon as it is settled, so that what is settled stays so.
+    const pieces: (readonly Entry[])[] = [wanted]
+    for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift()) {
+      const decided = await sendUntilDecided(piece)
+      if (decided === undefined) return
+      const { entries, result } = decided
+      if ('drop' in result && entries.length > 1) {
+        const middle = entries.length >> 1
+        pieces.unshift(entries.slice(0, middle), entries.slice(middle))
+        continue
+      }
+      let settled: Settlement[]
+      if ('drop' in result) settled = [await bury(entries[0]!, result.drop)]
+      else {
+        if (entries.length > 0) stats.lastSuccessAt = now()
+        settled = settlementsOf(entries, result.rejected)
+      }
+      const upTo = pieces.length === 0 ? batch.upTo : (entries.at(-1)?.position ?? piece.at(-1)!.position)
+      while (sampledOut.length > 0 && sampledOut[0]!.position <= upTo) settled.push(sampledOut.shift()!)
+      await spool.commit(exporter.id, upTo, settled)
+    }
   }
+}
+
+type Decision = Exclude<SendResult, { retry: string }>
+
+function settlement({ position, call }: Entry, outcome: Settlement['outcome'], reason = ''): Settlement {
+  return { position, tenant: call.tenant, outcome, reason }
+}
+
+function settlementsOf(entries: readonly Entry[], rejections: readonly Rejection[]): Settlement[] {
+  const rejected = rejectedByIndex(rejections, entries.length)
+  return entries.map((entry, index) => {
+    const reason = rejected.get(index)
+    return reason === undefined ? settlement(entry, 'sent') : settlement(entry, 'rejected', reason)
+  })
 }
 
 /** A sink may say how many it refused and not which: the last ones are taken for them, so that the count is right. */

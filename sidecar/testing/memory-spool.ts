@@ -4,6 +4,8 @@ import type { DeadLetter, Entry, Limit, Settlement, Spool } from '../spool/spool
 export interface MemorySpool extends Spool {
   /** What was counted for the reader, in order: settlements at or before its cursor are ignored, as in every spool. */
   settled(reader: string): readonly Settlement[]
+  /** As a full spool does it: the reader is moved past these calls, and they count as dropped. */
+  moveOn(reader: string, upTo: number): void
   /** The cursor after each commit. */
   commits(reader: string): readonly number[]
 }
@@ -105,6 +107,15 @@ export function makeMemorySpool(readers: readonly string[]): MemorySpool {
       }
     },
     async close() {},
+    moveOn(reader, upTo) {
+      const known = of(reader)
+      for (const { entry, only } of rows.slice(known.cursor, upTo))
+        if (only === undefined || only === reader) {
+          const { position, call } = entry
+          known.settled.push({ position, tenant: call.tenant, outcome: 'dropped', reason: 'spool_full' })
+        }
+      known.cursor = Math.max(known.cursor, upTo)
+    },
     settled: (reader) => of(reader).settled,
     commits: (reader) => of(reader).commits,
   }
