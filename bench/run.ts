@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { benchPlugin } from './plugin.ts'
+import { benchRequestPath } from './request-path.ts'
 import { benchSidecar } from './sidecar.ts'
 import { measureYardstick } from './yardstick.ts'
 
@@ -32,3 +33,11 @@ say(
   `sidecar (ledger, OTLP, Langfuse, Loki): ${sidecar.callsPerSecond} calls/s, ${micros(sidecar.cpuMicrosPerCall)} CPU a call, ${(sidecar.cpuMicrosPerCall / yardstick.totalMicros).toFixed(2)} × yardstick; goal < ${GOAL_MICROS} µs: ${sidecar.cpuMicrosPerCall < GOAL_MICROS ? 'met' : 'MISSED'}`,
 )
 say(`resident memory over ${calls} calls, a tenth each, MiB: ${sidecar.residentMebibytes.join(' ')}`)
+
+say('\nwhat a client of the stand-in gateway waits, 100 calls/s, the provider answers after 10 ms:')
+const waits = await benchRequestPath()
+const well = waits[0]!
+for (const { name, p50Ms, p95Ms, errors } of waits)
+  say(
+    `  ${name.padEnd(22)} p50 ${p50Ms.toFixed(1)} ms (${(p50Ms / well.p50Ms).toFixed(2)} ×), p95 ${p95Ms.toFixed(1)} ms, ${errors} errors`,
+  )
