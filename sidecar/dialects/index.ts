@@ -1,7 +1,7 @@
 import { anthropicMessages } from './anthropic-messages.ts'
 import { membersBeforeCut } from './cut-json.ts'
 import type { Dialect, Exchange, Reading, RequestView } from './dialect.ts'
-import { asObject, type JsonObject, parseJson } from './json-value.ts'
+import { asObject, decodeText, type JsonObject, parseJson } from './json-value.ts'
 import { openAiChat } from './openai-chat.ts'
 import { isRefusal } from './response-view.ts'
 import { unknownDialect } from './unknown.ts'
@@ -58,10 +58,10 @@ const SNIFFED_BYTES = 4096
 function dialectOfResponse({ method, path, status, responseBody }: Exchange): Dialect | undefined {
   if (method !== 'POST' || isRefusal(status) || responseBody === undefined || path.includes('/batches'))
     return undefined
-  const start = new TextDecoder().decode(responseBody.subarray(0, SNIFFED_BYTES)).trimStart()
+  const start = decodeText(responseBody.subarray(0, SNIFFED_BYTES)).trimStart()
   const found = DIALECTS.find(({ answers }) => answers?.test(start))?.dialect
   if (found === undefined || !start.startsWith('{')) return found
-  const { object, type } = membersBeforeCut(new TextDecoder().decode(responseBody))
+  const { object, type } = membersBeforeCut(decodeText(responseBody))
   const own = found === openAiChat ? object === 'chat.completion' : type === 'message'
   return own ? found : undefined
 }
@@ -69,7 +69,7 @@ function dialectOfResponse({ method, path, status, responseBody }: Exchange): Di
 /** The request's JSON; of one that was cut, the members that stand whole. */
 function requestJson({ requestBody, requestTruncated }: Exchange): JsonObject | undefined {
   if (requestBody === undefined || requestBody.length === 0) return undefined
-  const text = new TextDecoder().decode(requestBody)
+  const text = decodeText(requestBody)
   const whole = parseJson(text)
   if (whole !== undefined || !requestTruncated) return asObject(whole)
   const members = membersBeforeCut(text)

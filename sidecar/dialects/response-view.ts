@@ -1,6 +1,6 @@
 import { lastObjectNamed, membersBeforeCut } from './cut-json.ts'
 import type { Exchange } from './dialect.ts'
-import { asObject, type JsonObject, parseJson } from './json-value.ts'
+import { asObject, decodeText, type JsonObject, parseJson } from './json-value.ts'
 import { afterFirstBlankLine, parseServerSentEvents, type ServerSentEvent } from './server-sent-events.ts'
 
 /** The response body as far as it was captured, before anybody asks what it means. */
@@ -16,7 +16,7 @@ export type ResponseView =
 export function viewResponse(exchange: Exchange): ResponseView {
   const { responseBody, responseTail } = exchange
   if (responseBody === undefined || responseBody.length === 0) return { form: 'none' }
-  const text = new TextDecoder().decode(responseBody)
+  const text = decodeText(responseBody)
   const first = /\S/.exec(text)?.[0]
   if (first === '{') {
     if (responseTail === undefined) {
@@ -27,7 +27,7 @@ export function viewResponse(exchange: Exchange): ResponseView {
       return { form: 'cut_json', value: members, usage: asObject(members.usage) }
     }
     const members = membersBeforeCut(text)
-    const usage = asObject(members.usage) ?? lastObjectNamed(new TextDecoder().decode(responseTail), 'usage')
+    const usage = asObject(members.usage) ?? lastObjectNamed(decodeText(responseTail), 'usage')
     return { form: 'cut_json', value: members, usage }
   }
   const contentType = exchange.responseHeaders['content-type'] ?? ''
@@ -35,7 +35,7 @@ export function viewResponse(exchange: Exchange): ResponseView {
     return { form: 'unreadable' }
   const head = eventsOf(text)
   if (responseTail === undefined) return { form: 'events', events: head, gapAt: undefined }
-  const tail = new TextDecoder().decode(responseTail)
+  const tail = decodeText(responseTail)
   const from = afterFirstBlankLine(tail)
   return { form: 'events', events: from < 0 ? head : [...head, ...eventsOf(tail.slice(from))], gapAt: head.length }
 }

@@ -1,3 +1,5 @@
+import { decodeText } from './json-value.ts'
+
 /**
  * Server-sent events as the WHATWG HTML standard parses them (section 9.2.6), over a whole text: LF, CRLF and CR end
  * a line (and nothing else does, U+2028 neither), one leading BOM is dropped, several `data:` lines join with LF, lines
@@ -20,7 +22,7 @@ const CR = 0x0d
 const SPACE = 0x20
 
 export function parseServerSentEvents(input: string | Uint8Array): ServerSentEvents {
-  const text = typeof input === 'string' ? input.replace(/^\uFEFF/, '') : new TextDecoder().decode(input)
+  const text = (typeof input === 'string' ? input : decodeText(input)).replace(/^\uFEFF/, '')
   const events: ServerSentEvent[] = []
   let event = ''
   let data: string | undefined
