@@ -18,8 +18,11 @@ export interface Push {
 /** What a sink made of one push; reasons are words of a closed list and carry nothing of the request. */
 export type Answer = { ok: Buffer } | { retry: string; afterMs?: number } | { drop: string }
 
-/** Statuses below 500 after which the same push may be taken later. */
-const LATER = new Set([408, 425, 429])
+/**
+ * Statuses below 500 after which the same push may be taken later. 404 and 405 are a wrong address: the operator's to
+ * mend, as a wrong credential is, and no reason to bury every call.
+ */
+const LATER = new Set([404, 405, 408, 425, 429])
 
 export interface Poster {
   post(push: Push, signal: AbortSignal): Promise<Answer>
