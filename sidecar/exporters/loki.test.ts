@@ -1,148 +1,86 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type LokiSink, startLokiSink } from '../../dev/sinks/loki.ts'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type LokiEntry, type LokiSink, startLokiSink } from '../../dev/sinks/loki.ts'
 import type { LlmCall } from '../call.ts'
-import { deliver, newDeliverStats } from '../deliver.ts'
-import { makeLogger } from '../logger.ts'
+import { GOLDEN_CALLS } from '../testing/golden-calls.ts'
 import { makeCall } from '../testing/make-call.ts'
-import { makeMemorySpool } from '../testing/memory-spool.ts'
-import type { Exporter } from './exporter.ts'
 import { lokiBody, lokiConfigSchema, makeLokiExporter } from './loki.ts'
 
 const never = new AbortController().signal
-const DAY_MS = 24 * 3600 * 1000
+const now = makeCall().startedAt
 
-describe('Loki', () => {
-  let sink: LokiSink
-  let exporter: Exporter
-  beforeEach(async () => {
-    sink = await startLokiSink({ now: () => makeCall().startedAt })
-    exporter = makeLokiExporter(lokiConfigSchema.parse({ url: `${sink.url}/`, environment: 'production' }), {
-      environment: {},
-    })
-  })
-  afterEach(async () => {
-    await exporter.close()
-    await sink.close()
-  })
-  const entryOf = async (call: LlmCall) => {
-    await exporter.send([call], never)
-    return sink.entries().find(({ callId }) => callId === call.id)!
-  }
+let sink: LokiSink
+beforeAll(async () => {
+  sink = await startLokiSink({ now: () => now })
+})
+afterAll(() => sink.close())
 
-  it.each<[Partial<LlmCall>, string]>([
-    [{}, 'info'],
-    [{ status: 'client_error', httpStatus: 404 }, 'warn'],
-    [{ status: 'rate_limited', httpStatus: 429 }, 'warn'],
-    [{ status: 'blocked', httpStatus: 400 }, 'warn'],
-    [{ status: 'aborted', httpStatus: 499 }, 'warn'],
-    [{ status: 'server_error', httpStatus: 502 }, 'error'],
-    [{ status: 'timeout', httpStatus: 504 }, 'error'],
-  ])('three labels and no more: %j is %s', async (overrides, level) => {
-    const { labels } = await entryOf(makeCall(overrides))
-    expect(labels).toEqual({ service_name: 'kong-llm-observer', env: 'production', level })
+async function send(calls: readonly LlmCall[], config = {}): Promise<LokiEntry[]> {
+  const exporter = makeLokiExporter(lokiConfigSchema.parse({ url: sink.url, ...config }), { environment: {} })
+  expect(await exporter.send(calls, never)).toEqual({ sent: calls.length, rejected: [] })
+  await exporter.close()
+  const ids = new Set(calls.map(({ id }) => id))
+  return sink.entries().filter(({ line }) => ids.has(String(line.id)))
+}
+
+describe('lines for Loki', () => {
+  it('only service_name, env and level are labels', async () => {
+    const entries = await send(Object.values(GOLDEN_CALLS))
+    expect(entries).toHaveLength(Object.keys(GOLDEN_CALLS).length)
+    for (const { labels } of entries) expect(Object.keys(labels).sort()).toEqual(['env', 'level', 'service_name'])
+    expect(new Set(entries.map(({ labels }) => labels.level))).toEqual(new Set(['info', 'warn']))
   })
 
-  it('the environment of the call, where it has one', async () => {
-    expect((await entryOf(makeCall({ environment: 'staging' }))).labels.env).toBe('staging')
+  it('each tenant is an organisation of its own, with one push', async () => {
+    const calls = ['blue', 'red', 'blue', 'unattributed'].map((tenant, n) => makeCall({ tenant }, 100 + n))
+    const before = sink.requests()
+    const entries = await send(calls)
+    expect(sink.requests() - before).toBe(3)
+    for (const { tenant, metadata } of entries) expect(metadata.tenant).toBe(tenant)
   })
 
-  it('what is metadata or a label is not in the line as well', async () => {
-    const { labels, metadata, line } = await entryOf(
-      makeCall({ user: 'u', session: 's', team: 't', app: 'a', cache: 'hit', savedPicoUsd: 5, environment: 'e' }),
-    )
-    expect(metadata).toMatchObject({
-      trace_id: makeCall().trace.traceId,
-      request_id: 'request-1',
-      model: 'gpt-4o-2024-08-06',
-      provider: 'openai',
-    })
-    const names = new Set(Object.keys(line))
-    expect([...Object.keys(metadata), ...Object.keys(labels)].filter((name) => names.has(name))).toEqual([])
-    expect(Object.values(metadata).every((value) => typeof value === 'string')).toBe(true)
+  it('nothing of the content is in the line', () => {
+    const secret = 'the prompt'
+    const part = [{ type: 'text' as const, content: secret }]
+    const content = { system: secret, input: [{ role: 'user', parts: part }], output: [{ role: 'a', parts: part }] }
+    const rawUsage = { prompt_tokens: 1 }
+    expect(lokiBody([makeCall({ content, rawUsage })], 'default')).not.toContain(secret)
   })
 
-  it('the line adds up: every kind of token, and money as exact text', async () => {
-    const { line } = await entryOf(makeCall())
-    expect(line).toMatchObject({
-      tokens: { input: 15, cache_read: 10, output: 7, output_reasoning: 2 },
-      cost_state: 'priced',
-      cost_pico_usd: '140000000',
-    })
-    const unpriced = await entryOf(makeCall({ cost: { state: 'unpriced', reason: 'unknown_model', book: 'b' } }, 2))
-    expect(unpriced.line).toMatchObject({ cost_state: 'unpriced', cost_reason: 'unknown_model' })
-    expect(unpriced.line).not.toHaveProperty('cost_pico_usd')
+  it('no name is both in the line and in the metadata, where Loki would rename one', async () => {
+    for (const { line, metadata } of await send(Object.values(GOLDEN_CALLS)))
+      expect(Object.keys(metadata).filter((name) => name in line)).toEqual([])
   })
 
-  it('carries no content', async () => {
-    await exporter.send(
-      [
-        makeCall({
-          content: {
-            system: 'SECRET',
-            tools: 'SECRET',
-            input: [{ role: 'user', parts: [{ type: 'text', content: 'SECRET' }] }],
-            output: [{ role: 'assistant', parts: [{ type: 'reasoning', content: 'SECRET' }] }],
-          },
-        }),
-      ],
-      never,
-    )
-    expect(sink.entries()).toHaveLength(1)
-    expect(sink.lastBody().toString()).not.toContain('SECRET')
+  it('two calls that are alike in all but their id, at the same millisecond, are two entries', async () => {
+    const startedAt = now + 5
+    const alike = (n: number) => makeCall({ startedAt, responseId: 'same', tenant: 'gold' }, n)
+    expect(await send([alike(200), alike(201)])).toHaveLength(2)
   })
 
-  it('entries of a stream in the order of time, times as text in nanoseconds', () => {
-    const at = (startedAt: number, n: number) => makeCall({ startedAt }, n)
-    const { streams } = JSON.parse(lokiBody([at(3000, 1), at(1000.5, 2), at(2000, 3)], 'e')) as {
-      streams: { values: [string, string, object][] }[]
-    }
+  it('the entries of a stream are in the order of time, in nanoseconds as text', () => {
+    const calls = [3.25, 1, 2].map((ms, n) => makeCall({ startedAt: now + ms }, n))
+    const { streams } = JSON.parse(lokiBody(calls, 'default')) as { streams: { values: [string, string][] }[] }
     expect(streams).toHaveLength(1)
-    expect(streams[0]!.values.map(([time]) => time)).toEqual(['1000500000', '2000000000', '3000000000'])
+    expect(streams[0]!.values.map(([at]) => at)).toEqual([`${now + 1}000000`, `${now + 2}000000`, `${now + 3}250000`])
   })
 
-  it('calls alike in all but their id are two entries', async () => {
-    const twin = { ...makeCall({}, 2), startedAt: makeCall().startedAt, requestId: makeCall().requestId }
-    await exporter.send([makeCall(), twin], never)
-    expect(sink.entries()).toHaveLength(2)
+  it('a header of the configuration does not stand above the tenant', async () => {
+    const entries = await send([makeCall({ tenant: 'own' }, 300)], { headers: { 'X-Scope-OrgID': 'other' } })
+    expect(entries[0]!.tenant).toBe('own')
   })
 
-  it('one request for each tenant, under its organisation', async () => {
-    const tenants = ['blue', 'red', 'blue', '..', '.']
-    const batch = tenants.map((tenant, n) => makeCall({ tenant }, n))
-    expect(await exporter.send(batch, never)).toEqual({ sent: 5, rejected: [] })
-    expect(sink.requests()).toBe(4)
-    const organisations = sink.entries().map(({ tenant }) => tenant)
-    expect(organisations.filter((tenant) => tenant === 'blue')).toHaveLength(2)
-    // Loki refuses these two as organisations.
-    expect(organisations).not.toContain('.')
-    expect(organisations).not.toContain('..')
-    expect(new Set(organisations).size).toBe(4)
+  it.each(['.', '..'])('a tenant named %s is no folder', async (tenant) => {
+    expect((await send([makeCall({ tenant }, 400 + tenant.length)]))[0]).toMatchObject({
+      tenant: `_${tenant}`,
+      metadata: { tenant },
+    })
   })
 
-  it('one entry that Loki will never take costs that entry alone', async () => {
-    const old = makeCall().startedAt - 8 * DAY_MS
-    const spool = makeMemorySpool(['loki'])
-    await spool.append(
-      Array.from({ length: 20 }, (_, n) =>
-        makeCall({ tenant: n % 2 ? 'blue' : 'red', ...(n === 13 && { startedAt: old }) }, n),
-      ),
-    )
-    const stop = new AbortController()
-    await deliver(
-      {
-        ...spool,
-        commit: async (reader, upTo, settled) => {
-          await spool.commit(reader, upTo, settled)
-          if (upTo === 20) stop.abort()
-        },
-      },
-      exporter,
-      { logger: makeLogger('ERROR', { write: () => {} }), signal: stop.signal, stats: newDeliverStats() },
-    )
-    expect((await spool.deadLetters()).map(({ call, reason }) => [call.requestId, reason])).toEqual([
-      ['request-13', 'http_400'],
-    ])
-    expect(sink.entries()).toHaveLength(19)
-    expect(spool.settled('loki').filter(({ outcome }) => outcome === 'sent')).toHaveLength(19)
+  it('what is a week old is refused for good, so that the caller finds it', async () => {
+    const exporter = makeLokiExporter(lokiConfigSchema.parse({ url: sink.url }), { environment: {} })
+    const old = makeCall({ startedAt: now - 8 * 24 * 3600 * 1000 }, 500)
+    expect(await exporter.send([makeCall({}, 501), old], never)).toEqual({ drop: 'http_400' })
+    expect(await exporter.send([makeCall({}, 501)], never)).toEqual({ sent: 1, rejected: [] })
+    await exporter.close()
   })
 })

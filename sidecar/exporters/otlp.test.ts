@@ -1,185 +1,154 @@
-import { createServer, type IncomingHttpHeaders } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gunzipSync } from 'node:zlib'
+import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import { decodeJsonSpans, decodeSpans } from '../../dev/sinks/decode-spans.ts'
-import type { LlmCall } from '../call.ts'
+import { CALL_STATUSES, inputTokens, type LlmCall, outputTokens, TOKEN_TYPES, totalTokens } from '../call.ts'
 import { makeCall } from '../testing/make-call.ts'
 import { makeOtlpExporter, otlpConfigSchema } from './otlp.ts'
+import { GEN_AI, LANGFUSE, OWN } from './semantic-conventions.ts'
 
 const never = new AbortController().signal
-const cleanUp: (() => Promise<unknown>)[] = []
-afterEach(async () => {
-  for (const clean of cleanUp.splice(0)) await clean()
+let server: Server | undefined
+afterEach(() => {
+  server?.closeAllConnections()
+  server?.close()
 })
 
-interface Received {
-  url: string | undefined
-  headers: IncomingHttpHeaders
-  body: Buffer
-}
-/** A receiver that answers 200 and the body given, and an exporter to it. */
-async function exporterTo(answer: Buffer | string, config: Record<string, unknown> = {}, path = '') {
-  const received: Received[] = []
-  const server = createServer(async (request, response) => {
+/** A receiver that gives this answer, and what it was sent. */
+async function receiver(answer: Uint8Array | string = '') {
+  const received: { request: IncomingMessage; body: Buffer }[] = []
+  server = createServer((request, response) => {
     const chunks: Buffer[] = []
-    for await (const chunk of request) chunks.push(chunk as Buffer)
-    const body = Buffer.concat(chunks)
-    received.push({
-      url: request.url,
-      headers: request.headers,
-      body: request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body,
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      received.push({ request, body: Buffer.concat(chunks) })
+      response.end(answer)
     })
-    response.end(answer)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`
-  const exporter = makeOtlpExporter(otlpConfigSchema.parse({ endpoint, ...config }), {
-    environment: { KEY: 'Bearer 1' },
-  })
-  cleanUp.push(() => exporter.close())
-  cleanUp.push(() => {
-    server.closeAllConnections()
-    return new Promise((resolve) => server.close(resolve))
-  })
-  return { exporter, received }
+  await new Promise<void>((resolve) => server!.listen(0, '127.0.0.1', resolve))
+  return { received, endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` }
 }
-const calls = [1, 2, 3].map((n) => makeCall({}, n))
+
+async function send(calls: readonly LlmCall[], config: object, environment = {}) {
+  const exporter = makeOtlpExporter(otlpConfigSchema.parse(config), { environment })
+  const result = await exporter.send(calls, never)
+  await exporter.close()
+  return result
+}
+
+const anyText = fc.string({ unit: 'binary', maxLength: 40 })
+const anyCall = fc
+  .record({
+    n: fc.nat(1_000_000),
+    tenant: fc.string({ minLength: 1, maxLength: 20 }),
+    status: fc.constantFrom(...CALL_STATUSES),
+    errorMessage: anyText,
+    requestModel: anyText,
+    durationMs: fc.oneof(fc.nat(1e7), fc.double({ min: 0, max: 1e7, noNaN: true })),
+    usage: fc.dictionary(fc.constantFrom(...TOKEN_TYPES), fc.nat(2 ** 31)),
+    picoUsd: fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+    finishReasons: fc.array(anyText, { maxLength: 3 }),
+    text: fc.string({ unit: 'binary', maxLength: 3000 }),
+  })
+  .map(({ n, picoUsd, text, ...parts }) =>
+    makeCall(
+      {
+        ...parts,
+        cost: { state: 'priced', picoUsd, byUnit: {}, priceId: 'p', book: 'b' },
+        content: { input: [{ role: 'user', parts: [{ type: 'text', content: text }] }] },
+      },
+      n,
+    ),
+  )
 
 describe('OTLP', () => {
-  it('pushes protobuf or JSON, with the operator’s headers, to /v1/traces under the endpoint', async () => {
-    const headers = { Authorization: { env: 'KEY' } }
-    const binary = await exporterTo('', { headers })
-    const json = await exporterTo('{}', { headers, protocol: 'json', gzip: false }, '/otlp/')
-    expect(await binary.exporter.send(calls, never)).toEqual({ sent: 3, rejected: [] })
-    expect(await json.exporter.send(calls, never)).toEqual({ sent: 3, rejected: [] })
-    const [one, other] = [binary.received[0]!, json.received[0]!]
-    expect([one.url, one.headers['content-type'], one.headers['content-encoding'], one.headers.authorization]).toEqual([
-      '/v1/traces',
-      'application/x-protobuf',
-      'gzip',
-      'Bearer 1',
-    ])
-    expect([
-      other.url,
-      other.headers['content-type'],
-      other.headers['content-encoding'],
-      other.headers.authorization,
-    ]).toEqual(['/otlp/v1/traces', 'application/json', undefined, 'Bearer 1'])
-    expect(decodeJsonSpans(other.body)).toEqual(decodeSpans(one.body))
+  it.each(['protobuf', 'json'] as const)('any call arrives whole, as %s', async (protocol) => {
+    const { received, endpoint } = await receiver()
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyCall, { minLength: 1, maxLength: 4 }), async (calls) => {
+        expect(await send(calls, { endpoint, protocol, content: true })).toEqual({ sent: calls.length, rejected: [] })
+        const body = gunzipSync(received.at(-1)!.body)
+        const spans = protocol === 'json' ? decodeJsonSpans(body) : decodeSpans(body)
+        expect(spans).toHaveLength(calls.length)
+        calls.forEach((call, index) => {
+          const { attributes, ...span } = spans[index]!
+          expect(span.traceId).toBe(call.trace.traceId)
+          expect(span.spanId).toBe(call.trace.spanId)
+          expect(span.start).toBe(BigInt(call.startedAt) * 1_000_000n)
+          expect(span.end).toBeGreaterThanOrEqual(span.start)
+          expect(span.statusCode).toBe(call.status === 'ok' ? 0 : 2)
+          expect(attributes.get(OWN.costPicoUsd)).toBe(BigInt(call.cost.state === 'priced' ? call.cost.picoUsd : 0))
+          expect(attributes.get(GEN_AI.inputTokens)).toBe(BigInt(inputTokens(call.usage)))
+          expect(attributes.get(GEN_AI.outputTokens)).toBe(BigInt(outputTokens(call.usage)))
+          const units = [...attributes].filter(([name]) => name.startsWith(OWN.usagePrefix))
+          expect(units.reduce((sum, [, value]) => sum + Number(value), 0)).toBe(totalTokens(call.usage))
+          // Half a surrogate pair has no UTF-8: it arrives as the sign for that, and the rest is untouched.
+          expect(attributes.get(GEN_AI.requestModel)).toBe(call.requestModel!.toWellFormed())
+          expect(attributes.get(GEN_AI.finishReasons)).toEqual(call.finishReasons!.map((text) => text.toWellFormed()))
+        })
+      }),
+      { numRuns: 60 },
+    )
   })
 
-  it.each<[string, Buffer | string, Record<string, unknown>, number]>([
-    ['protobuf', Buffer.from([0x0a, 0x02, 0x08, 0x02]), {}, 2],
-    ['protobuf, with a message', Buffer.from([0x0a, 0x06, 0x08, 0x01, 0x12, 0x02, 0x6e, 0x6f]), {}, 1],
-    ['protobuf, a warning only', Buffer.from([0x0a, 0x04, 0x12, 0x02, 0x6e, 0x6f]), {}, 0],
-    ['protobuf, more than were sent', Buffer.from([0x0a, 0x02, 0x08, 0x63]), {}, 3],
-    ['JSON', '{"partialSuccess":{"rejectedSpans":"2","errorMessage":"no"}}', { protocol: 'json' }, 2],
-    ['JSON, a number', '{"partialSuccess":{"rejectedSpans":1}}', { protocol: 'json' }, 1],
-    ['JSON, a warning only', '{"partialSuccess":{"errorMessage":"slow"}}', { protocol: 'json' }, 0],
-    ['JSON that lies', '{"partialSuccess":{"rejectedSpans":-4}}', { protocol: 'json' }, 0],
-  ])('counts the spans of a partial success (%s)', async (_, answer, config, refused) => {
-    const { exporter } = await exporterTo(answer, config)
-    expect(await exporter.send(calls, never)).toEqual({
+  it('no content unless it is opted in', async () => {
+    const { received, endpoint } = await receiver()
+    await send([makeCall()], { endpoint, gzip: false })
+    expect(received[0]!.body.includes('Say hello')).toBe(false)
+    expect(received[0]!.request.headers['content-encoding']).toBeUndefined()
+    await send([makeCall()], { endpoint, gzip: false, content: true })
+    expect(received[1]!.body.includes('Say hello')).toBe(true)
+  })
+
+  it('goes to /v1/traces with the headers of the configuration, and cannot be given a false content type', async () => {
+    const { received, endpoint } = await receiver()
+    const headers = { 'X-Api-Key': { env: 'KEY' }, 'Content-Type': 'text/plain' }
+    await send([makeCall()], { endpoint, headers }, { KEY: 'hunter2' })
+    const { url, headers: sent } = received[0]!.request
+    expect(url).toBe('/v1/traces')
+    expect(sent['x-api-key']).toBe('hunter2')
+    expect(sent['content-type']).toBe('application/x-protobuf')
+  })
+
+  it('a header that HTTP cannot carry stops the start, by its name and not its value', () => {
+    const config = otlpConfigSchema.parse({ endpoint: 'http://127.0.0.1:1', headers: { 'x-key': 'hunter2\nx: y' } })
+    expect(() => makeOtlpExporter(config, { environment: {} })).toThrow(/"x-key"/)
+    expect(() => makeOtlpExporter(config, { environment: {} })).not.toThrow(/hunter2/)
+  })
+
+  it.each<[string, 'protobuf' | 'json', Uint8Array | string, number]>([
+    ['protobuf', 'protobuf', Uint8Array.of(0x0a, 0x02, 0x08, 0x02), 2],
+    ['JSON, as text', 'json', '{"partialSuccess":{"rejectedSpans":"2","errorMessage":"no"}}', 2],
+    ['JSON, as a number', 'json', '{"partialSuccess":{"rejectedSpans":2}}', 2],
+    ['more than were sent', 'json', '{"partialSuccess":{"rejectedSpans":"99"}}', 3],
+    ['none', 'json', '{"partialSuccess":{}}', 0],
+    ['less than none', 'json', '{"partialSuccess":{"rejectedSpans":"-1"}}', 0],
+  ])('partialSuccess is read and counted: %s', async (_, protocol, answer, refused) => {
+    const { endpoint } = await receiver(answer)
+    const result = await send([makeCall({}, 1), makeCall({}, 2), makeCall({}, 3)], { endpoint, protocol })
+    expect(result).toEqual({
       sent: 3 - refused,
       rejected: Array.from({ length: refused }, () => ({ index: -1, reason: 'partial_success' })),
     })
   })
 
-  it('content only where the operator asks for it', async () => {
-    const secret = 'Say hello'
-    const without = await exporterTo('', { protocol: 'json', gzip: false })
-    const withContent = await exporterTo('', { protocol: 'json', gzip: false, content: true })
-    await without.exporter.send(calls, never)
-    await withContent.exporter.send(calls, never)
-    expect(without.received[0]!.body.toString()).not.toContain(secret)
-    const { attributes } = decodeJsonSpans(withContent.received[0]!.body)[0]!
-    expect(JSON.parse(attributes.get('gen_ai.input.messages') as string)).toEqual([
-      { role: 'user', parts: [{ type: 'text', content: secret }] },
-    ])
-    expect(JSON.parse(attributes.get('gen_ai.output.messages') as string)).toEqual([
-      { role: 'assistant', parts: [{ type: 'text', content: 'Hello' }], finish_reason: 'stop' },
-    ])
+  it('the sampling ratio stands on the span', async () => {
+    const { received, endpoint } = await receiver()
+    const sampling = { ratio: 0.25, tenants: { gold: 0.5 } }
+    const failed = makeCall({ status: 'timeout' }, 3)
+    await send([makeCall({}, 1), makeCall({ tenant: 'gold' }, 2), failed], { endpoint, sampling, gzip: false })
+    const ratios = decodeSpans(received[0]!.body).map(({ attributes }) => attributes.get(OWN.samplingRatio))
+    expect(ratios).toEqual([0.25, 0.5, 1n])
   })
+})
 
-  it('says on the span by which ratio it was kept', async () => {
-    const { exporter, received } = await exporterTo('', { sampling: { ratio: 0.25 } })
-    const failed: LlmCall = makeCall({ status: 'server_error', httpStatus: 500 }, 9)
-    await exporter.send([calls[0]!, failed], never)
-    expect(decodeSpans(received[0]!.body).map(({ attributes }) => attributes.get('kong.llm.sampling.ratio'))).toEqual([
-      0.25,
-      1n,
-    ])
-    expect(exporter.wants?.(failed)).toBe(true)
-  })
-
-  it('the standard’s input includes what was cached, its output what was reasoned; ours do not overlap', async () => {
-    const { exporter, received } = await exporterTo('')
-    const usage = { input: 5, cache_read: 100, cache_write_5m: 20, cache_write_1h: 3, output: 7, output_reasoning: 4 }
-    await exporter.send([makeCall({ usage, provider: 'anthropic' })], never)
-    const { attributes } = decodeSpans(received[0]!.body)[0]!
-    expect(Object.fromEntries([...attributes].filter(([name]) => name.includes('usage.')))).toEqual({
-      'gen_ai.usage.input_tokens': 128n,
-      'gen_ai.usage.output_tokens': 11n,
-      'gen_ai.usage.cache_read.input_tokens': 100n,
-      'gen_ai.usage.cache_creation.input_tokens': 23n,
-      'gen_ai.usage.reasoning.output_tokens': 4n,
-      'kong.llm.usage.input': 5n,
-      'kong.llm.usage.cache_read': 100n,
-      'kong.llm.usage.cache_write_5m': 20n,
-      'kong.llm.usage.cache_write_1h': 3n,
-      'kong.llm.usage.output': 7n,
-      'kong.llm.usage.output_reasoning': 4n,
-    })
-  })
-
-  it('what is not known is absent, not 0', async () => {
-    const { exporter, received } = await exporterTo('')
-    const cost = { state: 'unpriced', reason: 'no_usage', book: 'b' } as const
-    await exporter.send([makeCall({ usage: {}, usageSource: 'unknown', cost })], never)
-    const names = [...decodeSpans(received[0]!.body)[0]!.attributes.keys()]
-    expect(names.filter((name) => /usage\.|cost\.(usd|pico)/.test(name))).toEqual([])
-    expect(names).toContain('kong.llm.cost.reason')
-  })
-
-  it('a failed call is an error, with its type; the caller’s span is its parent', async () => {
-    const { exporter, received } = await exporterTo('')
-    const trace = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), parentSpanId: 'c'.repeat(16) }
-    await exporter.send(
-      [
-        makeCall({ trace }),
-        makeCall(
-          { status: 'rate_limited', httpStatus: 429, errorType: 'rate_limit_exceeded', errorMessage: 'slow' },
-          2,
-        ),
-        makeCall({ status: 'timeout', httpStatus: 504 }, 3),
-      ],
-      never,
-    )
-    const spans = decodeSpans(received[0]!.body)
-    expect(spans.map(({ statusCode, statusMessage }) => [statusCode, statusMessage])).toEqual([
-      [0, ''],
-      [2, 'slow'],
-      [2, 'timeout'],
-    ])
-    expect(spans.map(({ attributes }) => attributes.get('error.type'))).toEqual([
-      undefined,
-      'rate_limit_exceeded',
-      '504',
-    ])
-    expect(spans[0]).toMatchObject({ ...trace, name: 'chat gpt-4o', kind: 3 })
-    expect(spans[1]!.parentSpanId).toBe('')
-    const { startedAt, durationMs } = makeCall({ trace })
-    expect(spans[0]!.start).toBe(BigInt(startedAt) * 1_000_000n)
-    expect(spans[0]!.end).toBe(BigInt(startedAt + durationMs) * 1_000_000n)
-  })
-
-  it.each([
-    [{ endpoint: 'grpc://localhost:4317' }],
-    [{ endpoint: 'http://localhost', protocol: 'grpc' }],
-    [{ endpoint: 'http://localhost', sampling: { rate: 1 } }],
-    [{}],
-  ])('is not a configuration: %j', (config) => {
-    expect(otlpConfigSchema.safeParse(config).success).toBe(false)
+describe('names of attributes', () => {
+  it('ours stay out of the standard’s name space, and no name stands for two things', () => {
+    expect(Object.values(OWN).filter((name) => !/^(kong\.llm\.|tenant\.id$)/.test(name))).toEqual([])
+    expect(Object.values(GEN_AI).filter((name) => name.startsWith('kong.'))).toEqual([])
+    const all = [GEN_AI, OWN, LANGFUSE].flatMap((table) => Object.values(table))
+    expect(new Set(all).size).toBe(all.length)
   })
 })
