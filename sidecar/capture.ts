@@ -88,6 +88,8 @@ export const captureSchema = z.object({
   worker: z.number().int().nullish(),
   epoch: z.string().max(64).nullish(),
   sequence: z.number().int().positive().nullish(),
+  /** Failed hook calls of this epoch so far (a running total): parts of captures that the tap could not gather. */
+  tap_errors: z.number().int().nonnegative().nullish(),
   /** Whether the operator lets content rest on disk for this route. `off`: bodies are read for usage and forgotten. */
   content: z.enum(['on', 'off']),
   log: kongLogSchema,

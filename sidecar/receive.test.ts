@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { LlmCall } from './call.ts'
 import { makeLogger } from './logger.ts'
-import { type Drops, makeServer, newReceiveCounters, type ReceiveCounters } from './receive.ts'
+import { type Drops, makeServer, newReceiveCounters, type ReceiveCounters, type TapErrors } from './receive.ts'
 import { makeCall } from './testing/make-call.ts'
 import { makeCapture } from './testing/make-capture.ts'
 
@@ -14,12 +14,14 @@ let server: FastifyInstance
 let counters: ReceiveCounters
 let appended: LlmCall[]
 let drops: Drops[]
+let tapErrors: TapErrors[]
 let full: boolean
 let logged: string
 
 beforeEach(async () => {
   appended = []
   drops = []
+  tapErrors = []
   full = false
   logged = ''
   counters = newReceiveCounters()
@@ -46,6 +48,7 @@ beforeEach(async () => {
     },
     counters,
     onDrops: (told) => drops.push(told),
+    onTapErrors: (errors) => tapErrors.push(...errors),
     metrics: async () => ({ contentType: 'text/plain', body: 'm 1\n' }),
     notReady: () => (full ? ['spool'] : []),
   })
@@ -86,6 +89,11 @@ describe('POST /v1/captures', () => {
     const dropped = [{ reason: 'queue_full', total: 7, sequences: [['e1', 3]] }]
     expect((await post(JSON.stringify(batch([], { dropped })))).status).toBe(202)
     expect(drops).toEqual([{ instance: 'p1', totals: [{ reason: 'queue_full', total: 7 }], sequences: [['e1', 3]] }])
+  })
+
+  it('tells what the tap could not gather', async () => {
+    await post(JSON.stringify(batch([makeCapture({ capture: { tap_errors: 2 } }), makeCapture({ n: 2 })])))
+    expect(tapErrors).toEqual([{ node: 'node-1', epoch: 'e1', total: 2 }])
   })
 
   it('a bad capture harms only itself, and is described', async () => {

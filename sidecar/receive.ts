@@ -46,6 +46,13 @@ export interface Drops {
   sequences: [epoch: string, sequence: number][]
 }
 
+export interface TapErrors {
+  node: string
+  epoch: string
+  /** Running total of the epoch. */
+  total: number
+}
+
 export interface ReceiveOptions {
   token: string | undefined
   maxBodyBytes: number
@@ -55,6 +62,8 @@ export interface ReceiveOptions {
   counters: ReceiveCounters
   /** The plugin's own losses, told with each batch. */
   onDrops: (drops: Drops) => void
+  /** What the tap could not gather, told with a capture. */
+  onTapErrors: (errors: readonly TapErrors[]) => void
   metrics: () => Promise<{ contentType: string; body: string }>
   /** Empty when ready, else what is missing. */
   notReady: () => string[]
@@ -143,7 +152,7 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
       const batch = parseBatch(request.body)
       if ('refusal' in batch) return refuse(reply, batch)
 
-      const { calls, invalid } = observeAll(batch.captures, options, request.id)
+      const { calls, invalid, tapErrors } = observeAll(batch.captures, options, request.id)
       if (calls.length === 0 && invalid.length > 0) {
         counters.captures.invalid += invalid.length
         counters.refusals.no_valid_capture++
@@ -167,6 +176,7 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
       counters.captures.duplicate += appended.duplicate
       counters.captures.invalid += invalid.length
       if (batch.drops.totals.length > 0) options.onDrops(batch.drops)
+      if (tapErrors.length > 0) options.onTapErrors(tapErrors)
       return reply
         .code(202)
         .send({ stored: appended.stored, duplicate: appended.duplicate, rejected: invalid.slice(0, MAX_DESCRIBED) })
@@ -228,12 +238,15 @@ function parseBatch(body: Buffer): ParsedBatch | Problem {
 function observeAll(captures: unknown[], options: ReceiveOptions, requestId: string) {
   const calls: LlmCall[] = []
   const invalid: { index: number; message: string }[] = []
+  const tapErrors: TapErrors[] = []
   captures.forEach((raw, index) => {
     const parsed = captureSchema.safeParse(raw)
     if (!parsed.success) {
       invalid.push({ index, message: describe(parsed.error) })
       return
     }
+    const { node, epoch, tap_errors: total } = parsed.data
+    if (total != null && total > 0) tapErrors.push({ node, epoch: epoch ?? '', total })
     try {
       calls.push(options.observe(parsed.data))
     } catch (error) {
@@ -245,7 +258,7 @@ function observeAll(captures: unknown[], options: ReceiveOptions, requestId: str
       invalid.push({ index, message: 'the capture could not be read (see the log)' })
     }
   })
-  return { calls, invalid }
+  return { calls, invalid, tapErrors }
 }
 
 function describe(error: { issues: { path: PropertyKey[]; message: string }[] }): string {

@@ -90,6 +90,7 @@ export async function serve(
     spool,
     counters,
     onDrops: (drops) => ledger.recordPluginDrops(drops),
+    onTapErrors: (errors) => ledger.recordTapErrors(errors),
     metrics: async () => ({ contentType: exposition.contentType, body: await exposition.render() }),
     notReady: () => (stop.signal.aborted ? ['shutting down'] : failures),
   })

@@ -310,6 +310,18 @@ describe('what was lost before it came here', () => {
     await ledger.close()
   })
 
+  it('errors of the tap are running totals of an epoch', async () => {
+    const ledger = await open()
+    ledger.recordTapErrors([{ node: 'n', epoch: 'a', total: 2 }])
+    ledger.recordTapErrors([{ node: 'n', epoch: 'a', total: 2 }])
+    ledger.recordTapErrors([{ node: 'n', epoch: 'b', total: 1 }])
+    expect(totals(ledger).tap_errors).toEqual({ n: 3n })
+    await ledger.close()
+    const again = await open()
+    expect(totals(again).tap_errors).toEqual({ n: 3n })
+    await again.close()
+  })
+
   it('any order of arrival leaves exactly what never came', async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -32,6 +32,7 @@ export const LEDGER_SERIES = {
   capture_gaps: ['node'],
   capture_late: ['node'],
   plugin_dropped: ['reason'],
+  tap_errors: ['node'],
 } as const
 export type LedgerSeries = keyof typeof LEDGER_SERIES
 
@@ -57,6 +58,8 @@ export interface Ledger {
   /** Where it stands in the spool. */
   readonly position: number
   recordPluginDrops(drops: PluginDrops): void
+  /** Running totals of an epoch of the tap, counted like the plugin's. */
+  recordTapErrors(errors: readonly { node: string; epoch: string; total: number }[]): void
   /** Turns what has been missing for too long into losses. Called before a scrape, and by `follow`. */
   confirmGaps(): void
   close(): Promise<void>
@@ -204,6 +207,14 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     counts.add('usage_source_cost', [tenant, call.usageSource], cost)
   }
 
+  /** By how much a running total has grown since it was told last; told twice, it has not. Inside a transaction. */
+  function grown(instance: string, reason: string, total: number): bigint {
+    const before = (dropTotal.get(instance, reason) as { total: number } | undefined)?.total ?? 0
+    if (total <= before) return 0n
+    setDropTotal.run(instance, reason, total)
+    return BigInt(total - before)
+  }
+
   const ledger: Ledger = {
     get position() {
       return position
@@ -227,15 +238,16 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     },
     recordPluginDrops({ instance, totals: told, sequences }) {
       transaction(({ counts }) => {
-        for (const { reason, total } of told) {
-          const before = (dropTotal.get(instance, reason) as { total: number } | undefined)?.total ?? 0
-          if (total <= before) continue
-          setDropTotal.run(instance, reason, total)
-          counts.add('plugin_dropped', [reason], BigInt(total - before))
-        }
+        for (const { reason, total } of told) counts.add('plugin_dropped', [reason], grown(instance, reason, total))
         // The plugin does not know the node; epochs are random, so the epoch alone finds it.
         for (const [epoch, sequence] of sequences)
           for (const { node } of nodesOf.all(epoch) as { node: string }[]) gaps.arrived(node, epoch, sequence, now())
+      })
+    },
+    recordTapErrors(errors) {
+      transaction(({ counts }) => {
+        for (const { node, epoch, total } of errors)
+          counts.add('tap_errors', [node], grown(`tap ${node} ${epoch}`, 'tap_error', total))
       })
     },
     confirmGaps() {
@@ -266,6 +278,7 @@ const COUNTED = [
   'capture_gaps',
   'capture_late',
   'plugin_dropped',
+  'tap_errors',
 ] as const satisfies readonly LedgerSeries[]
 
 /** Money among the counts: whole dollars stand in a row of their own, for the reason that schema.ts gives. */

@@ -44,6 +44,7 @@ const FROM_LEDGER: readonly { series: LedgerSeries; metric: MetricName; money?: 
   { series: 'capture_gaps', metric: 'observer_capture_gaps_total' },
   { series: 'capture_late', metric: 'observer_capture_late_total' },
   { series: 'plugin_dropped', metric: 'observer_plugin_dropped_total' },
+  { series: 'tap_errors', metric: 'observer_tap_errors_total' },
   { series: 'folded', metric: 'observer_labels_folded_total' },
 ]
 const HISTOGRAM_METRICS: Record<HistogramName, MetricName> = {

@@ -95,6 +95,11 @@ export const METRICS = {
     help: 'Captures that the plugin dropped, by reason (durable).',
     labels: ['reason'],
   },
+  observer_tap_errors_total: {
+    type: 'counter',
+    help: 'Failed hooks of the tap: what they should have gathered is missing from their captures (durable).',
+    labels: ['node'],
+  },
   observer_labels_folded_total: {
     type: 'counter',
     help: 'Calls whose tenant or model label folded into __other__ (durable).',
