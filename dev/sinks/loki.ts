@@ -75,7 +75,7 @@ export async function startLokiSink({
       sumPerTenant(
         [...entries.values()].map(({ tenant, line }) => ({
           tenant,
-          tokens: line.tokens as Record<string, number>,
+          tokens: (line.tokens ?? {}) as Record<string, number>,
           picoUsd: BigInt(String(line.cost_pico_usd ?? 0)),
         })),
       ),
