@@ -7,6 +7,8 @@ import { LEDGER_READER, type Settlement, type Spool } from './spool.ts'
 export interface SpoolUnderTest {
   /** Opens the same store again and again: what was acknowledged is there. */
   open(options?: { limitBytes?: number; readers?: readonly string[] }): Promise<Spool>
+  /** The process dies without closing; the next `open` finds the store as the crash left it. */
+  crash(spool: Spool): Promise<void>
   discard(): Promise<void>
 }
 
@@ -126,14 +128,55 @@ export function describeSpool(name: string, make: () => Promise<SpoolUnderTest>)
         await again.close()
       }))
 
-    it('a new reader starts at the oldest row kept; one that is gone holds nothing up', () =>
+    it('a new reader starts at the oldest row kept', () =>
       withSpool(async (spool, store) => {
         await spool.append(calls(1, 5))
+        for (const reader of READERS) await spool.commit(reader, 2, [])
         await spool.close()
-        const changed = await store.open({ readers: [LEDGER_READER, 'langfuse'] })
-        expect((await changed.read('langfuse', ALL, never))?.entries).toHaveLength(5)
-        expect((await changed.stats()).readers.map(({ reader }) => reader).sort()).toEqual(['langfuse', LEDGER_READER])
+        const changed = await store.open({ readers: [...READERS, 'langfuse'] })
+        const ids = (await changed.read('langfuse', ALL, never))!.entries.map(({ call }) => call.id)
+        expect(ids.slice(-3)).toEqual(calls(3, 5).map(({ id }) => id))
         await changed.close()
+      }))
+
+    it('a reader that is no longer configured holds nothing up; what waited for it is counted as dropped', () =>
+      withSpool(async (spool, store) => {
+        await spool.append([...calls(1, 3), ...calls(4, 4, { tenant: 'red' })])
+        await spool.commit('otlp', 1, [sent(1)])
+        await spool.close()
+        const without = await store.open({ readers: [LEDGER_READER, 'loki'] })
+        const { readers, outcomes } = await without.stats()
+        expect(readers.map(({ reader }) => reader).sort()).toEqual([LEDGER_READER, 'loki'])
+        expect(outcomes.filter(({ outcome }) => outcome === 'dropped')).toEqual([
+          { reader: 'otlp', tenant: 'blue', outcome: 'dropped', reason: 'reader_removed', count: 2n },
+          { reader: 'otlp', tenant: 'red', outcome: 'dropped', reason: 'reader_removed', count: 1n },
+        ])
+        await without.append(calls(5, 5))
+        await without.close()
+        // It comes back: nothing that was sent or counted before is read again.
+        const again = await store.open({ readers: READERS })
+        expect((await again.read('otlp', ALL, never))?.entries.map(({ call }) => call.id)).toEqual([makeCall({}, 5).id])
+        expect((await again.stats()).outcomes).toHaveLength(3)
+        await again.close()
+      }))
+
+    it('the same call in appends at the same time is stored once', () =>
+      withSpool(async (spool) => {
+        const results = await Promise.all([1, 2, 3, 4, 5].map((n) => spool.append(calls(n, n + 9))))
+        const counted = results.map((result) => (result === 'full' ? { stored: 0, duplicate: 0 } : result))
+        expect(counted.reduce((sum, { stored }) => sum + stored, 0)).toBe(14)
+        expect(counted.reduce((sum, { duplicate }) => sum + duplicate, 0)).toBe(36)
+        expect(await readAll(spool, 'otlp')).toEqual(calls(1, 14).map(({ id }) => id))
+      }))
+
+    it('keeps text whole: other scripts, lone surrogates, zero bytes', () =>
+      withSpool(async (spool, store) => {
+        const strange = makeCall({ errorMessage: '你好 \u{1f600} \ud800 \u0000 "\\' }, 1)
+        await spool.append([strange])
+        await store.crash(spool)
+        const cold = await store.open({ readers: READERS })
+        expect((await cold.read('otlp', ALL, never))?.entries[0]?.call).toEqual(strange)
+        await cold.close()
       }))
 
     it('keeps dead letters, and replays them to their reader alone', () =>
@@ -150,7 +193,53 @@ export function describeSpool(name: string, make: () => Promise<SpoolUnderTest>)
         expect(await readAll(spool, 'otlp', batch.upTo)).toEqual([batch.entries[1]!.call.id])
         expect(await readAll(spool, 'loki', batch.upTo)).toEqual([])
         expect(await spool.replay('otlp')).toBe(0)
+        const { outcomes, readers } = await spool.stats()
+        expect(outcomes).toEqual([{ reader: 'otlp', tenant: 'blue', outcome: 'replayed', reason: '', count: 1n }])
+        expect(readers.find(({ reader }) => reader === 'otlp')?.waiting).toEqual({ blue: 1 })
+        // A reader that waits behind a row of another's is woken by its own next call.
+        const waiting = spool.read('loki', ALL, never)
+        await spool.append(calls(9, 9))
+        expect((await waiting)?.entries.map(({ call }) => call.id)).toEqual([makeCall({}, 9).id])
       }))
+
+    it('replays the chosen positions only', () =>
+      withSpool(async (spool) => {
+        await spool.append(calls(1, 3))
+        const { entries } = (await spool.read('otlp', ALL, never))!
+        await spool.bury(
+          'otlp',
+          entries.map((entry) => ({ entry, reason: 'http_400' })),
+        )
+        expect(await spool.replay('otlp', [2])).toBe(1)
+        expect((await spool.deadLetters('otlp')).map(({ position }) => position)).toEqual([1, 3])
+      }))
+
+    it('dead letters never fill the store: the oldest are discarded, counted', () =>
+      withSpool(
+        async (spool) => {
+          const LETTERS = 200
+          for (let n = 1; n <= LETTERS; n++) {
+            expect(await spool.append([makeCall({ errorMessage: 'x'.repeat(4000) }, n)])).not.toBe('full')
+            const { entries, upTo } = (await spool.read('otlp', ALL, never))!
+            await spool.bury('otlp', [{ entry: entries[0]!, reason: 'http_400' }])
+            for (const reader of READERS) await spool.commit(reader, upTo, [])
+          }
+          const { outcomes, readers } = await spool.stats()
+          const kept = readers.find(({ reader }) => reader === 'otlp')!.deadLetters
+          expect(kept).toBeGreaterThan(10)
+          expect(outcomes).toEqual([
+            {
+              reader: 'otlp',
+              tenant: 'blue',
+              outcome: 'discarded',
+              reason: 'dead_letters_full',
+              count: BigInt(LETTERS - kept),
+            },
+          ])
+          expect((await spool.deadLetters())[0]?.position).toBe(LETTERS - kept + 1)
+        },
+        { limitBytes: 2 * 1024 * 1024 },
+      ))
 
     it('at its limit moves on all readers but the ledger, counting per tenant, and then says full', () =>
       withSpool(
@@ -194,7 +283,7 @@ export function describeSpool(name: string, make: () => Promise<SpoolUnderTest>)
         { limitBytes: 2 * 1024 * 1024 },
       ))
 
-    it('agrees with a model over any history of appends, commits and restarts', async () => {
+    it('agrees with a model over any history of appends, commits, restarts and crashes', async () => {
       const step = fc.oneof(
         fc.record({
           do: fc.constant('append' as const),
@@ -205,7 +294,7 @@ export function describeSpool(name: string, make: () => Promise<SpoolUnderTest>)
           reader: fc.constantFrom(...READERS),
           calls: fc.integer({ min: 1, max: 10 }),
         }),
-        fc.record({ do: fc.constant('restart' as const) }),
+        fc.record({ do: fc.constantFrom('restart' as const, 'crash' as const) }),
       )
       await fc.assert(
         fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
@@ -235,7 +324,7 @@ export function describeSpool(name: string, make: () => Promise<SpoolUnderTest>)
                 )
                 cursor.set(action.reader, at + batch.entries.length)
               } else {
-                await spool.close()
+                await (action.do === 'crash' ? store.crash(spool) : spool.close())
                 spool = await store.open({ readers: READERS })
               }
             }
@@ -252,7 +341,7 @@ export function describeSpool(name: string, make: () => Promise<SpoolUnderTest>)
             await store.discard()
           }
         }),
-        { numRuns: 25 },
+        { numRuns: 20 },
       )
     })
   })

@@ -47,7 +47,8 @@ export interface DeadLetter {
 export interface OutcomeCount {
   reader: string
   tenant: string
-  outcome: Settlement['outcome']
+  /** replayed: a dead letter was put back in front of the reader. discarded: a dead letter was not kept, for want of room. */
+  outcome: Settlement['outcome'] | 'replayed' | 'discarded'
   reason: string
   count: bigint
 }
@@ -63,11 +64,15 @@ export interface ReaderStats {
 }
 
 export interface SpoolStats {
+  /** Names this store: another one starts its positions again. */
+  identity?: string
   /** Database and write-ahead log. */
   bytes: number
   limitBytes: number
   rows: number
   lastPosition: number
+  /** Call ids forgotten before their time for want of room, since the process started. */
+  idsForgottenEarly?: number
   readers: ReaderStats[]
   outcomes: OutcomeCount[]
 }

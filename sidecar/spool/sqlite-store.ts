@@ -1,14 +1,19 @@
-import { statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { migrate } from './migrate.ts'
-import { LEDGER_READER, type Settlement } from './spool.ts'
+import { makeReaderCounts } from './reader-counts.ts'
+import { LEDGER_READER, type OutcomeCount, type Settlement, type SpoolStats } from './spool.ts'
+import { CLAIM_BYTES, claimKey, makeClaims } from './sqlite-claims.ts'
+import { type BuriedCall, makeDeadLetters } from './sqlite-dead-letters.ts'
+import { takeLock } from './sqlite-lock.ts'
+import { configureReaders } from './sqlite-readers.ts'
+import { makeRoomMeter } from './sqlite-room.ts'
 import { SPOOL_MIGRATIONS } from './sqlite-schema.ts'
 
 /** The synchronous half of the SQLite spool: it lives in a worker thread, see sqlite-worker.ts. */
 export interface StoreOptions {
   file: string
   limitBytes: number
-  /** undefined: a tool beside a running sidecar; it takes no lock and leaves the cursors' readers as they are. */
+  /** undefined: a tool beside a running sidecar; it takes no lock and leaves readers and schema as they are. */
   readers: readonly string[] | undefined
   idRetentionMs: number
 }
@@ -28,32 +33,26 @@ export interface AppendResult {
   /** Of each call: its position, negative where it is stored as a repeat, 0 where it was a duplicate. */
   positions: number[]
 }
-export interface BuriedCall {
-  position: number
-  id: string
-  tenant: string
-  reason: string
-  body: string
-}
 
-const SQLITE_FULL = 13
-const IOERR_WRITE = 778
+/** SQLITE_FULL; and what a full disk makes of a write and of the shared-memory file. */
+const FULL_CODES: readonly unknown[] = [13, 778, 4874]
 const TRIM_ROWS = 2000
-const PURGE_ROWS = 2000
-/** What a row costs besides its body: the keys, the indexes, the page's slack. */
-const ROW_OVERHEAD = 350
+const MAKE_ROOM_ROWS = 50
+/** What a row costs besides its body: its keys, the indexes, the slack of its pages. */
+const ROW_OVERHEAD = 600
 
 export class FullError extends Error {}
 
 export function openStore(options: StoreOptions, now: () => number) {
-  const { file } = options
+  const { file, limitBytes } = options
   const lock = options.readers === undefined ? undefined : takeLock(`${file}.lock`)
   const database = new DatabaseSync(file, { timeout: 5000 })
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;')
+  database.function('claim_key', { deterministic: true }, (text) => claimKey(String(text)))
+  if (options.readers === undefined) requireSchema(database, file)
   migrate(database, file, SPOOL_MIGRATIONS)
+  if (options.readers !== undefined) configureReaders(database, options.readers)
 
-  const insertId = database.prepare('INSERT OR IGNORE INTO ids VALUES (?, ?)')
-  const claimKey = database.prepare('INSERT OR IGNORE INTO billing_keys VALUES (?, ?)')
   const insertCall = database.prepare(
     'INSERT INTO calls (id, tenant, at, repeat, body, only_reader) VALUES (?, ?, ?, ?, ?, ?)',
   )
@@ -63,141 +62,130 @@ export function openStore(options: StoreOptions, now: () => number) {
   const tenantsBetween = database.prepare(
     'SELECT tenant, count(*) AS count FROM calls WHERE position > ? AND position <= ? AND (only_reader IS NULL OR only_reader = ?) GROUP BY tenant',
   )
-  const setCursor = database.prepare('UPDATE cursors SET position = max(position, ?) WHERE reader = ?')
+  const allRows = database.prepare('SELECT position, tenant, only_reader FROM calls ORDER BY position')
+  const setCursor = database.prepare('UPDATE cursors SET position = ? WHERE reader = ?')
   const addOutcome = database.prepare(
     'INSERT INTO outcomes VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
   )
+  const allOutcomes = database.prepare('SELECT reader, tenant, outcome, reason, count FROM outcomes')
+  allOutcomes.setReadBigInts(true)
   const deleteUpTo = database.prepare('DELETE FROM calls WHERE position <= ?')
   const oldestRow = database.prepare('SELECT position, at FROM calls ORDER BY position LIMIT 1')
   const oldestFor = database.prepare(
     'SELECT at FROM calls WHERE position > ? AND (only_reader IS NULL OR only_reader = ?) ORDER BY position LIMIT 1',
   )
   const nthRow = database.prepare('SELECT position FROM calls WHERE position <= ? ORDER BY position LIMIT 1 OFFSET ?')
-  const bury = database.prepare('INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?)')
-  const pages = database.prepare(
-    'SELECT (SELECT page_count FROM pragma_page_count) - (SELECT freelist_count FROM pragma_freelist_count) AS used',
-  )
-  const pageSize = (database.prepare('PRAGMA page_size').get() as { page_size: number }).page_size
   const dataVersion = database.prepare('PRAGMA data_version')
-  // The write-ahead log counts towards the limit, so it may only be a part of it.
-  const walPages = Math.floor(Math.min(4 * 1024 * 1024, options.limitBytes / 16) / pageSize)
-  database.exec(`PRAGMA wal_autocheckpoint = ${Math.max(16, walPages)}`)
+  const { id: identity } = database.prepare('SELECT id FROM identity').get() as { id: string }
 
-  if (options.readers !== undefined) configureReaders(database, options.readers)
-  const cursors = new Map<string, number>()
-  let lastPosition = 0
-  /** Calls that wait, per reader and tenant: kept up to date, because a scan for each scrape would not be cheap. */
-  const waiting = new Map<string, Map<string, number>>()
+  const room = makeRoomMeter(database, file, limitBytes)
+  const counts = makeReaderCounts()
+  const claims = makeClaims(database, {
+    retentionMs: options.idRetentionMs,
+    limit: Math.floor(limitBytes / 2 / CLAIM_BYTES),
+  })
+  const letters = makeDeadLetters(database, limitBytes / 8, (...outcome) => addOutcome.run(...outcome))
   let seenVersion = -1
   refresh()
 
   /** From the file: at start, and when a tool has written beside us. */
   function refresh(): void {
-    cursors.clear()
-    for (const row of database.prepare('SELECT reader, position FROM cursors').all() as {
+    const cursors = database.prepare('SELECT reader, position FROM cursors WHERE retired = 0').all() as {
       reader: string
       position: number
-    }[])
-      cursors.set(row.reader, row.position)
-    lastPosition =
-      (database.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'calls'").get() as { seq: number } | undefined)
-        ?.seq ?? 0
-    waiting.clear()
-    for (const [reader, position] of cursors) {
-      const perTenant = new Map<string, number>()
-      for (const { tenant, count } of tenantsBetween.all(position, lastPosition, reader) as {
-        tenant: string
-        count: number
-      }[])
-        perTenant.set(tenant, count)
-      waiting.set(reader, perTenant)
-    }
+    }[]
+    const sequence = database.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'calls'").get() as
+      | { seq: number }
+      | undefined
+    counts.load(
+      new Map(cursors.map(({ reader, position }) => [reader, position])),
+      sequence?.seq ?? 0,
+      allRows.iterate() as Iterable<{ position: number; tenant: string; only_reader: string | null }>,
+    )
+    letters.recount()
     seenVersion = versionOfOthers()
   }
   function versionOfOthers(): number {
     return (dataVersion.get() as { data_version: number }).data_version
   }
 
-  function usedBytes(): number {
-    return (pages.get() as { used: number }).used * pageSize + walBytes(file)
-  }
-
-  /** All or nothing; a full disk is `FullError`, and nothing has changed. */
+  /** All or nothing, in the file and in memory; a full disk is `FullError`. */
   function transaction<T>(work: () => T): T {
-    database.exec('BEGIN IMMEDIATE')
+    claims.begin()
+    letters.begin()
+    room.begin()
     try {
+      database.exec('BEGIN IMMEDIATE')
       const result = work()
       database.exec('COMMIT')
+      counts.keep()
       return result
     } catch (error) {
       if (database.isTransaction) database.exec('ROLLBACK')
-      refresh()
-      const code = (error as { errcode?: number }).errcode
-      if (code === SQLITE_FULL || code === IOERR_WRITE) throw new FullError()
+      counts.takeBack()
+      claims.takeBack()
+      letters.takeBack()
+      if (FULL_CODES.includes((error as { errcode?: number }).errcode)) throw new FullError()
       throw error
     }
   }
 
-  function count(reader: string, tenant: string, change: number): void {
-    const perTenant = waiting.get(reader)
-    if (perTenant === undefined) return
-    const value = (perTenant.get(tenant) ?? 0) + change
-    if (value > 0) perTenant.set(tenant, value)
-    else perTenant.delete(tenant)
-  }
-
-  /** Law 3: frees `bytes` by moving readers other than the ledger past the oldest rows; false where the ledger stands in the way. */
+  /** Law 3: room for `bytes`, by moving readers other than the ledger past the oldest rows; false where the ledger stands in the way. */
   function makeRoom(bytes: number): boolean {
-    let used = usedBytes()
-    while (used + bytes > options.limitBytes) {
+    // What would not fit into an empty store must not empty this one.
+    if (room.least(bytes) > limitBytes) return false
+    while (room.usedWith(bytes) > limitBytes) {
+      const before = room.usedWith(bytes)
       const oldest = oldestRow.get() as { position: number } | undefined
-      const ledger = cursors.get(LEDGER_READER) ?? lastPosition
+      const ledger = counts.cursors.get(LEDGER_READER) ?? counts.lastPosition
       if (oldest === undefined || oldest.position > ledger) return false
-      const target = Math.min(
-        ledger,
-        (nthRow.get(ledger, TRIM_ROWS / 4) as { position: number } | undefined)?.position ?? ledger,
-      )
-      for (const [reader, position] of cursors) if (position < target) moveOn(reader, position, target)
-      deleteUpTo.run(target)
-      const after = usedBytes()
-      if (after >= used) return after + bytes <= options.limitBytes
-      used = after
+      const target = (nthRow.get(ledger, MAKE_ROOM_ROWS) as { position: number } | undefined)?.position ?? ledger
+      for (const [reader, position] of counts.cursors) if (position < target) moveOn(reader, position, target)
+      counts.deleted(Number(deleteUpTo.run(target).changes))
+      if (room.usedWith(bytes) >= before) return false
     }
     return true
   }
 
   function moveOn(reader: string, from: number, to: number): void {
-    for (const { tenant, count: skipped } of tenantsBetween.all(from, to, reader) as {
-      tenant: string
-      count: number
-    }[]) {
-      addOutcome.run(reader, tenant, 'dropped', 'spool_full', skipped)
-      count(reader, tenant, -skipped)
+    for (const { tenant, count } of tenantsBetween.all(from, to, reader) as { tenant: string; count: number }[]) {
+      addOutcome.run(reader, tenant, 'dropped', 'spool_full', count)
+      counts.settled(reader, tenant, count)
     }
     setCursor.run(to, reader)
-    cursors.set(reader, to)
+    counts.moved(reader, to)
   }
 
   return {
-    cursors,
+    get cursors() {
+      return counts.cursors
+    },
     get lastPosition() {
-      return lastPosition
+      return counts.lastPosition
     },
     transaction,
-    /** Inside a transaction. Throws FullError where there is no room. */
-    append(calls: readonly StoredCall[]): AppendResult {
-      const bytes = calls.reduce((sum, call) => sum + call.body.length + ROW_OVERHEAD, 0)
-      if (!makeRoom(bytes)) throw new FullError()
+    /** Inside a transaction. `full` where there is no room: then nothing of it is stored. */
+    append(calls: readonly StoredCall[]): AppendResult | 'full' {
+      let bytes = 0
+      for (const call of calls) bytes += Buffer.byteLength(call.body) + ROW_OVERHEAD
+      if (!makeRoom(bytes)) return 'full'
+      room.wrote(bytes)
       const at = now()
+      const perTenant = new Map<string, number>()
+      let last = 0
       const positions = calls.map((call) => {
-        if (insertId.run(call.id, at).changes === 0) return 0
-        const repeat = call.billingKey !== undefined && claimKey.run(call.billingKey, at).changes === 0
-        const { lastInsertRowid } = insertCall.run(call.id, call.tenant, at, repeat ? 1 : 0, call.body, null)
-        lastPosition = Number(lastInsertRowid)
-        for (const reader of cursors.keys()) count(reader, call.tenant, 1)
-        return repeat ? -lastPosition : lastPosition
+        if (!claims.id(call.id, at)) return 0
+        const repeat = call.billingKey !== undefined && !claims.billingKey(call.billingKey, at)
+        last = Number(insertCall.run(call.id, call.tenant, at, repeat ? 1 : 0, call.body, null).lastInsertRowid)
+        perTenant.set(call.tenant, (perTenant.get(call.tenant) ?? 0) + 1)
+        return repeat ? -last : last
       })
+      for (const [tenant, count] of perTenant) counts.appended(tenant, last, undefined, count)
       return { positions }
+    },
+    /** Throws FullError where the open transaction is larger than was foreseen. */
+    checkRoom(): void {
+      if (!room.within()) throw new FullError()
     },
     read(reader: string, after: number, calls: number, bytes: number): StoredRow[] {
       const rows: StoredRow[] = []
@@ -215,103 +203,67 @@ export function openStore(options: StoreOptions, now: () => number) {
     },
     /** Inside a transaction. Settlements of positions passed before are ignored. */
     commit(reader: string, upTo: number, settled: readonly Settlement[]): void {
-      const from = cursors.get(reader)
+      const from = counts.cursors.get(reader)
       if (from === undefined) throw new Error(`the spool has no reader ${reader}`)
-      const counts = new Map<string, { settlement: Settlement; count: number }>()
+      if (upTo <= from) return
+      const tally = new Map<string, { settlement: Settlement; count: number }>()
       for (const settlement of settled) {
         if (settlement.position <= from) continue
         const key = `${settlement.tenant}\u0000${settlement.outcome}\u0000${settlement.reason}`
-        const counted = counts.get(key)
-        if (counted === undefined) counts.set(key, { settlement, count: 1 })
+        const counted = tally.get(key)
+        if (counted === undefined) tally.set(key, { settlement, count: 1 })
         else counted.count++
       }
-      for (const { settlement, count: times } of counts.values())
-        addOutcome.run(reader, settlement.tenant, settlement.outcome, settlement.reason, times)
-      if (upTo <= from) return
-      for (const { tenant, count: passed } of tenantsBetween.all(from, upTo, reader) as {
-        tenant: string
-        count: number
-      }[])
-        count(reader, tenant, -passed)
+      for (const { settlement, count } of tally.values())
+        addOutcome.run(reader, settlement.tenant, settlement.outcome, settlement.reason, count)
+      for (const { tenant, count } of tenantsBetween.all(from, upTo, reader) as { tenant: string; count: number }[])
+        counts.settled(reader, tenant, count)
       setCursor.run(upTo, reader)
-      cursors.set(reader, upTo)
+      counts.moved(reader, upTo)
     },
-    bury(reader: string, calls: readonly BuriedCall[]): void {
-      for (const call of calls) bury.run(reader, call.position, call.id, call.tenant, call.reason, now(), call.body)
-    },
-    deadLetters(reader: string | undefined) {
-      return database
-        .prepare(
-          'SELECT reader, position, id, tenant, reason, at, body FROM dead_letters WHERE ?1 IS NULL OR reader = ?1 ORDER BY reader, position',
-        )
-        .all(reader ?? null) as {
-        reader: string
-        position: number
-        id: string
-        tenant: string
-        reason: string
-        at: number
-        body: string
-      }[]
-    },
+    /** Inside a transaction. */
+    bury: (reader: string, calls: readonly BuriedCall[]): void => letters.bury(reader, calls, now()),
+    deadLetters: letters.list,
     /** Inside a transaction: a row of its own for that reader alone; the call's id stays claimed. */
     replay(reader: string, positions: readonly number[] | undefined): number {
       let replayed = 0
-      for (const letter of this.deadLetters(reader)) {
+      for (const letter of letters.list(reader)) {
         if (positions !== undefined && !positions.includes(letter.position)) continue
         const { lastInsertRowid } = insertCall.run(letter.id, letter.tenant, now(), 0, letter.body, reader)
-        database.prepare('DELETE FROM dead_letters WHERE reader = ? AND position = ?').run(reader, letter.position)
-        lastPosition = Number(lastInsertRowid)
-        count(reader, letter.tenant, 1)
+        letters.remove(letter)
+        addOutcome.run(reader, letter.tenant, 'replayed', '', 1)
+        counts.appended(letter.tenant, Number(lastInsertRowid), reader, 1)
         replayed++
       }
       return replayed
     },
-    /** A slice of what every reader has passed, and of ids past their time. True where more waits. */
+    /** Inside a transaction: a slice of what every reader has passed, and of claims to forget. True where more waits. */
     trim(): boolean {
       if (options.readers === undefined) return false
-      const passed = cursors.size === 0 ? 0 : Math.min(...cursors.values())
+      const passed = counts.cursors.size === 0 ? 0 : Math.min(...counts.cursors.values())
       const slice = (nthRow.get(passed, TRIM_ROWS) as { position: number } | undefined)?.position
       const trimmed = Number(deleteUpTo.run(slice ?? passed).changes)
+      counts.deleted(trimmed)
       const oldestAt = (oldestRow.get() as { at: number } | undefined)?.at ?? Number.POSITIVE_INFINITY
-      const before = Math.min(now() - options.idRetentionMs, oldestAt)
-      let purged = 0
-      for (const table of ['ids', 'billing_keys'] as const) {
-        const key = table === 'ids' ? 'id' : 'key'
-        purged += Number(
-          database
-            .prepare(
-              `DELETE FROM ${table} WHERE ${key} IN (SELECT ${key} FROM ${table} WHERE at < ? ORDER BY at LIMIT ${PURGE_ROWS})`,
-            )
-            .run(before).changes,
-        )
-      }
-      return trimmed >= TRIM_ROWS || purged >= PURGE_ROWS
+      return claims.forget(now(), oldestAt) || trimmed >= TRIM_ROWS
     },
-    stats() {
-      const outcomes = database.prepare('SELECT reader, tenant, outcome, reason, count FROM outcomes')
-      outcomes.setReadBigInts(true)
-      const letters = new Map(
-        (
-          database.prepare('SELECT reader, count(*) AS count FROM dead_letters GROUP BY reader').all() as {
-            reader: string
-            count: number
-          }[]
-        ).map((row) => [row.reader, row.count]),
-      )
+    stats(): SpoolStats {
+      const buried = letters.counts()
       return {
-        bytes: usedBytes(),
-        limitBytes: options.limitBytes,
-        rows: (database.prepare('SELECT count(*) AS count FROM calls').get() as { count: number }).count,
-        lastPosition,
-        readers: [...cursors].map(([reader, position]) => ({
+        identity,
+        bytes: room.used(),
+        limitBytes,
+        rows: counts.rows,
+        lastPosition: counts.lastPosition,
+        idsForgottenEarly: claims.forgottenEarly,
+        readers: [...counts.cursors].map(([reader, position]) => ({
           reader,
           position,
-          waiting: Object.fromEntries(waiting.get(reader) ?? []),
+          waiting: counts.waitingOf(reader),
           oldestAt: (oldestFor.get(position, reader) as { at: number } | undefined)?.at,
-          deadLetters: letters.get(reader) ?? 0,
+          deadLetters: buried.get(reader) ?? 0,
         })),
-        outcomes: outcomes.all() as never[],
+        outcomes: allOutcomes.all() as unknown as OutcomeCount[],
       }
     },
     /** True where a tool has changed the file since the last look; what is kept in memory is then read anew. */
@@ -328,30 +280,11 @@ export function openStore(options: StoreOptions, now: () => number) {
 }
 export type Store = ReturnType<typeof openStore>
 
-/** A reader that is new starts at the oldest row kept; one that is no longer configured must not hold the trim. */
-function configureReaders(database: DatabaseSync, readers: readonly string[]): void {
-  database.exec('BEGIN IMMEDIATE')
-  const start = database.prepare(
-    `INSERT OR IGNORE INTO cursors SELECT ?, coalesce((SELECT min(position) - 1 FROM calls), (SELECT seq FROM sqlite_sequence WHERE name = 'calls'), 0)`,
-  )
-  for (const reader of readers) start.run(reader)
-  for (const { reader } of database.prepare('SELECT reader FROM cursors').all() as { reader: string }[])
-    if (!readers.includes(reader)) database.prepare('DELETE FROM cursors WHERE reader = ?').run(reader)
-  database.exec('COMMIT')
-}
-
-/** An exclusive transaction on a file of its own: the kernel lets go of it when the process dies, however it dies. */
-function takeLock(file: string): DatabaseSync {
-  const lock = new DatabaseSync(file, { timeout: 0 })
-  try {
-    lock.exec('PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE')
-  } catch {
-    lock.close()
-    throw new Error(`${file} is held by another process: two sidecars must not share one store`)
-  }
-  return lock
-}
-
-function walBytes(file: string): number {
-  return statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0
+/** A tool must not migrate the store of a sidecar that may be running. */
+function requireSchema(database: DatabaseSync, file: string): void {
+  const { user_version: found } = database.prepare('PRAGMA user_version').get() as { user_version: number }
+  if (found < SPOOL_MIGRATIONS.length)
+    throw new Error(
+      `${file} has schema version ${found}; this program works with ${SPOOL_MIGRATIONS.length}: start its sidecar once, which brings the store up to date`,
+    )
 }

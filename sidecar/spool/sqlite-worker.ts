@@ -1,13 +1,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import type { Settlement } from './spool.ts'
-import {
-  type BuriedCall,
-  FullError,
-  openStore,
-  type Store,
-  type StoredCall,
-  type StoreOptions,
-} from './sqlite-store.ts'
+import type { BuriedCall } from './sqlite-dead-letters.ts'
+import { FullError, openStore, type Store, type StoredCall, type StoreOptions } from './sqlite-store.ts'
 
 /** Requests from sqlite.ts, each answered once by its `ticket`. */
 export type Request =
@@ -29,6 +23,10 @@ export interface Answer {
   lastPosition: number
 }
 
+type Settled = Omit<Answer, 'cursors' | 'lastPosition'>
+
+/** Waiting appends share a transaction up to this size: a larger one would only grow the write-ahead log. */
+const GROUP_BYTES = 2 * 1024 * 1024
 /** How often a look is taken for what a tool wrote beside us. */
 const LOOK_MS = 1000
 const TRIM_AFTER_MS = 20
@@ -51,23 +49,49 @@ try {
     handle(requests)
   })
 } catch (error) {
-  port.postMessage({ ticket: 0, error: (error as Error).message, cursors: [], lastPosition: 0 } satisfies Answer)
+  const { message } = error as Error
+  const { file } = workerData as StoreOptions
+  const named = message.includes(file) ? message : `${file}: ${message}`
+  port.postMessage({ ticket: 0, error: named, cursors: [], lastPosition: 0 } satisfies Answer)
 }
 
 function isWrite(request: Request): boolean {
   return request.op === 'append' || request.op === 'commit' || request.op === 'bury' || request.op === 'replay'
 }
 
+function sizeOf(request: Request): number {
+  return request.op === 'append' ? request.calls.reduce((sum, { body }) => sum + body.length, 0) : 0
+}
+
 function handle(requests: readonly Envelope[]): void {
-  const writes = requests.filter(isWrite)
-  if (writes.length > 0) writeTogether(writes)
+  let group: Envelope[] = []
+  let size = 0
+  for (const request of requests) {
+    if (!isWrite(request)) continue
+    const bytes = sizeOf(request)
+    if (group.length > 0 && size + bytes > GROUP_BYTES) {
+      writeTogether(group)
+      group = []
+      size = 0
+    }
+    group.push(request)
+    size += bytes
+  }
+  if (group.length > 0) writeTogether(group)
   for (const request of requests) if (!isWrite(request)) attempt(request)
 }
 
 function writeTogether(writes: readonly Envelope[]): void {
-  let answers: Omit<Answer, 'cursors' | 'lastPosition'>[]
+  let answers: Settled[]
   try {
-    answers = store.transaction(() => writes.map((request) => ({ ticket: request.ticket, result: run(request) })))
+    answers = store.transaction(() => {
+      const settled = writes.map((request): Settled => {
+        const result = run(request)
+        return result === 'full' ? { ticket: request.ticket, full: true } : { ticket: request.ticket, result }
+      })
+      if (writes.some(({ op }) => op === 'append')) store.checkRoom()
+      return settled
+    })
   } catch (error) {
     // One that finds no room, or is refused, must not take the others along: each for itself.
     if (writes.length > 1) for (const request of writes) writeTogether([request])
@@ -104,8 +128,14 @@ function run(request: Request): unknown {
       return store.stats()
     case 'close':
       clearTimeout(trimming)
-      store.transaction(() => store.trim())
-      store.close()
+      try {
+        store.transaction(() => store.trim())
+      } catch (error) {
+        // A full disk: the next start trims.
+        if (!(error instanceof FullError)) throw error
+      } finally {
+        store.close()
+      }
       port.unref()
   }
 }
@@ -123,10 +153,10 @@ function trimLater(): void {
   }, TRIM_AFTER_MS)
 }
 
-function failure(ticket: number, error: Error) {
-  return error instanceof FullError ? { ticket, full: true as const } : { ticket, error: error.message }
+function failure(ticket: number, error: Error): Settled {
+  return error instanceof FullError ? { ticket, full: true } : { ticket, error: error.message }
 }
 
-function answer(settled: Omit<Answer, 'cursors' | 'lastPosition'>): void {
+function answer(settled: Settled): void {
   port.postMessage({ ...settled, cursors: [...store.cursors], lastPosition: store.lastPosition } satisfies Answer)
 }

@@ -37,12 +37,10 @@ export async function openSqliteSpool(options: SqliteSpoolOptions): Promise<Spoo
   let lastPosition = 0
   let tickets = 0
   let broken: Error | undefined
-  let wake: (() => void)[] = []
+  const wake = new Set<() => void>()
 
   const wakeAll = () => {
-    const waiters = wake
-    wake = []
-    for (const waiter of waiters) waiter()
+    for (const waiter of [...wake]) waiter()
   }
   const fail = (error: Error) => {
     broken ??= error
@@ -122,6 +120,7 @@ export async function openSqliteSpool(options: SqliteSpoolOptions): Promise<Spoo
     async read(reader, limit, signal, after) {
       while (!signal.aborted) {
         if (broken !== undefined) throw broken
+        const seen = lastPosition
         const from = after ?? cursors.get(reader)
         if (from === undefined) throw new Error(`the spool has no reader ${reader}`)
         const fresh = recent.from(from + 1, limit)
@@ -131,16 +130,16 @@ export async function openSqliteSpool(options: SqliteSpoolOptions): Promise<Spoo
           if (rows.length > 0) return batchOf(rows.map(entryOf))
         }
         // What came while we asked is read at once; a row for another reader alone is waited past.
-        const seen = lastPosition
+        if (lastPosition > seen) continue
         await new Promise<void>((resolve) => {
           if (signal.aborted) return resolve()
-          const abort = () => resolve()
-          signal.addEventListener('abort', abort, { once: true })
-          wake.push(() => {
-            signal.removeEventListener('abort', abort)
+          const waiter = () => {
+            signal.removeEventListener('abort', waiter)
+            wake.delete(waiter)
             resolve()
-          })
-          if (lastPosition > seen) wakeAll()
+          }
+          signal.addEventListener('abort', waiter)
+          wake.add(waiter)
         })
       }
       return undefined
