@@ -65,6 +65,14 @@ if (Number(version.slice(1).split('.')[0]) < WANTED_MAJOR) {
   )
 }
 
+/** npm's last words, without the stack and the advice around them. */
 function lastLines(text) {
-  return text.split('\n').slice(-6).join('\n')
+  const lines = text
+    .split('\n')
+    .map((line) => line.replace(/^npm (error|ERR!) ?/, '').trim())
+    .filter(
+      (line) =>
+        line !== '' && !/^(at |[{}]|errno|syscall|address|port|type|A complete log|If you are behind)/.test(line),
+    )
+  return lines.slice(0, 4).join('\n          ')
 }
