@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { Pool } from 'undici'
 import { stringify } from 'yaml'
 import { makeChild } from '../dev/child-process.ts'
+import { freePort } from '../dev/free-port.ts'
 import { sumOfMetric } from '../dev/metrics-text.ts'
 import { waitUntil } from '../dev/wait-until.ts'
 import { benchCapture } from './bench-capture.ts'
@@ -117,11 +118,4 @@ export async function benchSidecar(calls: number): Promise<SidecarBench> {
     }
     rmSync(directory, { recursive: true, force: true })
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = await openSink(200)
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

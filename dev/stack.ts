@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { type Child, makeChild } from './child-process.ts'
+import { freePort } from './free-port.ts'
 import { type Gateway, startGateway } from './gateway/gateway.ts'
 import { type Provider, startProvider } from './provider/provider.ts'
 import { startRealKong } from './real-kong.ts'
@@ -141,13 +142,4 @@ function canConnect(path: string): Promise<boolean> {
     })
     socket.once('error', () => resolve(false))
   })
-}
-
-async function freePort(): Promise<number> {
-  const { createServer } = await import('node:net')
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

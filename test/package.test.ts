@@ -1,8 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { makeChild } from '../dev/child-process.ts'
+import { freePort } from '../dev/free-port.ts'
+import { sumOfMetric } from '../dev/metrics-text.ts'
+import { waitUntil } from '../dev/wait-until.ts'
+import { connectAsKong } from '../plugin/testing/kong-side.ts'
+import { makeCapture } from '../sidecar/testing/make-capture.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -66,5 +72,45 @@ describe('the packed tarball', () => {
     const dump = run('bash', ['-c', `${settings}\nexec $KONG_PLUGINSERVER_JS_QUERY_CMD`])
     expect(dump.status, dump.stderr).toBe(0)
     expect(JSON.parse(dump.stdout)).toMatchObject([{ Name: 'llm-observer', Phases: ['log'] }])
+  })
+
+  it('a call goes through the packed plugin and the packed sidecar', async () => {
+    const socket = join(folder, 'sidecar.sock')
+    const port = await freePort()
+    const metrics = async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+    writeFileSync(
+      join(folder, 'run.yaml'),
+      `listen: { port: ${port}, socket: ${socket} }\ndata: ${join(folder, 'data')}\n`,
+    )
+    const sidecar = makeChild({
+      name: 'packed sidecar',
+      command,
+      args: ['--config', join(folder, 'run.yaml')],
+      logFile: join(folder, 'sidecar.log'),
+      ready: async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok,
+    })
+    const settings = run(command, ['plugin-server']).stdout
+    const [, startCommand] = /START_CMD="(.*)"/.exec(settings)!
+    const [program, ...args] = startCommand!.replace('/var/run/llm-observer', folder).split(' ')
+    const pluginServer = makeChild({
+      name: 'packed plugin server',
+      command: program!,
+      args,
+      logFile: join(folder, 'plugin-server.log'),
+      ready: async () => existsSync(join(folder, 'js.sock')),
+    })
+    try {
+      await Promise.all([sidecar.start(), pluginServer.start()])
+      const kong = await connectAsKong(join(folder, 'js.sock'))
+      const instance = await kong.startInstance({ source: 'tap', sidecar_url: `unix:${socket}`, linger_ms: 1 })
+      const { content: _content, ...tapped } = makeCapture()
+      expect(await kong.event(instance, () => tapped)).toEqual(['kong.ctx.shared.get'])
+      await waitUntil(async () => sumOfMetric(await metrics(), 'llm_calls_total') === 1)
+      expect(sumOfMetric(await metrics(), 'llm_tokens_total', { tenant_id: 'blue' })).toBe(34)
+      kong.close()
+    } finally {
+      await pluginServer.kill('SIGTERM')
+      await sidecar.kill('SIGTERM')
+    }
   })
 })
