@@ -1,22 +1,24 @@
-import { TOKEN_TYPES } from '../call.ts'
-
 /*
  * ledger.db – integers only, STRICT, one transaction for each batch read from the spool.
  *
- *   position   where the ledger stands in the spool: moved in the same transaction as everything below (law 4)
+ *   position   where the ledger stands in which spool: moved in the same transaction as everything below (law 4)
  *   cells      hour × tenant × provider × model × status: calls, tokens by type, cost, savings
+ *   totals     the same over all hours, so that a start reads one row for each series
  *   counts     everything that is counted but not by hour: (metric, up to four labels) → value
  *   histograms (metric, tenant, provider, model, bucket) → count; bucket -1 holds the sum in milliseconds
  *   labels     names that were admitted as label values; what came later folds into __other__ (law 13)
  *   epochs     the highest sequence number seen of each numbering of the tap
  *   missing    ranges of sequence numbers that have not come yet, and since when
+ *   accounted  numbers that the plugin dropped of a numbering of which nothing has come yet
  *   plugin_drops  running totals that plugin processes told of themselves
  *
- * Money: pico-USD of one hour's cell may pass int64 (9.2 million dollars), and SQLite would turn it into a float.
- * So an amount is two columns, whole dollars and pico-dollars: amount = usd × 10^12 + pico. Each addition is below
- * 10^12 in `pico`, so nine million additions fit; readers add both as BigInt.
+ * Constraints
+ *   L1  Money: one hour's pico-USD may pass int64 (9.2 million dollars), and SQLite would turn it into a float. So an
+ *       amount is two columns, amount = usd × 10^12 + pico, with 0 ≤ pico < 10^12: the carry is made in each addition.
+ *   L2  Tokens of a cell may pass int64 only if a provider tells nonsense. STRICT then refuses the row, and the amount
+ *       goes to the cell's next `part`. Readers add all parts as BigInt; nothing is ever summed by SQL.
+ *   L3  totals = the sum of cells, always (both move in one transaction).
  */
-const tokenColumns = TOKEN_TYPES.map((type) => `tokens_${type} INTEGER NOT NULL DEFAULT 0`).join(',\n    ')
 
 /** One entry for each version: what brings a store from the version before to it. Append, never edit. */
 export const LEDGER_MIGRATIONS: readonly string[] = [
@@ -27,7 +29,18 @@ export const LEDGER_MIGRATIONS: readonly string[] = [
     calls INTEGER NOT NULL DEFAULT 0,
     cost_usd INTEGER NOT NULL DEFAULT 0, cost_pico INTEGER NOT NULL DEFAULT 0,
     saved_usd INTEGER NOT NULL DEFAULT 0, saved_pico INTEGER NOT NULL DEFAULT 0,
-    ${tokenColumns},
+    tokens_input INTEGER NOT NULL DEFAULT 0,
+    tokens_input_audio INTEGER NOT NULL DEFAULT 0,
+    tokens_input_image INTEGER NOT NULL DEFAULT 0,
+    tokens_cache_read INTEGER NOT NULL DEFAULT 0,
+    tokens_cache_read_audio INTEGER NOT NULL DEFAULT 0,
+    tokens_cache_write INTEGER NOT NULL DEFAULT 0,
+    tokens_cache_write_5m INTEGER NOT NULL DEFAULT 0,
+    tokens_cache_write_1h INTEGER NOT NULL DEFAULT 0,
+    tokens_output INTEGER NOT NULL DEFAULT 0,
+    tokens_output_reasoning INTEGER NOT NULL DEFAULT 0,
+    tokens_output_audio INTEGER NOT NULL DEFAULT 0,
+    tokens_output_image INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (hour, tenant, provider, model, status)
    ) STRICT, WITHOUT ROWID;
    CREATE TABLE counts (
@@ -49,4 +62,45 @@ export const LEDGER_MIGRATIONS: readonly string[] = [
    CREATE TABLE plugin_drops (
     instance TEXT NOT NULL, reason TEXT NOT NULL, total INTEGER NOT NULL, PRIMARY KEY (instance, reason)
    ) STRICT, WITHOUT ROWID;`,
+  `ALTER TABLE position ADD COLUMN spool TEXT;
+   ALTER TABLE cells RENAME TO cells_1;
+   CREATE TABLE cells (
+    hour INTEGER NOT NULL, tenant TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, status TEXT NOT NULL,
+    part INTEGER NOT NULL, calls INTEGER NOT NULL,
+    cost_usd INTEGER NOT NULL, cost_pico INTEGER NOT NULL, saved_usd INTEGER NOT NULL, saved_pico INTEGER NOT NULL,
+    tokens_input INTEGER NOT NULL, tokens_input_audio INTEGER NOT NULL, tokens_input_image INTEGER NOT NULL,
+    tokens_cache_read INTEGER NOT NULL, tokens_cache_read_audio INTEGER NOT NULL, tokens_cache_write INTEGER NOT NULL,
+    tokens_cache_write_5m INTEGER NOT NULL, tokens_cache_write_1h INTEGER NOT NULL, tokens_output INTEGER NOT NULL,
+    tokens_output_reasoning INTEGER NOT NULL, tokens_output_audio INTEGER NOT NULL, tokens_output_image INTEGER NOT NULL,
+    PRIMARY KEY (hour, tenant, provider, model, status, part)
+   ) STRICT, WITHOUT ROWID;
+   INSERT INTO cells SELECT hour, tenant, provider, model, status, 0, calls,
+     cost_usd + cost_pico / 1000000000000, cost_pico % 1000000000000,
+     saved_usd + saved_pico / 1000000000000, saved_pico % 1000000000000,
+     tokens_input, tokens_input_audio, tokens_input_image, tokens_cache_read, tokens_cache_read_audio, tokens_cache_write,
+     tokens_cache_write_5m, tokens_cache_write_1h, tokens_output, tokens_output_reasoning, tokens_output_audio,
+     tokens_output_image FROM cells_1;
+   DROP TABLE cells_1;
+   CREATE TABLE totals (
+    tenant TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, status TEXT NOT NULL,
+    part INTEGER NOT NULL, calls INTEGER NOT NULL,
+    cost_usd INTEGER NOT NULL, cost_pico INTEGER NOT NULL, saved_usd INTEGER NOT NULL, saved_pico INTEGER NOT NULL,
+    tokens_input INTEGER NOT NULL, tokens_input_audio INTEGER NOT NULL, tokens_input_image INTEGER NOT NULL,
+    tokens_cache_read INTEGER NOT NULL, tokens_cache_read_audio INTEGER NOT NULL, tokens_cache_write INTEGER NOT NULL,
+    tokens_cache_write_5m INTEGER NOT NULL, tokens_cache_write_1h INTEGER NOT NULL, tokens_output INTEGER NOT NULL,
+    tokens_output_reasoning INTEGER NOT NULL, tokens_output_audio INTEGER NOT NULL, tokens_output_image INTEGER NOT NULL,
+    PRIMARY KEY (tenant, provider, model, status, part)
+   ) STRICT, WITHOUT ROWID;
+   INSERT INTO totals SELECT tenant, provider, model, status, 0, sum(calls),
+     sum(cost_usd) + sum(cost_pico) / 1000000000000, sum(cost_pico) % 1000000000000,
+     sum(saved_usd) + sum(saved_pico) / 1000000000000, sum(saved_pico) % 1000000000000,
+     sum(tokens_input), sum(tokens_input_audio), sum(tokens_input_image), sum(tokens_cache_read),
+     sum(tokens_cache_read_audio), sum(tokens_cache_write), sum(tokens_cache_write_5m), sum(tokens_cache_write_1h),
+     sum(tokens_output), sum(tokens_output_reasoning), sum(tokens_output_audio), sum(tokens_output_image)
+     FROM cells GROUP BY tenant, provider, model, status;
+   CREATE TABLE accounted (
+    epoch TEXT NOT NULL, sequence INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (epoch, sequence)
+   ) STRICT, WITHOUT ROWID;
+   ALTER TABLE plugin_drops ADD COLUMN last_at INTEGER NOT NULL DEFAULT 0;
+   UPDATE plugin_drops SET last_at = unixepoch() * 1000;`,
 ]

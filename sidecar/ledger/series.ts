@@ -10,7 +10,7 @@ export interface Sample {
 export interface Series {
   add(name: string, labels: readonly string[], value: bigint): void
   of(name: string): Iterable<Sample>
-  clear(): void
+  all(): Iterable<Sample & { name: string }>
 }
 
 export function makeSeries(): Series {
@@ -28,7 +28,10 @@ export function makeSeries(): Series {
       else sample.value += value
     },
     of: (name) => byName.get(name)?.values() ?? [],
-    clear: () => byName.clear(),
+    *all() {
+      for (const [name, samples] of byName)
+        for (const { labels, value } of samples.values()) yield { name, labels, value }
+    },
   }
 }
 
@@ -47,4 +50,28 @@ export function bucketOf(name: HistogramName, milliseconds: number): number {
   const seconds = milliseconds / 1000
   const index = bounds.findIndex((bound) => seconds <= bound)
   return index === -1 ? bounds.length : index
+}
+
+export interface HistogramSample {
+  labels: readonly string[]
+  /** One for each bound and +Inf; not cumulative. */
+  counts: readonly bigint[]
+  sumMs: bigint
+}
+
+export function histogramSamples(name: HistogramName, samples: Iterable<Sample>): HistogramSample[] {
+  const width = HISTOGRAMS[name].length + 1
+  const byLabels = new Map<string, { labels: readonly string[]; counts: bigint[]; sumMs: bigint }>()
+  for (const { labels, value } of samples) {
+    const [tenant, provider, model, bucket] = labels as [string, string, string, string]
+    const key = `${tenant}${SEPARATOR}${provider}${SEPARATOR}${model}`
+    let sample = byLabels.get(key)
+    if (sample === undefined) {
+      sample = { labels: [tenant, provider, model], counts: Array<bigint>(width).fill(0n), sumMs: 0n }
+      byLabels.set(key, sample)
+    }
+    if (Number(bucket) === SUM) sample.sumMs = value
+    else sample.counts[Number(bucket)] = value
+  }
+  return [...byLabels.values()]
 }

@@ -77,9 +77,9 @@ export function makeExposition(sources: ExpositionSources) {
     registry.registerMetric(metric as never)
   }
 
-  function collectLedger(write: Write): void {
+  async function collectLedger(write: Write): Promise<void> {
     const { ledger } = sources
-    ledger.confirmGaps()
+    await ledger.confirmGaps()
     // Every outcome exists from the start at 0, so that no ratio is empty and no first increment is lost.
     const known = new Map<string, { labels: readonly string[]; statuses: Set<string> }>()
     for (const { labels } of ledger.series('calls')) {
@@ -173,7 +173,7 @@ export function makeExposition(sources: ExpositionSources) {
     for (const name of Object.keys(METRICS) as MetricName[]) values.set(name, [])
     const write: Write = (name, labels, value) =>
       values.get(name)!.push({ labels: labels as Record<string, string>, value })
-    collectLedger(write)
+    await collectLedger(write)
     await collectSpool(write)
     collectProcess(write)
     return registry.metrics()

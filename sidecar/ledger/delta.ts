@@ -1,0 +1,132 @@
+import { billedPicoUsd, type LlmCall, TOKEN_TYPES } from '../call.ts'
+import type { Arrival } from './capture-gaps.ts'
+import type { LabelFold, LabelKind } from './fold-labels.ts'
+import { bucketOf, type HistogramName, makeSeries, SUM } from './series.ts'
+
+const HOUR_MS = 3_600_000
+/** 2^40 ms are 34 years: what lasts longer was measured wrongly. */
+const MAX_DURATION_MS = 2 ** 40
+
+export interface CellDelta {
+  hour: number
+  tenant: string
+  provider: string
+  model: string
+  status: string
+  calls: bigint
+  /** pico-USD. */
+  cost: bigint
+  saved: bigint
+  /** In the order of TOKEN_TYPES. */
+  tokens: bigint[]
+}
+export interface CountDelta {
+  name: string
+  labels: readonly string[]
+  value: bigint
+}
+/** What a batch of calls adds. Pure data: it goes to the store's thread as it is. */
+export interface Delta {
+  cells: CellDelta[]
+  counts: CountDelta[]
+  histograms: (CountDelta & { name: HistogramName })[]
+  newLabels: [LabelKind, string][]
+  arrivals: Arrival[]
+}
+
+/** Gathers first, so that each row is written once. Never throws: a call that is in the spool must be counted. */
+export function deltaOf(calls: Iterable<LlmCall>, fold: LabelFold): Delta {
+  const cells = new Map<string, CellDelta>()
+  const counts = makeSeries()
+  const histograms = { latency: makeSeries(), first_token: makeSeries() }
+  const newLabels: [LabelKind, string][] = []
+  const arrivals = new Map<string, { node: string; epoch: string; sequences: number[] }>()
+
+  function label(kind: LabelKind, name: string): string {
+    const { label: folded, isNew, folded: wasFolded } = fold.fold(kind, name)
+    if (isNew) newLabels.push([kind, folded])
+    if (wasFolded) counts.add('folded', [kind], 1n)
+    return folded
+  }
+  /** An amount that cannot be one is 0, and counted. */
+  function amount(field: string, value: number, limit = Number.MAX_SAFE_INTEGER): bigint {
+    if (Number.isSafeInteger(value) && value >= 0 && value <= limit) return BigInt(value)
+    counts.add('malformed', [field], 1n)
+    return 0n
+  }
+  function observe(name: HistogramName, labels: readonly string[], milliseconds: number): void {
+    const rounded = amount(name, Math.round(milliseconds), MAX_DURATION_MS)
+    histograms[name].add(name, [...labels, String(bucketOf(name, Number(rounded)))], 1n)
+    histograms[name].add(name, [...labels, String(SUM)], rounded)
+  }
+  function numbered(node: string, epoch: string, sequence: number): void {
+    // The series is there at 0 from a node's first call, so that its first loss is an increase.
+    counts.add('capture_gaps', [node], 0n)
+    const key = `${node}\u0000${epoch}`
+    const known = arrivals.get(key)
+    if (known === undefined) arrivals.set(key, { node, epoch, sequences: [sequence] })
+    else known.sequences.push(sequence)
+  }
+
+  function add(call: LlmCall): void {
+    const tenant = label('tenant', call.tenant)
+    const model = label('model', call.model)
+    const provider = label('provider', call.provider)
+    const { status, gateway, cache } = call
+    const cost = amount('cost', billedPicoUsd(call))
+    const hour = Number.isFinite(call.startedAt) ? Math.floor(call.startedAt / HOUR_MS) : 0
+
+    const key = `${hour}\u0000${tenant}\u0000${provider}\u0000${model}\u0000${status}`
+    let cell = cells.get(key)
+    if (cell === undefined) {
+      cell = {
+        hour,
+        tenant,
+        provider,
+        model,
+        status,
+        calls: 0n,
+        cost: 0n,
+        saved: 0n,
+        tokens: TOKEN_TYPES.map(() => 0n),
+      }
+      cells.set(key, cell)
+    }
+    cell.calls++
+    cell.cost += cost
+    if (call.savedPicoUsd !== undefined) cell.saved += amount('saved', call.savedPicoUsd)
+    for (let index = 0; index < TOKEN_TYPES.length; index++) {
+      const tokens = call.usage[TOKEN_TYPES[index]!]
+      if (tokens !== undefined && tokens !== 0) cell.tokens[index]! += amount('tokens', tokens)
+    }
+
+    if (gateway.epoch !== undefined && gateway.sequence !== undefined) {
+      if (Number.isSafeInteger(gateway.sequence) && gateway.sequence > 0)
+        numbered(label('node', gateway.node), gateway.epoch, gateway.sequence)
+      else counts.add('malformed', ['sequence'], 1n)
+    }
+    if (call.repeat === true) {
+      counts.add('repeats', [tenant], 1n)
+      return
+    }
+    const series = [tenant, provider, model]
+    observe('latency', series, call.durationMs)
+    if (call.timeToFirstByteMs !== undefined && status === 'ok') observe('first_token', series, call.timeToFirstByteMs)
+    if (cache === 'hit' || cache === 'miss' || cache === 'refresh') counts.add('cache_requests', [tenant], 1n)
+    if (cache === 'hit') counts.add('cache_hits', [tenant], 1n)
+    for (const event of call.guardrails)
+      counts.add('guardrail', [tenant, label('guardrail', event.guardrail), event.stage, event.action], 1n)
+    if (call.cost.state === 'unpriced') counts.add('unpriced', [...series, call.cost.reason], 1n)
+    counts.add('usage_source_calls', [tenant, call.usageSource], 1n)
+    counts.add('usage_source_cost', [tenant, call.usageSource], cost)
+  }
+
+  for (const call of calls) add(call)
+  return {
+    cells: [...cells.values()],
+    counts: [...counts.all()],
+    histograms: [...histograms.latency.all(), ...histograms.first_token.all()] as Delta['histograms'],
+    newLabels,
+    arrivals: [...arrivals.values()],
+  }
+}

@@ -1,0 +1,85 @@
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import type { CountDelta, Delta } from './delta.ts'
+import { type LedgerStore, type LedgerStoreOptions, openLedgerStore, type RunningTotal } from './ledger-store.ts'
+
+/** Requests from ledger.ts, each answered once by its `ticket`. */
+export type Request =
+  | { op: 'apply'; delta: Delta; position: number; spool: string | undefined; now: number }
+  | { op: 'grow'; totals: RunningTotal[]; dropped: { epoch: string; sequences: number[] }[]; now: number }
+  | { op: 'confirmGaps'; now: number }
+  | { op: 'close' }
+export interface Answer {
+  ticket: number
+  counted?: readonly CountDelta[]
+  loaded?: ReturnType<LedgerStore['load']>
+  error?: { message: string; full: boolean }
+}
+
+/** SQLITE_FULL, and what a full disk makes of a write and of the shared-memory file: time may mend them. */
+const FULL_CODES: readonly unknown[] = [13, 778, 4874]
+
+const port = parentPort!
+let store: LedgerStore
+
+try {
+  store = openLedgerStore(workerData as LedgerStoreOptions)
+  port.postMessage({ ticket: 0, loaded: store.load() } satisfies Answer)
+  port.on('message', (first: Request & { ticket: number }) => {
+    // All that waits shares one transaction, and so one fsync.
+    const requests = [first]
+    for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port))
+      requests.push(next.message as Request & { ticket: number })
+    handle(requests)
+  })
+} catch (error) {
+  const { message } = error as Error
+  const { file } = workerData as LedgerStoreOptions
+  answer({ ticket: 0, error: { message: message.includes(file) ? message : `${file}: ${message}`, full: false } })
+}
+
+function handle(requests: readonly (Request & { ticket: number })[]): void {
+  const writes = requests.filter(({ op }) => op !== 'close')
+  if (writes.length > 0) writeTogether(writes)
+  for (const { op, ticket } of requests)
+    if (op === 'close') {
+      store.close()
+      answer({ ticket })
+      port.unref()
+    }
+}
+
+function writeTogether(writes: readonly (Request & { ticket: number })[]): void {
+  try {
+    const answers = store.transaction(() =>
+      writes.map((request) => ({ ticket: request.ticket, counted: run(request) })),
+    )
+    for (const settled of answers) answer(settled)
+  } catch (error) {
+    if (writes.length > 1) {
+      for (const request of writes) writeTogether([request])
+      return
+    }
+    const { message, errcode } = error as Error & { errcode?: number }
+    answer({ ticket: writes[0]!.ticket, error: { message, full: FULL_CODES.includes(errcode) } })
+  }
+}
+
+function run(request: Request): CountDelta[] {
+  switch (request.op) {
+    case 'apply':
+      return store.apply(request.delta, request.position, request.spool, request.now)
+    case 'grow':
+      return [
+        ...store.grow(request.totals, request.now),
+        ...request.dropped.flatMap(({ epoch, sequences }) => store.accountDropped(epoch, sequences, request.now)),
+      ]
+    case 'confirmGaps':
+      return store.confirmGaps(request.now)
+    case 'close':
+      return []
+  }
+}
+
+function answer(settled: Answer): void {
+  port.postMessage(settled)
+}
