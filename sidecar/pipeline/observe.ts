@@ -250,7 +250,8 @@ function nameOf(model: string | undefined): string | undefined {
   return model === undefined || model === '' ? undefined : model.slice(0, MAX_NAME)
 }
 
-const PEOPLE = ['"user"', '"metadata"', '"safety_identifier"']
+// With the colon: `"user"` alone is in every chat, as a role.
+const PEOPLE = ['"user":', '"user" :', '"metadata"', '"safety_identifier"']
 
 /** Whether the request's body is worth parsing once more, for who the user is. */
 function namesPeople(exchange: Exchange | undefined): exchange is Exchange {
