@@ -1,46 +1,56 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
-import { type Exchange, firstOf, type Headers } from './exchange.ts'
+import type { Headers } from './exchange.ts'
+import { encodeLogDocument, type LogDocument } from './log-document.ts'
 
-/** The gateway's own log: one JSON line a request, written before its answer's end is acted upon by anything else. */
+/**
+ * The gateway's own log, in the place of Kong's file-log plugin: the log document of each request as one JSON line,
+ * written by the gateway itself before anything of the observer's runs.
+ */
 export interface AccessLog {
-  write(exchange: Exchange): void
+  write(document: LogDocument): void
   close(): void
 }
 
 export function openAccessLog(file: string): AccessLog {
   const descriptor = openSync(file, 'a')
   return {
-    write: (exchange) => void writeSync(descriptor, `${JSON.stringify(accessLogLine(exchange))}\n`),
+    write: (document) => void writeSync(descriptor, `${encodeLogDocument(withoutSecrets(document))}\n`),
     close: () => closeSync(descriptor),
   }
 }
 
-/**
- * The flat fields are the gateway's account of the request. `consumer` and `response` have the form of Kong's log
- * document as far as they go, so that one reader takes a line of this log and one of Kong's file-log.
- */
-export function accessLogLine(exchange: Exchange) {
-  const { route, consumer, responseHeaders } = exchange
-  const upstreamHeaders = exchange.source === 'service' ? mockHeaders(responseHeaders) : {}
+const SECRET_HEADERS: ReadonlySet<string> = new Set([
+  'apikey',
+  'api-key',
+  'x-api-key',
+  'x-goog-api-key',
+  'cookie',
+  'set-cookie',
+])
+
+/** Kong's file-log writes these in the clear. A log keeps no credentials: the keys stay, the values and queries go. */
+function withoutSecrets(document: LogDocument): LogDocument {
+  const { request, response } = document
   return {
-    request_id: exchange.id,
-    started_at: exchange.startedAt,
-    route: route?.name,
-    consumer: consumer && { username: consumer.username, custom_id: consumer.customId, tags: consumer.tags },
-    custom_id: consumer?.customId,
-    tags: consumer?.tags,
-    status: exchange.status,
-    upstream_status: exchange.upstreamStatus,
-    request_bytes: exchange.requestSize,
-    response_bytes: exchange.responseSize,
-    aborted: exchange.aborted,
-    cache_status: firstOf(responseHeaders['x-cache-status']),
-    upstream_headers: upstreamHeaders,
-    response: { status: exchange.status, headers: upstreamHeaders },
+    ...document,
+    request: {
+      ...request,
+      uri: withoutQuery(request.uri),
+      url: withoutQuery(request.url),
+      querystring: {},
+      headers: blanked(request.headers),
+    },
+    response: { ...response, headers: blanked(response.headers) },
+    upstream_uri: withoutQuery(document.upstream_uri),
   }
 }
 
-/** What the mock provider says of its answer. No other header: a log keeps no credentials. */
-function mockHeaders(headers: Headers): Headers {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('x-mock-')))
+function blanked(headers: Headers): Headers {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, SECRET_HEADERS.has(name) ? 'REDACTED' : value]),
+  )
+}
+
+function withoutQuery(uri: string): string {
+  return uri.split('?', 1)[0]!
 }

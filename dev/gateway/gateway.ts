@@ -27,6 +27,7 @@ export interface GatewayOptions {
   port?: number
   /** Without it, external plugins do not run. */
   pluginServerSocket?: string
+  /** A file to which the log document of each request is appended, one JSON line each. */
   accessLog?: string
   /** "127.0.0.1:9500" → "127.0.0.1:41234" */
   upstreamOverride?: Record<string, string>
@@ -139,13 +140,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   /** Kong's log phase. Nothing in it can reach the client any more. */
   function afterAnswer(exchange: Exchange): void {
-    accessLog?.write(exchange)
+    const document = logDocument(exchange)
+    accessLog?.write(document)
     lua.hook(exchange.route?.preFunction, 'log', exchange)
     const external = events === undefined ? [] : (exchange.route?.external ?? [])
     if (external.length === 0) lua.end(exchange)
     else {
       pendingEvents.set(exchange, external.length)
-      const document = logDocument(exchange)
       for (const plugin of external)
         events!.push({ plugin, exchange, document, nodeId, shared: (key) => lua.sharedValue(exchange, key) })
     }
