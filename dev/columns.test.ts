@@ -87,20 +87,41 @@ describe('fromLedger', () => {
   afterAll(() => writer.close())
 
   test('sums the cells of each tenant exactly, while another connection holds the store open', () => {
-    const insert = writer.prepare(
-      `INSERT INTO cells (hour, tenant, provider, model, status, calls, cost_usd, cost_pico, tokens_input, tokens_cache_write_1h, tokens_output_reasoning)
-       VALUES (?, ?, 'openai', ?, 'ok', ?, ?, ?, ?, ?, ?)`,
+    const columns = writer.prepare("SELECT name, type FROM pragma_table_info('cells')").all() as {
+      name: string
+      type: string
+    }[]
+    const statement = writer.prepare(
+      `INSERT INTO cells (${columns.map(({ name }) => name).join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`,
     )
-    insert.run(1, 'blue', 'gpt-4o', 2, 9_007_199_254, 740_993_000_001n, 10, 0, 3)
-    insert.run(2, 'blue', 'gpt-4o', 1, 0, 2_500_000_000_000n, 5, 7, 0)
-    insert.run(2, 'unattributed', 'unknown', 4, 0, 0, 0, 0, 0)
+    /** A cell that holds this, and 0 or nothing in every other column. */
+    const insert = (given: Record<string, string | number | bigint>) =>
+      statement.run(...columns.map(({ name, type }) => given[name] ?? (type === 'TEXT' ? '' : 0)))
+    insert({
+      hour: 1,
+      tenant: 'blue',
+      calls: 2,
+      cost_usd: 9_007_199_254,
+      cost_pico: 740_993_000_001n,
+      tokens_input: 10,
+      tokens_output_reasoning: 3,
+    })
+    insert({
+      hour: 2,
+      tenant: 'blue',
+      calls: 1,
+      cost_pico: 2_500_000_000_000n,
+      tokens_input: 5,
+      tokens_cache_write_1h: 7,
+    })
+    insert({ hour: 2, tenant: 'unattributed', calls: 4 })
     expect(Object.fromEntries(fromLedger(file).perTenant)).toEqual({
       blue: { calls: 3, tokens: 25, picoUsd: 9_007_199_257_240_993_000_001n },
       unattributed: { calls: 4, tokens: 0, picoUsd: 0n },
     })
     expect(readLedger(file).get('blue')!.usage).toEqual({ input: 15, cache_write_1h: 7, output_reasoning: 3 })
     // A later write shows in the next reading: nothing is kept.
-    insert.run(3, 'blue', 'gpt-4o', 1, 0, 0, 0, 0, 0)
+    insert({ hour: 3, tenant: 'blue', calls: 1 })
     expect(fromLedger(file).perTenant.get('blue')!.calls).toBe(4)
   })
 

@@ -26,7 +26,7 @@ describe('conservation', () => {
     stack = await startStack({
       directory,
       provider: { latencyMs: [0, 5], chunkDelayMs: [0, 1] },
-      sidecar: { ledger: { gapGraceSeconds: 1 } },
+      sidecar: { ledger: { gapGraceSeconds: 5 } },
     })
   })
   afterAll(async () => {
