@@ -118,9 +118,8 @@ export function openLedgerStore({ file, gapGraceMs }: LedgerStoreOptions) {
       count(delta.counts)
       for (const { name, labels, value } of delta.histograms)
         addHistogram.run(name, labels[0]!, labels[1]!, labels[2]!, Number(labels[3]), value)
-      const arrivals = counted(delta.arrivals.map((arrival) => gaps.arrived(arrival, now)))
       setPosition.run(position, spool ?? null)
-      return [...arrivals, ...counted(gaps.confirm(now))]
+      return counted(delta.arrivals.map((arrival) => gaps.arrived(arrival, now)))
     },
     /** Running totals: told twice, they count once. */
     grow(totals: readonly RunningTotal[], now: number): CountDelta[] {

@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -12,6 +12,8 @@ import { LEDGER_READER, type Spool } from '../spool/spool.ts'
 import { openSqliteSpool } from '../spool/sqlite.ts'
 import { makeCall } from '../testing/make-call.ts'
 import { LEDGER_SERIES, type Ledger, type LedgerOptions, type LedgerSeries, openLedger } from './ledger.ts'
+import { openLedgerStore } from './ledger-store.ts'
+import { LEDGER_MIGRATIONS } from './schema.ts'
 
 let folder: string
 let clock: number
@@ -47,6 +49,26 @@ async function feed(ledger: Ledger, calls: readonly LlmCall[]): Promise<void> {
   await followToEnd(ledger, spool)
   await spool.close()
 }
+/** The cells as another program reads them: plain SQL, all parts added. */
+function cellsAsTotals(file: string): { cost: Record<string, bigint>; tokens: Record<string, bigint> } {
+  const database = new DatabaseSync(file, { readOnly: true })
+  const statement = database.prepare('SELECT * FROM cells')
+  statement.setReadBigInts(true)
+  const cost: Record<string, bigint> = {}
+  const tokens: Record<string, bigint> = {}
+  for (const row of statement.iterate() as Iterable<Record<string, bigint>>) {
+    const series = `${row.tenant}|${row.provider}|${row.model}`
+    cost[series] = (cost[series] ?? 0n) + row.cost_usd! * 1_000_000_000_000n + row.cost_pico!
+    for (const type of TOKEN_TYPES) {
+      const value = row[`tokens_${type}`]!
+      if (value > 0n) tokens[`${series}|${type}`] = (tokens[`${series}|${type}`] ?? 0n) + value
+    }
+  }
+  database.close()
+  return { cost, tokens }
+}
+const latencies = (ledger: Ledger) =>
+  Object.fromEntries([...ledger.histogram('latency')].map(({ labels, ...sample }) => [labels.join('|'), sample]))
 const totals = (ledger: Ledger) =>
   Object.fromEntries(
     (Object.keys(LEDGER_SERIES) as LedgerSeries[]).map((name) => [
@@ -121,29 +143,175 @@ describe('ledger', () => {
     await spool.close()
   })
 
-  it('goes on after a restart exactly where it stood, whatever the batches', async () => {
+  it('any split into batches, restarts and crashes gives the totals of one reading', async () => {
+    const step = fc.record({
+      calls: fc.integer({ min: 1, max: 12 }),
+      batch: fc.integer({ min: 1, max: 7 }),
+      end: fc.constantFrom('stay', 'close', 'crash', 'crash in the middle'),
+    })
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 5 }), async (sizes) => {
-        rmSync(join(folder, 'ledger.db'), { force: true })
-        for (const suffix of ['', '-wal', '-shm', '.lock'])
-          for (const name of ['ledger.db', 'spool.db']) rmSync(join(folder, name + suffix), { force: true })
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 5 }), async (steps) => {
+        const home = mkdtempSync(join(folder, 'run-'))
+        const spool = await openSqliteSpool({ file: join(home, 'spool.db'), readers: [LEDGER_READER] })
+        let file = join(home, 'ledger-0.db')
+        let life = 0
+        let ledger = await open({ file })
         let n = 0
-        for (const size of sizes) {
-          const ledger = await open()
-          await feed(
-            ledger,
-            Array.from({ length: size }, () => makeCall({ tenant: n % 2 ? 'blue' : 'red' }, ++n)),
-          )
+        /** What a dead process leaves is the database and its log as they stand, unclosed. */
+        const crash = async () => {
+          const left = join(home, `ledger-${++life}.db`)
+          for (const suffix of ['', '-wal']) if (existsSync(file + suffix)) copyFileSync(file + suffix, left + suffix)
           await ledger.close()
+          file = left
+          ledger = await open({ file })
         }
-        const stepwise = await open()
-        const spread = totals(stepwise)
-        await stepwise.close()
-        expect(Object.values(spread.calls!).reduce((a, b) => a + b, 0n)).toBe(BigInt(n))
-        expect(Object.values(spread.cost!).reduce((a, b) => a + b, 0n)).toBe(BigInt(n) * 140_000_000n)
+        for (const { calls, batch, end } of steps) {
+          await spool.append(
+            Array.from({ length: calls }, () =>
+              makeCall(
+                {
+                  tenant: ['blue', 'red', 'green'][n % 3]!,
+                  status: n % 5 === 0 ? 'timeout' : 'ok',
+                  startedAt: 1_795_419_012_318 + n * 1_000_000,
+                  durationMs: n * 97,
+                  savedPicoUsd: n,
+                  gateway: { node: 'n', source: 'tap', epoch: `e${n % 2}`, sequence: (n >> 1) + 1 },
+                },
+                ++n,
+              ),
+            ),
+          )
+          const slow: Spool = {
+            ...spool,
+            read: (reader, limit, signal, after) => spool.read(reader, { ...limit, calls: batch }, signal, after),
+            // Commits are only leave to trim: that some are lost must not matter.
+            commit: async (reader, upTo, settled) => {
+              if (upTo % 2 === 0) await spool.commit(reader, upTo, settled)
+            },
+          }
+          if (end === 'crash in the middle') {
+            const stop = new AbortController()
+            const running = ledger.follow(slow, stop.signal)
+            const from = ledger.position
+            await expect.poll(() => ledger.position, { interval: 1 }).toBeGreaterThan(from)
+            stop.abort()
+            await running
+          } else await followToEnd(ledger, slow)
+          if (end === 'close') {
+            await ledger.close()
+            ledger = await open({ file })
+          } else if (end !== 'stay') await crash()
+        }
+        await followToEnd(ledger, spool)
+        const inOne = await open({ file: join(home, 'one.db') })
+        await followToEnd(inOne, spool)
+        expect(totals(ledger)).toEqual(totals(inOne))
+        expect(latencies(ledger)).toEqual(latencies(inOne))
+        expect(Object.values(totals(ledger).calls!).reduce((sum, count) => sum + count, 0n)).toBe(BigInt(n))
+        for (const of of [ledger, inOne, spool]) await of.close()
+        const again = await open({ file })
+        const reopened = await open({ file: join(home, 'one.db') })
+        expect(totals(again)).toEqual(totals(reopened))
+        expect(cellsAsTotals(file)).toEqual(cellsAsTotals(join(home, 'one.db')))
+        expect(cellsAsTotals(file).cost).toEqual(totals(again).cost)
+        expect(cellsAsTotals(file).tokens).toEqual(totals(again).tokens)
+        await again.close()
+        await reopened.close()
       }),
-      { numRuns: 8 },
+      { numRuns: 6 },
     )
+  })
+
+  it('tokens past int64 in one hour stay exact, also after a restart', async () => {
+    const tokens = Number.MAX_SAFE_INTEGER
+    const ledger = await open()
+    const spool = await openSpool()
+    for (let n = 0; n < 2500; n += 500)
+      await spool.append(
+        Array.from({ length: 500 }, (_, index) =>
+          makeCall({ usage: { input: tokens, output: 1 }, startedAt: 1_795_419_012_000 }, n + index),
+        ),
+      )
+    await followToEnd(ledger, spool)
+    await ledger.close()
+    await spool.close()
+    const again = await open()
+    const series = 'blue|openai|gpt-4o-2024-08-06'
+    const exact = { [`${series}|input`]: 2500n * BigInt(tokens), [`${series}|output`]: 2500n }
+    expect(exact[`${series}|input`]).toBeGreaterThan(2n * 2n ** 63n)
+    expect(totals(again).tokens).toEqual(exact)
+    expect(cellsAsTotals(join(folder, 'ledger.db')).tokens).toEqual(exact)
+    expect(totals(again).calls).toEqual({ [`${series}|ok`]: 2500n })
+    await again.close()
+  })
+
+  it('money carries into whole dollars with each addition, so that no column ever fills', () => {
+    const file = join(folder, 'ledger.db')
+    const store = openLedgerStore({ file, gapGraceMs: 1000 })
+    const cost = 999_999_999_999n
+    const cell = { hour: 1, tenant: 't', provider: 'p', model: 'm', status: 'ok', calls: 1n, cost, saved: cost }
+    for (let times = 0; times < 50; times++)
+      store.transaction(() =>
+        store.apply(
+          {
+            cells: [{ ...cell, tokens: TOKEN_TYPES.map(() => 0n) }],
+            counts: [{ name: 'usage_source_cost', labels: ['t', 'provider'], value: cost }],
+            histograms: [],
+            newLabels: [],
+            arrivals: [],
+          },
+          times,
+          undefined,
+          clock,
+        ),
+      )
+    const loaded = store.load()
+    expect(loaded.cells[0]).toMatchObject({ cost: 50n * cost, saved: 50n * cost })
+    expect(loaded.counts.reduce((sum, { value }) => sum + value, 0n)).toBe(50n * cost)
+    store.close()
+    const database = new DatabaseSync(file)
+    const stored = database.prepare('SELECT cost_usd, cost_pico FROM cells').get()
+    expect(stored).toEqual({ cost_usd: 49, cost_pico: 1e12 - 50 })
+    expect(database.prepare("SELECT value FROM counts WHERE metric = 'usage_source_cost'").get()).toEqual({
+      value: 1e12 - 50,
+    })
+    database.close()
+  })
+
+  it('a call with amounts that cannot be is counted, and what is wrong with it too', async () => {
+    const ledger = await open()
+    const cost = { state: 'priced', byUnit: {}, priceId: 'p', book: 'b' } as const
+    await feed(ledger, [
+      makeCall({ cost: { ...cost, picoUsd: 1.5 }, usage: { input: -1, output: 3 }, durationMs: -4 }, 1),
+      makeCall({ cost: { ...cost, picoUsd: 2 ** 60 }, startedAt: Number.NaN, savedPicoUsd: -1 }, 2),
+      makeCall({}, 3),
+    ])
+    const seen = totals(ledger)
+    expect(Object.values(seen.calls!)).toEqual([3n])
+    expect(Object.values(seen.cost!)).toEqual([140_000_000n])
+    expect(seen.malformed).toEqual({ cost: 2n, tokens: 1n, latency: 1n, saved: 1n })
+    await ledger.close()
+  })
+
+  it('the same totals per tenant', async () => {
+    const ledger = await open()
+    await feed(ledger, [
+      makeCall({}, 1),
+      makeCall({ model: 'other', savedPicoUsd: 7 }, 2),
+      makeCall({ tenant: 'red', usage: {}, cost: { state: 'unpriced', reason: 'no_usage', book: 'b' } }, 3),
+    ])
+    expect(ledger.perTenant()).toEqual([
+      {
+        tenant: 'blue',
+        calls: 2n,
+        tokens: { input: 30n, cache_read: 20n, output: 14n, output_reasoning: 4n },
+        picoUsd: 280_000_000n,
+        savedPicoUsd: 7n,
+        unpriced: 0n,
+      },
+      { tenant: 'red', calls: 1n, tokens: {}, picoUsd: 0n, savedPicoUsd: 0n, unpriced: 1n },
+    ])
+    await ledger.close()
   })
 
   it('a commit that the spool forgot counts nothing twice', async () => {
@@ -240,13 +408,85 @@ describe('ledger', () => {
     await again.close()
   })
 
-  it('an older store is migrated from nothing, a newer one refused', async () => {
+  it('an older store is migrated whole, a newer one refused', async () => {
     const file = join(folder, 'ledger.db')
-    await (await open()).close()
+    const old = new DatabaseSync(file)
+    old.exec(LEDGER_MIGRATIONS[0]!)
+    old.exec('PRAGMA user_version = 1')
+    const cell = old.prepare(
+      'INSERT INTO cells (hour, tenant, provider, model, status, calls, cost_usd, cost_pico, tokens_input) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    )
+    // Version 1 let the pico-dollars grow past a dollar.
+    cell.run(1, 'blue', 'openai', 'm', 'ok', 3, 1, 2_000_000_000_001n, 10)
+    cell.run(2, 'blue', 'openai', 'm', 'ok', 4, 0, 999_999_999_999n, 5)
+    old.exec("UPDATE position SET position = 7; INSERT INTO labels VALUES ('tenant', 'blue')")
+    old.exec("INSERT INTO plugin_drops VALUES ('p', 'queue_full', 5)")
+    old.exec("INSERT INTO counts VALUES ('plugin_dropped', 'queue_full', '', '', '', 5)")
+    old.close()
+    const ledger = await open({ now: Date.now })
+    expect(ledger.position).toBe(7)
+    await ledger.recordPluginDrops({
+      instance: 'p',
+      totals: [{ reason: 'queue_full', total: 6 }],
+      sequences: [],
+    })
+    expect(totals(ledger)).toMatchObject({
+      calls: { 'blue|openai|m|ok': 7n },
+      cost: { 'blue|openai|m': 4_000_000_000_000n },
+      tokens: { 'blue|openai|m|input': 15n },
+      plugin_dropped: { queue_full: 6n },
+    })
+    await ledger.close()
     const database = new DatabaseSync(file)
     database.exec('PRAGMA user_version = 7')
     database.close()
     await expect(open()).rejects.toThrow(/schema version 7.*up to 2/)
+  })
+
+  it('another spool is read from its start, however far it has come', async () => {
+    const ledger = await open()
+    await feed(ledger, [makeCall({}, 1), makeCall({}, 2)])
+    await ledger.close()
+    const again = await open()
+    const other = await openSqliteSpool({ file: join(folder, 'other.db'), readers: [LEDGER_READER] })
+    await other.append(Array.from({ length: 5 }, (_, n) => makeCall({}, 10 + n)))
+    await followToEnd(again, other)
+    expect(Object.values(totals(again).calls!)).toEqual([7n])
+    await again.close()
+    await other.close()
+  })
+
+  it('a full disk: it waits, says so, and goes on without a call lost or counted twice', async () => {
+    const small = mkdtempSync(join(folder, 'disk-'))
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=400k', 'tmpfs', small], { stdio: 'ignore' })
+    } catch {
+      if (process.env.CI) throw new Error('CI runs as root and can mount a small tmpfs')
+      return
+    }
+    const spool = await openSpool()
+    try {
+      let stalled = 0
+      const ledger = await open({ file: join(small, 'ledger.db'), onStall: () => stalled++ })
+      const CALLS = 3000
+      for (let n = 0; n < CALLS; n += 500)
+        await spool.append(
+          Array.from({ length: 500 }, (_, index) => makeCall({ startedAt: 3_600_000 * (n + index) }, n + index)),
+        )
+      const stop = new AbortController()
+      const running = ledger.follow(spool, stop.signal)
+      await expect.poll(() => stalled, { timeout: 10_000 }).toBe(1)
+      expect(ledger.position).toBeLessThan(CALLS)
+      execFileSync('mount', ['-o', 'remount,size=30m', small])
+      await expect.poll(() => ledger.position, { timeout: 10_000 }).toBe(CALLS)
+      stop.abort()
+      await running
+      expect(Object.values(totals(ledger).calls!)).toEqual([BigInt(CALLS)])
+      await ledger.close()
+    } finally {
+      execFileSync('umount', ['-l', small])
+      await spool.close()
+    }
   })
 
   it('an empty spool in place of the old one is read from its start', async () => {
@@ -307,6 +547,64 @@ describe('what was lost before it came here', () => {
     clock += 1001
     await ledger.confirmGaps()
     expect(totals(ledger)).toMatchObject({ capture_gaps: { n: 0n }, plugin_dropped: { queue_full: 4n } })
+    await ledger.close()
+  })
+
+  it('what the plugin dropped before anything of the epoch came is not lost as well', async () => {
+    const ledger = await open()
+    await ledger.recordPluginDrops({
+      instance: 'p',
+      totals: [{ reason: 'queue_full', total: 2 }],
+      sequences: [
+        ['e', 1],
+        ['e', 2],
+      ],
+    })
+    await feed(ledger, [numbered(4)])
+    clock += 1001
+    await ledger.confirmGaps()
+    expect(totals(ledger)).toMatchObject({ capture_gaps: { n: 1n }, plugin_dropped: { queue_full: 2n } })
+    await ledger.close()
+  })
+
+  it('a numbering that was silent for weeks goes on where it was', async () => {
+    const ledger = await open()
+    await feed(ledger, [numbered(1), numbered(2)])
+    clock += 29 * 24 * 3600 * 1000
+    await ledger.confirmGaps()
+    await feed(ledger, [numbered(3)])
+    clock += 1001
+    await ledger.confirmGaps()
+    expect(totals(ledger).capture_gaps).toEqual({ n: 0n })
+    await ledger.close()
+  })
+
+  it('time in which the ledger was closed is not time in which a capture could come', async () => {
+    const ledger = await open()
+    await feed(ledger, [numbered(1), numbered(3)])
+    await ledger.close()
+    clock += 60_000
+    const again = await open()
+    await again.confirmGaps()
+    expect(totals(again).capture_gaps).toEqual({ n: 0n })
+    await feed(again, [numbered(2)])
+    clock += 1001
+    await again.confirmGaps()
+    expect(totals(again)).toMatchObject({ capture_gaps: { n: 0n }, capture_late: {} })
+    await again.close()
+  })
+
+  it('more ranges than it keeps are given up early, and none is lost from the count', async () => {
+    const ledger = await open()
+    const MANY = 1300
+    await feed(
+      ledger,
+      Array.from({ length: MANY }, (_, index) => numbered(2 * index + 2)),
+    )
+    expect(totals(ledger).capture_gaps).toEqual({ n: BigInt(MANY - 1000) })
+    clock += 1001
+    await ledger.confirmGaps()
+    expect(totals(ledger).capture_gaps).toEqual({ n: BigInt(MANY) })
     await ledger.close()
   })
 

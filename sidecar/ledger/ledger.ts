@@ -71,7 +71,10 @@ export interface Ledger {
   recordPluginDrops(drops: PluginDrops): Promise<void>
   /** Running totals of an epoch of the tap, counted like the plugin's. */
   recordTapErrors(errors: readonly { node: string; epoch: string; total: number }[]): Promise<void>
-  /** Turns what has been missing for too long into losses. Called before a scrape; `follow` does it with each batch. */
+  /**
+   * Turns what has been missing for too long into losses. Called before each scrape. Time in which the ledger was closed
+   * or had calls to catch up with does not count as time in which a capture could have come.
+   */
   confirmGaps(): Promise<void>
   close(): Promise<void>
 }
@@ -94,6 +97,8 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const totals = makeSeries()
   const histograms = makeSeries()
   let { position, spool: followed } = loaded
+  /** Since when it has been open and at the end of the spool. */
+  let caughtUpSince = now()
   for (const cell of loaded.cells) addCell(cell)
   for (const { name, labels, value } of loaded.counts)
     if (isSeries(name)) totals.add(name, labels.slice(0, LEDGER_SERIES[name].length), value)
@@ -129,6 +134,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
         }
         if (!stalled) options.onStall?.(error)
         stalled = true
+        caughtUpSince = now()
         await sleep(RETRY_MS, undefined, { signal }).catch(() => {})
       }
     }
@@ -162,6 +168,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
         if (batch === undefined) break
         const calls = batch.entries.map(({ call }) => call)
         if (!(await apply(deltaOf(calls, fold), batch.upTo, identity, signal))) break
+        if (batch.entries.length === BATCH.calls) caughtUpSince = now()
         await spool.commit(LEDGER_READER, position, [])
       }
     },
@@ -192,7 +199,10 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
         })),
         [],
       ),
-    confirmGaps: () => unobserved(ask({ op: 'confirmGaps', now: now() }).then(addCounts)),
+    confirmGaps() {
+      if (now() - caughtUpSince < options.gapGraceMs) return Promise.resolve()
+      return unobserved(ask({ op: 'confirmGaps', now: now() }).then(addCounts))
+    },
     close,
   }
 }
