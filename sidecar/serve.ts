@@ -44,6 +44,8 @@ export async function serve(
     file: join(config.data, 'ledger.db'),
     labelLimits: { tenants: config.ledger.maxTenants, models: config.ledger.maxModels },
     gapGraceMs: config.ledger.gapGraceSeconds * 1000,
+    onStall: (error) =>
+      logger.error({ error: error.message }, 'the ledger waits for room on its disk; calls wait in the spool'),
   })
 
   const stop = new AbortController()

@@ -4,21 +4,23 @@ import { CALL_STATUSES } from '../call.ts'
 import { PLUGIN_DROP_REASONS } from '../capture.ts'
 import type { Ledger, LedgerSeries } from '../ledger/ledger.ts'
 import type { HistogramName } from '../ledger/series.ts'
-import type { Spool } from '../spool/spool.ts'
+import { LEDGER_READER, type Spool } from '../spool/spool.ts'
 import { type LabelsOf, METRICS, type MetricName } from './metrics.ts'
 import { picoToUsd } from './pico-to-usd.ts'
 
 export interface ExpositionSources {
-  ledger: Pick<Ledger, 'series' | 'histogram' | 'confirmGaps'>
+  ledger: Pick<Ledger, 'series' | 'histogram' | 'confirmGaps' | 'labelOf'>
   spool: Pick<Spool, 'stats'>
   receive: { captures: Readonly<Record<string, number>>; refusals: Readonly<Record<string, number>>; bytes: number }
   deliver: ReadonlyMap<string, SinkStats>
   bookVersion: string
+  now?: () => number
 }
 export interface SinkStats {
   retries: Readonly<Record<string, number>> | ReadonlyMap<string, number>
   /** Epoch milliseconds; undefined before the first success. */
   lastSuccessAt: number | undefined
+  inFlight: number
 }
 
 interface Value {
@@ -29,7 +31,7 @@ interface Value {
 type Write = <M extends MetricName>(name: M, labels: Record<LabelsOf<M>, string>, value: number) => void
 
 /** Ledger series → metric. The ledger's labels stand in the metric's order. */
-const FROM_LEDGER: readonly { series: LedgerSeries; metric: MetricName; money?: true }[] = [
+export const FROM_LEDGER: readonly { series: LedgerSeries; metric: MetricName; money?: true }[] = [
   { series: 'calls', metric: 'llm_calls_total' },
   { series: 'tokens', metric: 'llm_tokens_total' },
   { series: 'cost', metric: 'llm_cost_usd_total', money: true },
@@ -46,6 +48,7 @@ const FROM_LEDGER: readonly { series: LedgerSeries; metric: MetricName; money?: 
   { series: 'plugin_dropped', metric: 'observer_plugin_dropped_total' },
   { series: 'tap_errors', metric: 'observer_tap_errors_total' },
   { series: 'folded', metric: 'observer_labels_folded_total' },
+  { series: 'malformed', metric: 'observer_malformed_amounts_total' },
 ]
 const HISTOGRAM_METRICS: Record<HistogramName, MetricName> = {
   latency: 'llm_latency_seconds',
@@ -57,6 +60,7 @@ const HISTOGRAM_METRICS: Record<HistogramName, MetricName> = {
  * so a value is the nearest float64 of the exact number.
  */
 export function makeExposition(sources: ExpositionSources) {
+  const now = sources.now ?? Date.now
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'observer_' })
   const loop = monitorEventLoopDelay({ resolution: 10 })
@@ -79,13 +83,22 @@ export function makeExposition(sources: ExpositionSources) {
 
   async function collectLedger(write: Write): Promise<void> {
     const { ledger } = sources
-    await ledger.confirmGaps()
+    // A ledger that cannot write says so itself (`follow`); what it has counted stands.
+    await ledger.confirmGaps().catch(() => {})
     // Every outcome exists from the start at 0, so that no ratio is empty and no first increment is lost.
     const known = new Map<string, { labels: readonly string[]; statuses: Set<string> }>()
     for (const { labels } of ledger.series('calls')) {
       const key = labels.slice(0, 3).join('\u0000')
-      const statuses = known.get(key)?.statuses ?? new Set()
-      known.set(key, { labels, statuses: statuses.add(labels[3]!) })
+      const series = known.get(key)
+      if (series === undefined) known.set(key, { labels, statuses: new Set([labels[3]!]) })
+      else series.statuses.add(labels[3]!)
+    }
+    for (const [series, metric] of [
+      ['cache_requests', 'kong_semantic_cache_requests_total'],
+      ['cache_hits', 'kong_semantic_cache_hits_total'],
+    ] as const) {
+      const counted = new Set([...ledger.series(series)].map(({ labels }) => labels[0]))
+      for (const tenant_id of tenantsOf(ledger)) if (!counted.has(tenant_id)) write(metric, { tenant_id }, 0)
     }
     for (const { labels, statuses } of known.values()) {
       const [tenant_id = '', provider = '', model = ''] = labels
@@ -124,25 +137,40 @@ export function makeExposition(sources: ExpositionSources) {
   }
 
   async function collectSpool(write: Write): Promise<void> {
-    const { bytes, limitBytes, readers, outcomes } = await sources.spool.stats()
+    const { ledger, spool } = sources
+    const { bytes, limitBytes, readers, outcomes, idsForgottenEarly } = await spool.stats()
     write('observer_spool_bytes', {}, bytes)
     write('observer_spool_limit_bytes', {}, limitBytes)
+    write('observer_spool_ids_forgotten_total', {}, idsForgottenEarly ?? 0)
+    // The spool knows tenants by their own names; the labels are the ledger's (law 13).
+    const labelOf = (tenant: string) => ledger.labelOf('tenant', tenant)
+    const tenants = tenantsOf(ledger)
+    const settled = makeTally()
     for (const { reader, waiting, oldestAt, deadLetters } of readers) {
-      let any = false
-      for (const [tenant_id, calls] of Object.entries(waiting)) {
-        any = true
-        write('observer_reader_lag_calls', { reader, tenant_id }, calls)
-      }
-      if (!any) write('observer_reader_lag_calls', { reader, tenant_id: '' }, 0)
+      const lag = makeTally()
+      for (const tenant of tenants) lag.add([tenant], 0n)
+      for (const [tenant, calls] of Object.entries(waiting)) lag.add([labelOf(tenant)], BigInt(calls))
+      if (lag.size === 0) lag.add([''], 0n)
+      for (const { labels, value } of lag.values())
+        write('observer_reader_lag_calls', { reader, tenant_id: labels[0]! }, Number(value))
       write(
         'observer_reader_lag_seconds',
         { reader },
-        oldestAt === undefined ? 0 : Math.max(0, (Date.now() - oldestAt) / 1000),
+        oldestAt === undefined ? 0 : Math.max(0, (now() - oldestAt) / 1000),
       )
       write('observer_dead_letters', { reader }, deadLetters)
+      if (reader === LEDGER_READER) continue
+      for (const tenant of tenants) {
+        settled.add([reader, tenant, 'sent', ''], 0n)
+        settled.add([reader, tenant, 'dropped', 'spool_full'], 0n)
+      }
     }
     for (const { reader, tenant, outcome, reason, count } of outcomes)
-      write('observer_sink_calls_total', { sink: reader, tenant_id: tenant, outcome, reason }, Number(count))
+      settled.add([reader, labelOf(tenant), outcome, reason], count)
+    for (const { labels, value } of settled.values()) {
+      const [sink = '', tenant_id = '', outcome = '', reason = ''] = labels
+      write('observer_sink_calls_total', { sink, tenant_id, outcome, reason }, Number(value))
+    }
   }
 
   function collectProcess(write: Write): void {
@@ -151,7 +179,8 @@ export function makeExposition(sources: ExpositionSources) {
     for (const [reason, count] of Object.entries(receive.refusals))
       write('observer_requests_refused_total', { reason }, count)
     write('observer_received_bytes_total', {}, receive.bytes)
-    for (const [sink, { retries, lastSuccessAt }] of deliver) {
+    for (const [sink, { retries, lastSuccessAt, inFlight }] of deliver) {
+      write('observer_sink_in_flight_calls', { sink }, inFlight)
       const byReason = retries instanceof Map ? retries : new Map(Object.entries(retries))
       for (const [reason, count] of byReason) write('observer_sink_retries_total', { sink, reason }, count)
       if (lastSuccessAt !== undefined)
@@ -191,6 +220,29 @@ export function makeExposition(sources: ExpositionSources) {
     close(): void {
       loop.disable()
       registry.clear()
+    },
+  }
+}
+
+function tenantsOf(ledger: Pick<Ledger, 'series'>): Set<string> {
+  const tenants = new Set<string>()
+  for (const { labels } of ledger.series('calls')) tenants.add(labels[0]!)
+  return tenants
+}
+
+/** Integer sums by labels: several names may fold into one. */
+function makeTally() {
+  const sums = new Map<string, { labels: readonly string[]; value: bigint }>()
+  return {
+    add(labels: readonly string[], value: bigint): void {
+      const key = labels.join('\u0000')
+      const sum = sums.get(key)
+      if (sum === undefined) sums.set(key, { labels, value })
+      else sum.value += value
+    },
+    values: () => sums.values(),
+    get size() {
+      return sums.size
     },
   }
 }

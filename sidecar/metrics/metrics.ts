@@ -102,8 +102,13 @@ export const METRICS = {
   },
   observer_labels_folded_total: {
     type: 'counter',
-    help: 'Calls whose tenant or model label folded into __other__ (durable).',
+    help: 'Labels of calls that folded into __other__ (durable).',
     labels: ['label'],
+  },
+  observer_malformed_amounts_total: {
+    type: 'counter',
+    help: 'Amounts that cannot be (negative, fractional, beyond any integer), counted as 0, by field (durable).',
+    labels: ['field'],
   },
   observer_captures_total: { type: 'counter', help: 'Captures received, by what became of them.', labels: ['result'] },
   observer_received_bytes_total: { type: 'counter', help: 'Bytes received at /v1/captures.', labels: [] },
@@ -114,13 +119,18 @@ export const METRICS = {
   },
   observer_sink_calls_total: {
     type: 'counter',
-    help: 'Calls settled at a sink: sent, sampled_out, dropped or rejected (durable).',
+    help: 'Calls settled at a sink: sent, sampled_out, dropped or rejected; and of its dead letters replayed or discarded (durable).',
     labels: ['sink', 'tenant_id', 'outcome', 'reason'],
   },
   observer_sink_retries_total: {
     type: 'counter',
     help: 'Batches sent again, by sink and reason.',
     labels: ['sink', 'reason'],
+  },
+  observer_sink_in_flight_calls: {
+    type: 'gauge',
+    help: 'Calls of the batch that a sink is being sent.',
+    labels: ['sink'],
   },
   observer_sink_last_success_timestamp_seconds: {
     type: 'gauge',
@@ -143,9 +153,19 @@ export const METRICS = {
     labels: ['reader'],
   },
   observer_spool_bytes: { type: 'gauge', help: 'Size of the spool, write-ahead log included.', labels: [] },
+  observer_spool_ids_forgotten_total: {
+    type: 'counter',
+    help: 'Call ids forgotten before their seven days for want of room: such a call sent again would count twice.',
+    labels: [],
+  },
   observer_spool_limit_bytes: {
     type: 'gauge',
     help: 'Size at which the spool makes room, and then refuses.',
+    labels: [],
+  },
+  observer_spool_ids_forgotten_total: {
+    type: 'counter',
+    help: 'Ids and billing keys forgotten before their seven days, because the limit of the spool leaves no room for more.',
     labels: [],
   },
   observer_event_loop_lag_seconds: {
