@@ -35,7 +35,7 @@ export interface GatewayOptions {
   pluginConfig?: Record<string, unknown>
   nodeId?: string
   workerPid?: number
-  /** Called where an operation of Kong's Lua API would fail; tests make it throw. */
+  /** Called before each function of Kong's Lua API, with its name; tests make it throw. */
   luaFault?: (operation: string) => void
   /** Why an event was lost. */
   onEventLost?: (reason: string) => void

@@ -14,7 +14,7 @@ export type KongLua = ReturnType<typeof createKongLua>
 export interface KongLuaOptions {
   nodeId: string
   workerPid: number
-  /** Called where an operation of Kong would fail: tests make it throw. */
+  /** Called before each function of Kong's API, with its name: tests make it throw, as Kong's own may. */
   fault?: (operation: string) => void
 }
 
@@ -25,7 +25,7 @@ const SANDBOX = readFileSync(join(import.meta.dirname, 'sandbox.lua'), 'utf8')
 
 type Chunks = Record<PreFunctionHook, Reference[]>
 
-export function createKongLua({ nodeId, workerPid, fault = () => {} }: KongLuaOptions) {
+export function createKongLua({ nodeId, workerPid, fault }: KongLuaOptions) {
   const lua = createLua()
   const entities = new WeakMap<object, Reference>()
   let current: Exchange | undefined
@@ -58,16 +58,10 @@ export function createKongLua({ nodeId, workerPid, fault = () => {} }: KongLuaOp
     ...NGX_CONSTANTS,
     OK: 0,
     ERROR: -1,
-    now: () => {
-      fault('ngx.now')
-      return now()
-    },
+    now: now,
     time: () => Math.floor(now()),
     update_time: () => undefined,
-    encode_base64: (args) => {
-      fault('ngx.encode_base64')
-      return Buffer.from(bufferOf(args.bytes(1)).toString('base64'), 'latin1')
-    },
+    encode_base64: (args) => Buffer.from(bufferOf(args.bytes(1)).toString('base64'), 'latin1'),
     decode_base64: (args) => Buffer.from(bufferOf(args.bytes(1)).toString('latin1'), 'base64'),
     log: () => undefined,
     arg: {},
@@ -80,10 +74,7 @@ export function createKongLua({ nodeId, workerPid, fault = () => {} }: KongLuaOp
     configuration: {},
     ctx: {},
     request: {
-      get_raw_body: (args) => {
-        fault('kong.request.get_raw_body')
-        return rawBody(request().requestBody, args.number(1))
-      },
+      get_raw_body: (args) => rawBody(request().requestBody, args.number(1)),
       get_header: (args) => header(request().requestHeaders, args.text(1)),
       get_headers: () => request().requestHeaders,
       get_method: () => request().method,
@@ -96,10 +87,7 @@ export function createKongLua({ nodeId, workerPid, fault = () => {} }: KongLuaOp
     },
     response: {
       get_status: () => request().status,
-      get_header: (args) => {
-        fault('kong.response.get_header')
-        return header(request().responseHeaders, args.text(1))
-      },
+      get_header: (args) => header(request().responseHeaders, args.text(1)),
       get_headers: () => request().responseHeaders,
       get_source: () => request().source,
     },
@@ -117,7 +105,6 @@ export function createKongLua({ nodeId, workerPid, fault = () => {} }: KongLuaOp
         ['debug', 'info', 'notice', 'warn', 'err', 'crit', 'alert'].map((level) => [level, () => undefined]),
       ),
       serialize: () => {
-        fault('kong.log.serialize')
         const { route, service, consumer, ...rest } = logDocument(request())
         lua.push(rest as unknown as LuaValue)
         for (const [name, part] of Object.entries({ route, service, consumer })) {
@@ -131,10 +118,10 @@ export function createKongLua({ nodeId, workerPid, fault = () => {} }: KongLuaOp
   }
 
   lua.pushNewTable()
-  lua.setFields(ngx)
+  lua.setFields(withFaults(ngx, 'ngx', fault))
   lua.setGlobal('ngx')
   lua.pushNewTable()
-  lua.setFields(kong)
+  lua.setFields(withFaults(kong, 'kong', fault))
   lua.setGlobal('kong')
   lua.push(Math.floor(Math.random() * 0x7fffffff))
   lua.setGlobal('seed')
@@ -230,6 +217,23 @@ export function createKongLua({ nodeId, workerPid, fault = () => {} }: KongLuaOp
     /** `kong.ctx.shared[key]` of a request, as MessagePack would carry it. Throws for what it cannot carry. */
     sharedValue: (exchange: Exchange, key: string) => lua.field(exchange.shared, key),
   }
+}
+
+function withFaults(fields: HostFields, path: string, fault: KongLuaOptions['fault']): HostFields {
+  if (fault === undefined) return fields
+  const faulty: HostFields = {}
+  for (const [name, field] of Object.entries(fields)) {
+    const operation = `${path}.${name}`
+    if (typeof field === 'function')
+      faulty[name] = (args) => {
+        fault(operation)
+        return field(args)
+      }
+    else if (field !== null && typeof field === 'object' && !(field instanceof Uint8Array))
+      faulty[name] = withFaults(field, operation, fault)
+    else faulty[name] = field
+  }
+  return faulty
 }
 
 function rawBody(body: Buffer | undefined, maxFileSize: number | undefined): LuaValue | Results {
