@@ -163,11 +163,6 @@ export const METRICS = {
     help: 'Size at which the spool makes room, and then refuses.',
     labels: [],
   },
-  observer_spool_ids_forgotten_total: {
-    type: 'counter',
-    help: 'Ids and billing keys forgotten before their seven days, because the limit of the spool leaves no room for more.',
-    labels: [],
-  },
   observer_event_loop_lag_seconds: {
     type: 'gauge',
     help: 'Event-loop delay since the last scrape.',
