@@ -123,6 +123,12 @@ describe('a capture', () => {
     expect(JSON.stringify(scenarios)).not.toMatch(/secret|forged|<userdata>|<function>/)
   })
 
+  it('of a table without a bottom has the upper levels', () => {
+    const ai = captures('a table without a bottom')[0]!.log.ai
+    expect(ai).toMatchObject({ proxy: { level: 'top', below: { level: 'top' } } })
+    expect(JSON.stringify(ai).match(/top/g)).toHaveLength(11)
+  })
+
   it('is numbered, each chunk load with an epoch of its own', () => {
     expect(captures('numbered').map(({ sequence }) => sequence)).toEqual([1, 2, 3])
     expect(captures('numbered')[2]).toMatchObject({ request_bytes: 0 })

@@ -185,6 +185,9 @@ scenario("what MessagePack cannot carry", { body = "a", document = document({
     sanitizer = { pii_identified = 2, duration = 5, sanitized_items = { { original_text = "secret" } } },
   },
 }) })
+local endless = { level = "top" }
+endless.below = endless
+scenario("a table without a bottom", { body = "a", document = document({ ai = { proxy = endless } }) })
 scenario("a document that is not one", { body = "a", document = "nonsense" }, { body = "b" })
 
 local _, first = world()({ body = "a" })
