@@ -165,8 +165,8 @@ export const METRICS = {
   },
   observer_event_loop_lag_seconds: {
     type: 'gauge',
-    help: 'Event-loop delay since the last scrape.',
-    labels: ['quantile'],
+    help: 'Event-loop delay since the last scrape: p50, p99 and max.',
+    labels: ['statistic'],
   },
   observer_price_book_info: { type: 'gauge', help: 'The price data in use; always 1.', labels: ['version'] },
 } as const satisfies Record<string, MetricDefinition>
