@@ -44,6 +44,18 @@ describe('proxying', () => {
     expect(answer.headers['x-kong-upstream-latency']).toMatch(/^\d+$/)
   })
 
+  it('names the consumer by what Kong knows, whatever the client says', async () => {
+    const kongYml = projectKongYml((config: Record<string, unknown>) => {
+      for (const consumer of config.consumers as { custom_id?: string }[]) delete consumer.custom_id
+    })
+    await start({ kongYml })
+    const forged = { 'x-consumer-custom-id': 'mallory', 'x-credential-identifier': 'mallory' }
+    await fixture.send('/openai/v1', { headers: { ...KEY, ...forged } })
+    const { headers } = fixture.upstreamRequests[0]!
+    expect(headers['x-consumer-username']).toBe('alice')
+    expect(JSON.stringify(headers)).not.toContain('mallory')
+  })
+
   it('streams: each chunk is with the client before the upstream sends the next', async () => {
     const received = ['']
     await start({
@@ -72,6 +84,34 @@ describe('proxying', () => {
     await start({ upstream: (_request, _body, response) => response.end(big) })
     const answer = await fixture.send('/openai/v1/files', { headers: KEY })
     expect(answer.body.equals(big)).toBe(true)
+  })
+
+  it('does not read on for a client that does not read', async () => {
+    const size = 64 * 1024 * 1024
+    let sent = () => 0
+    await start({
+      upstream: ({ socket }, _body, response) => {
+        const before = socket.bytesWritten
+        sent = () => socket.bytesWritten - before - response.writableLength
+        const write = () => {
+          while (socket.bytesWritten - before < size && response.write(Buffer.alloc(65_536)));
+        }
+        response.on('drain', write)
+        write()
+      },
+    })
+    const client = connect(fixture.gateway.port, '127.0.0.1').pause()
+    client.on('error', () => {})
+    client.write(`POST /openai/v1 HTTP/1.1\r\nhost: x\r\napikey: ${KEY.apikey}\r\ncontent-length: 0\r\n\r\n`)
+    let last = 0
+    let still = 0
+    await vi.waitUntil(() => {
+      still = sent() > 0 && sent() === last ? still + 1 : 0
+      last = sent()
+      return still === 5
+    }, 5000)
+    expect(last).toBeLessThan(size / 2)
+    client.destroy()
   })
 
   it('the longest prefix wins, and what is left always begins with a slash', async () => {
@@ -305,6 +345,7 @@ describe('access log', () => {
     expect(refused!.consumer).toBeUndefined()
     expect(lost).toMatchObject({ response: { status: 404 } })
     expect(lost!.route).toBeUndefined()
+    expect(lost!.tries).toBeUndefined()
   })
 
   it('keeps no credential', async () => {

@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { encodeLogDocument } from './log-document.ts'
 import { type Fixture, type Sending, startFixture, type Upstream } from './testing/gateway-fixture.ts'
+import { makeEvent } from './testing/make-event.ts'
 import { loggedDocument, recordingsPresent, sessionDocuments } from './testing/recorded-session.ts'
 
 /** The services, routes and consumers with which the recordings were made, as far as the documents show them. */
@@ -93,6 +95,7 @@ describe.skipIf(!recordingsPresent)('the log document is built as Kong 3.9.3 bui
 
   function fixedValues(document: Record<string, unknown>) {
     const { source, upstream_status, upstream_uri, workspace_name, client_ip, route, request, response } = document
+    const { proxy } = document.latencies as { proxy: number }
     const { created_at, updated_at, id, ws_id, service, ...entity } = route as Record<string, unknown>
     const { uri, method, querystring } = request as Record<string, unknown>
     const { status } = response as { status: number }
@@ -103,12 +106,21 @@ describe.skipIf(!recordingsPresent)('the log document is built as Kong 3.9.3 bui
       upstream_uri,
       workspace_name,
       client_ip,
+      reachedUpstream: proxy >= 0,
       entity,
       uri,
       method,
       querystring,
     }
   }
+
+  it('as text: slashes escaped, as cjson writes them', async () => {
+    fixture = await startFixture({ kongYml: KONG_YML })
+    const { document } = makeEvent()
+    const text = encodeLogDocument(document)
+    expect(JSON.parse(text)).toEqual(document)
+    expect(text).toContain('"upstream_uri":"\\/v1\\/chat\\/completions"')
+  })
 
   it('the documents of Kong’s file-log: key-auth and 401', async () => {
     // Written by routes with ai-proxy, which adds these keys and lets nginx give the status as a number.

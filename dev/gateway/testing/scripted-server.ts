@@ -13,7 +13,7 @@ export interface Call {
   connection: number
 }
 /** What the server does with a call: a result, an error text, silence, or the end of the connection. */
-export type Reply = { result: unknown } | { error: string } | 'silence' | 'hang up'
+export type Reply = { result: unknown; id?: number } | { error: string; id?: number } | 'silence' | 'hang up'
 
 /** A plugin server that says what a test wants. It packs with another implementation than the gateway's. */
 export async function startScriptedServer(reply: (call: Call) => Reply) {
@@ -39,7 +39,10 @@ export async function startScriptedServer(reply: (call: Call) => Reply) {
         const replied = reply(call)
         if (replied === 'hang up') socket.destroy()
         else if (replied !== 'silence') {
-          const bytes = encode('error' in replied ? [1, id, replied.error, null] : [1, id, null, replied.result])
+          const answered = replied.id ?? id
+          const bytes = encode(
+            'error' in replied ? [1, answered, replied.error, null] : [1, answered, null, replied.result],
+          )
           // In two pieces: an answer may come split anywhere.
           socket.write(bytes.subarray(0, bytes.length >> 1))
           socket.write(bytes.subarray(bytes.length >> 1))
