@@ -9,7 +9,8 @@ Each section is a chunk of its own. What the hooks of one request share is kong.
 chunk keeps over requests are its upvalues: one set in each worker process, for each configuration of the plugin.
 
 Memory of one request: at most 256 KB of its body, 256 KB of the answer's (192 KB head, 64 KB tail) and one chunk as
-nginx hands it over, with some 40 bytes of Lua's own for each chunk kept; in the log hook for a moment as much again, then 4/3 of it as base64 until the event is delivered.
+nginx hands it over, with some 40 bytes of Lua's own for each chunk kept; in the log hook for a moment as much again,
+then 4/3 of it as base64 until the event is delivered.
 Reading the body means that Kong buffers it (request_buffering=false has no effect on tapped routes).
 ]]
 

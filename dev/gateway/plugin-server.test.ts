@@ -19,7 +19,7 @@ const { appendFileSync } = require('node:fs')
 class Probe {
   constructor (config) { this.config = config }
   async log (kong) {
-    const seen = { config: this.config.mark }
+    const seen = { config: this.config.mark, routeOfInstance: this.config.route_id }
     seen.document = JSON.parse(await kong.log.serialize())
     seen.capture = await kong.ctx.shared.get('llm_observer')
     seen.nothing = await kong.ctx.shared.get('no_such_key')
@@ -136,12 +136,10 @@ describe('the real kong-js-pluginserver, with a probe', () => {
     await send()
     await fixture.gateway.idle()
     expect(fixture.gateway.stats().eventsLost).toBe(2)
-    // Each by an instance of its own route, although the new server numbers them from 0 again.
-    expect(
-      seen()
-        .slice(before)
-        .map(({ route }) => route.name),
-    ).toEqual(['anthropic', 'openai'])
+    // Each by an instance of its own route, although the new server numbers them from 0 again. Their order is free.
+    const delivered = seen().slice(before)
+    expect(delivered.map(({ route }) => route.name).toSorted()).toEqual(['anthropic', 'openai'])
+    for (const { route, routeOfInstance } of delivered) expect(routeOfInstance).toBe(route.id)
   })
 
   it('stopped: clients are served, and all events arrive when it goes on', async () => {
