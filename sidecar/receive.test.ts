@@ -16,6 +16,7 @@ let appended: LlmCall[]
 let drops: Drops[]
 let tapErrors: TapErrors[]
 let full: boolean
+let dropsFail: boolean
 let logged: string
 
 beforeEach(async () => {
@@ -23,6 +24,7 @@ beforeEach(async () => {
   drops = []
   tapErrors = []
   full = false
+  dropsFail = false
   logged = ''
   counters = newReceiveCounters()
   const sink = new Writable({
@@ -47,8 +49,13 @@ beforeEach(async () => {
       },
     },
     counters,
-    onDrops: (told) => drops.push(told),
-    onTapErrors: (errors) => tapErrors.push(...errors),
+    onDrops: async (told) => {
+      if (dropsFail) throw new Error('no room')
+      drops.push(told)
+    },
+    onTapErrors: async (errors) => {
+      tapErrors.push(...errors)
+    },
     metrics: async () => ({ contentType: 'text/plain', body: 'm 1\n' }),
     notReady: () => (full ? ['spool'] : []),
   })
@@ -89,6 +96,15 @@ describe('POST /v1/captures', () => {
     const dropped = [{ reason: 'queue_full', total: 7, sequences: [['e1', 3]] }]
     expect((await post(JSON.stringify(batch([], { dropped })))).status).toBe(202)
     expect(drops).toEqual([{ instance: 'p1', totals: [{ reason: 'queue_full', total: 7 }], sequences: [['e1', 3]] }])
+  })
+
+  it('does not acknowledge drops that could not be stored', async () => {
+    dropsFail = true
+    const body = JSON.stringify(batch([makeCapture()], { dropped: [{ reason: 'queue_full', total: 1 }] }))
+    expect((await post(body)).status).toBe(500)
+    dropsFail = false
+    expect((await post(body)).status).toBe(202)
+    expect(drops).toHaveLength(1)
   })
 
   it('tells what the tap could not gather', async () => {

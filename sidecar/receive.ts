@@ -61,9 +61,9 @@ export interface ReceiveOptions {
   spool: Pick<Spool, 'append'>
   counters: ReceiveCounters
   /** The plugin's own losses, told with each batch. */
-  onDrops: (drops: Drops) => void
+  onDrops: (drops: Drops) => Promise<void>
   /** What the tap could not gather, told with a capture. */
-  onTapErrors: (errors: readonly TapErrors[]) => void
+  onTapErrors: (errors: readonly TapErrors[]) => Promise<void>
   metrics: () => Promise<{ contentType: string; body: string }>
   /** Empty when ready, else what is missing. */
   notReady: () => string[]
@@ -175,8 +175,9 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
       counters.captures.stored += appended.stored
       counters.captures.duplicate += appended.duplicate
       counters.captures.invalid += invalid.length
-      if (batch.drops.totals.length > 0) options.onDrops(batch.drops)
-      if (tapErrors.length > 0) options.onTapErrors(tapErrors)
+      // Told once and acknowledged: they must be stored before the 202 as well.
+      if (batch.drops.totals.length > 0) await options.onDrops(batch.drops)
+      if (tapErrors.length > 0) await options.onTapErrors(tapErrors)
       return reply
         .code(202)
         .send({ stored: appended.stored, duplicate: appended.duplicate, rejected: invalid.slice(0, MAX_DESCRIBED) })
