@@ -22,7 +22,7 @@ const CR = 0x0d
 const SPACE = 0x20
 
 export function parseServerSentEvents(input: string | Uint8Array): ServerSentEvents {
-  const text = (typeof input === 'string' ? input : decodeText(input)).replace(/^\uFEFF/, '')
+  const text = typeof input === 'string' ? input.replace(/^\uFEFF/, '') : decodeText(input)
   const events: ServerSentEvent[] = []
   let event = ''
   let data: string | undefined
