@@ -2,13 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { fromAccessLog, fromLedger, fromMetrics, fromSink } from './columns.ts'
 import { reconcile, renderTable } from './demo-table.ts'
-import { LIST_PRICES } from './list-prices.ts'
 import { sumOfMetric } from './metrics-text.ts'
 import { findKong } from './real-kong.ts'
 import { type Stack, startStack } from './stack.ts'
+import { caughtUp, readColumns } from './stack-columns.ts'
 import { runTraffic } from './traffic/traffic.ts'
+import { waitUntil } from './wait-until.ts'
 
 const CALLS = 600
 const RATE_PER_SECOND = 40
@@ -77,16 +77,11 @@ async function demo(): Promise<number> {
     if (interrupted.signal.aborted) return 130
 
     await stack.gateway.idle()
-    const settled = await everythingRead(stack, summary.sent)
-    if (!settled) say('  some readers have not caught up yet; the difference below shows by how much')
-    const reconciliation = reconcile([
-      fromAccessLog(stack.accessLog, LIST_PRICES),
-      fromLedger(stack.ledgerFile),
-      await fromMetrics(`${stack.sidecarUrl}/metrics`),
-      fromSink('OTLP', stack.otlp.perTenant()),
-      fromSink('Langfuse', stack.langfuse.perTenant()),
-      fromSink('Loki', stack.loki.perTenant()),
-    ])
+    const running = stack
+    await waitUntil(() => caughtUp(running, summary.sent), { withinMs: SETTLE_LIMIT_MS }).catch((error: Error) =>
+      say(`  some readers have not caught up (${error.message}); the difference below shows by how much`),
+    )
+    const reconciliation = reconcile(await readColumns(stack))
     say(`\n${renderTable(reconciliation)}`)
     const scraped = await (await fetch(`${stack.sidecarUrl}/metrics`)).text()
     const hits = sumOfMetric(scraped, 'kong_semantic_cache_hits_total')
@@ -122,17 +117,6 @@ function progressLine(calls: number) {
 function bar(share: number): string {
   const filled = Math.round(share * 30)
   return `[${'█'.repeat(filled)}${'·'.repeat(30 - filled)}]`
-}
-
-async function everythingRead(stack: Stack, calls: number): Promise<boolean> {
-  const deadline = Date.now() + SETTLE_LIMIT_MS
-  while (Date.now() < deadline) {
-    const text = await (await fetch(`${stack.sidecarUrl}/metrics`)).text()
-    if (sumOfMetric(text, 'llm_calls_total') >= calls && sumOfMetric(text, 'observer_reader_lag_calls') === 0)
-      return true
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-  return false
 }
 
 async function keepServing(stack: Stack, signal: AbortSignal): Promise<void> {

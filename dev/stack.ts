@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
+import { somebodyServes } from '../sidecar/unix-socket.ts'
 import { type Child, makeChild } from './child-process.ts'
 import { freePort } from './free-port.ts'
 import { type Gateway, startGateway } from './gateway/gateway.ts'
@@ -90,7 +90,7 @@ export async function startStack(options: StackOptions) {
     command: process.execPath,
     args: [...serverArgs, '-p', directory, '--sock-name', 'js.sock'],
     logFile: join(directory, 'plugin-server.log'),
-    ready: () => canConnect(pluginSocket),
+    ready: () => somebodyServes(pluginSocket),
   })
   await pluginServer.start()
 
@@ -131,15 +131,4 @@ export async function startStack(options: StackOptions) {
       await Promise.all([otlp.close(), langfuse.close(), loki.close(), provider.close()])
     },
   }
-}
-
-function canConnect(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path)
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
 }

@@ -17,7 +17,8 @@ export async function listenOnSocket(server: Server, path: string): Promise<() =
   return () => new Promise((resolve) => door.close(() => resolve()))
 }
 
-function somebodyServes(path: string): Promise<boolean> {
+/** Whether a process answers on this socket, not only whether its file is there. */
+export function somebodyServes(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = connect(path)
     probe.once('connect', () => {

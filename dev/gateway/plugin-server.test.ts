@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { somebodyServes } from '../../sidecar/unix-socket.ts'
 import { type Fixture, startFixture } from './testing/gateway-fixture.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -54,7 +54,7 @@ describe('the real kong-js-pluginserver, with a probe', () => {
       env: { PATH: process.env.PATH ?? '' },
       stdio: 'ignore',
     })
-    await vi.waitFor(async () => expect(await canConnect(socket)).toBe(true), WITHIN)
+    await vi.waitFor(async () => expect(await somebodyServes(socket)).toBe(true), WITHIN)
   }
   const stopServer = async (signal: NodeJS.Signals) => {
     const ended = once(child!, 'exit')
@@ -152,14 +152,3 @@ describe('the real kong-js-pluginserver, with a probe', () => {
     expect(seen().length - before).toBe(10)
   })
 })
-
-function canConnect(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path)
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
-}

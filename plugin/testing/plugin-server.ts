@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { somebodyServes } from '../../sidecar/unix-socket.ts'
 import { waitUntil } from './wait-until.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -61,7 +61,7 @@ export async function startPluginServer(
   await waitUntil(
     async () => {
       if (!running()) throw new Error(`the plugin server ended:\n${stdout}\n${stderr}`)
-      return await canConnect(socket)
+      return await somebodyServes(socket)
     },
     'the plugin server listens',
     20_000,
@@ -109,15 +109,4 @@ export async function dumpPlugins(
   const [code] = (await once(child, 'close')) as [number]
   if (code !== 0) throw new Error(`--dump-all-plugins ended with ${code}`)
   return output
-}
-
-function canConnect(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path)
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
 }
