@@ -18,7 +18,8 @@ export interface ExpositionSources {
   now?: () => number
 }
 export interface SinkStats {
-  retries: Readonly<Record<string, number>> | ReadonlyMap<string, number>
+  /** By reason. */
+  retries: ReadonlyMap<string, number>
   /** Epoch milliseconds; undefined before the first success. */
   lastSuccessAt: number | undefined
   inFlight: number
@@ -182,8 +183,7 @@ export function makeExposition(sources: ExpositionSources) {
     write('observer_received_bytes_total', {}, receive.bytes)
     for (const [sink, { retries, lastSuccessAt, inFlight }] of deliver) {
       write('observer_sink_in_flight_calls', { sink }, inFlight)
-      const byReason = retries instanceof Map ? retries : new Map(Object.entries(retries))
-      for (const [reason, count] of byReason) write('observer_sink_retries_total', { sink, reason }, count)
+      for (const [reason, count] of retries) write('observer_sink_retries_total', { sink, reason }, count)
       if (lastSuccessAt !== undefined)
         write('observer_sink_last_success_timestamp_seconds', { sink }, lastSuccessAt / 1000)
     }

@@ -3,6 +3,7 @@ import type { Content, GuardrailEvent, LlmCall } from '../call.ts'
 import type { Capture } from '../capture.ts'
 import type { Exchange, Reading } from '../dialects/dialect.ts'
 import { defaultProviderOf, read } from '../dialects/index.ts'
+import { asObject, decodeText, parseJson } from '../dialects/json-value.ts'
 import { type KongAiReading, readKongAiLog } from '../dialects/kong-ai-log.ts'
 import { providerOfHost } from '../dialects/provider-of-host.ts'
 import { type AttributionConfig, attribute } from './attribute.ts'
@@ -43,7 +44,7 @@ export function makeObserver(options: ObserveOptions): (capture: Capture) => Llm
     const kong = log.ai == null ? undefined : readKongAiLog(log.ai, { status: httpStatus, source: log.source, stream })
     const reading = exchange === undefined ? readingOfLog(kong, stream, httpStatus) : filledByKong(read(exchange), kong)
 
-    const who = attribute(log, namesPeople(exchange) ? jsonOf(exchange) : undefined, options.attribution)
+    const who = attribute(log, peopleIn(exchange), options.attribution)
     const provider = providerOf(capture, reading, kong, options.providers)
     const startedAt = epochMs(log.started_at)
     const cache = cacheOf(responseHeaders, log.source) ?? kong?.cache
@@ -253,28 +254,15 @@ function nameOf(model: string | undefined): string | undefined {
 // With the colon: `"user"` alone is in every chat, as a role.
 const PEOPLE = ['"user":', '"user" :', '"metadata"', '"safety_identifier"']
 
-/** Whether the request's body is worth parsing once more, for who the user is. */
-function namesPeople(exchange: Exchange | undefined): exchange is Exchange {
-  const body = exchange?.requestBody
-  return (
-    body !== undefined &&
-    PEOPLE.some((name) => Buffer.from(body.buffer, body.byteOffset, body.byteLength).includes(name))
-  )
-}
-
-function jsonOf({ requestBody }: Exchange): Record<string, unknown> | undefined {
-  try {
-    const json: unknown = JSON.parse(new TextDecoder().decode(requestBody))
-    return typeof json === 'object' && json !== null && !Array.isArray(json)
-      ? (json as Record<string, unknown>)
-      : undefined
-  } catch {
-    return undefined
-  }
+/** The request's JSON, where it may name a user or a session: only then is it worth parsing once more. */
+function peopleIn(exchange: Exchange | undefined): Readonly<Record<string, unknown>> | undefined {
+  if (exchange?.requestBody === undefined) return undefined
+  const text = decodeText(exchange.requestBody)
+  return PEOPLE.some((name) => text.includes(name)) ? asObject(parseJson(text)) : undefined
 }
 
 function textOf(exchange: Exchange | undefined): string {
-  return exchange?.responseBody === undefined ? '' : new TextDecoder().decode(exchange.responseBody.subarray(0, 2048))
+  return exchange?.responseBody === undefined ? '' : decodeText(exchange.responseBody.subarray(0, 2048))
 }
 
 function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {

@@ -83,4 +83,3 @@ export function makeReaderCounts() {
     },
   }
 }
-export type ReaderCounts = ReturnType<typeof makeReaderCounts>
