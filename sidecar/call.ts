@@ -23,17 +23,28 @@ export const TOKEN_TYPES = [
 export type TokenType = (typeof TOKEN_TYPES)[number]
 
 /** What is billed besides tokens. */
-export const EXTRA_UNITS = ['requests', 'web_searches', 'images', 'audio_seconds', 'search_units', 'pages'] as const
+export const EXTRA_UNITS = [
+  'requests', // a fee for the call itself
+  'web_searches',
+  'images',
+  'audio_milliseconds', // sound that is billed by its length, not by tokens
+  'search_units', // Cohere: one rerank query over up to 100 documents
+  'pages',
+  'characters', // text that is spoken
+  'guardrail_units', // Bedrock: 1,000 characters looked at by one policy
+  'compute_milliseconds', // self-hosted models priced by the hour of a GPU
+] as const
 export type ExtraUnit = (typeof EXTRA_UNITS)[number]
 export type UsageUnit = TokenType | ExtraUnit
 export type Usage = Partial<Record<UsageUnit, number>>
 
 /**
- * Where `usage` comes from. provider: body, header or trailer of the provider's answer; gateway: Kong's own number;
- * estimated: counted from text; partial: the provider's, but the answer was cut before its last word;
+ * Where `usage` comes from. provider: body, header or trailer of the provider's answer; counted: units that the provider
+ * bills and does not report, seen whole in the request or the answer (images, characters, seconds); gateway: Kong's own
+ * number; estimated: tokens counted from text; partial: the provider's, but the answer was cut before its last word;
  * none: the call has no usage to report (an error, a cached answer's own work); unknown: there is some, nobody could read it.
  */
-export const USAGE_SOURCES = ['provider', 'gateway', 'estimated', 'partial', 'none', 'unknown'] as const
+export const USAGE_SOURCES = ['provider', 'counted', 'gateway', 'estimated', 'partial', 'none', 'unknown'] as const
 export type UsageSource = (typeof USAGE_SOURCES)[number]
 
 export const CALL_STATUSES = [
@@ -58,7 +69,15 @@ export const UNPRICED_REASONS = [
 export type UnpricedReason = (typeof UNPRICED_REASONS)[number]
 
 export type Cost =
-  | { state: 'priced'; picoUsd: number; byUnit: Partial<Record<UsageUnit, number>>; priceId: string; book: string }
+  | {
+      state: 'priced'
+      picoUsd: number
+      byUnit: Partial<Record<UsageUnit, number>>
+      priceId: string
+      book: string
+      /** What the provider's cache reads would have cost more as fresh input. */
+      cacheSavedPicoUsd?: number
+    }
   /** Nothing to pay: an error, a cache hit, a repeat of an answer billed before. */
   | { state: 'free'; picoUsd: 0; reason: FreeReason; book: string }
   | { state: 'unpriced'; reason: UnpricedReason; book: string }
@@ -67,6 +86,50 @@ export type FreeReason = (typeof FREE_REASONS)[number]
 
 export const CACHE_STATUSES = ['hit', 'miss', 'bypass', 'refresh'] as const
 export type CacheStatus = (typeof CACHE_STATUSES)[number]
+
+export const OPERATIONS = [
+  'chat',
+  'text_completion',
+  'embeddings',
+  'generate_content',
+  'image_generation',
+  'speech',
+  'transcription',
+  'rerank',
+  'moderation',
+  'ocr',
+  'guardrail',
+  'count_tokens',
+  'batch',
+  'unknown',
+] as const
+export type Operation = (typeof OPERATIONS)[number]
+
+/**
+ * One line of the bill of an answer for which a provider bills several: passes of several models, the requests of a
+ * batch. Where a call has such lines, their sum is its cost.
+ */
+export interface BilledLine {
+  /** `message`, `compaction`, `advisor_message`, `batch_request`, … */
+  kind: string
+  /** Absent: the call's model. */
+  model?: string
+  usage: Usage
+}
+
+/** What a price may depend on besides model, time and service tier. */
+export const PRICE_ATTRIBUTES = [
+  'region', // of the endpoint: `us`, `eu`, `us-east-1`, …
+  'geo', // where the provider says it ran the model (Anthropic `inference_geo`)
+  'speed', // Anthropic's fast mode
+  'batch', // `true`: asked for as part of a batch
+  'image_size', // `1024x1024`
+  'image_quality', // `standard`, `hd`, `low`, `medium`, `high`
+  'search_context_size', // Perplexity, OpenAI: `low`, `medium`, `high`
+  'traffic', // Vertex: `on_demand`, `provisioned_throughput`, …
+] as const
+export type PriceAttribute = (typeof PRICE_ATTRIBUTES)[number]
+export type PriceAttributes = Partial<Record<PriceAttribute, string>>
 
 export interface GuardrailEvent {
   /** e.g. `openai.content_filter`, `kong.ai-prompt-guard` */
@@ -122,7 +185,7 @@ export interface LlmCall {
   durationMs: number
   /** From the request's start to the first byte of the answer's body, where it was seen. */
   timeToFirstByteMs?: number
-  operation: 'chat' | 'text_completion' | 'embeddings' | 'generate_content' | 'unknown'
+  operation: Operation
   /** Which dialect read it; `unknown` where none did. */
   dialect: string
   stream: boolean
@@ -172,9 +235,13 @@ export interface LlmCall {
   usageReason?: string
   /** The provider's usage object as it came, at most 4 KB of JSON, without content. */
   rawUsage?: unknown
+  billedLines?: BilledLine[]
+  priceAttributes?: PriceAttributes
   cost: Cost
   /** What a cached answer would have cost. */
   savedPicoUsd?: number
+  /** What the provider itself says that the call cost (OpenRouter, xAI, Perplexity): a check on `cost`, never added. */
+  reportedPicoUsd?: number
 
   status: CallStatus
   httpStatus: number

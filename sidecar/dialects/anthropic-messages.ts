@@ -8,12 +8,18 @@ import {
   partsOfBlocks,
   startBlock,
 } from './anthropic-content.ts'
-import { countAnthropicUsage, hasFallback, otherPassesOf, overwriteUsage } from './anthropic-usage.ts'
-import type { Dialect, Exchange, Reading } from './dialect.ts'
+import {
+  anthropicPriceAttributes,
+  billedLinesOf,
+  countAnthropicUsage,
+  hasFallback,
+  overwriteUsage,
+} from './anthropic-usage.ts'
+import type { Dialect, DialectReading, Exchange } from './dialect.ts'
 import { asCount, asObject, asText, type JsonObject, parseJson, withoutUndefined } from './json-value.ts'
 import { errorOf } from './provider-error.ts'
-import { boundedRawUsage } from './raw-usage.ts'
-import { isRefusal, type ResponseView, viewResponse } from './response-view.ts'
+import { type ResponseView, viewResponse } from './response-view.ts'
+import { type UsageOutcome, usageOutcome } from './usage-outcome.ts'
 
 /** Anthropic's messages, whole or streamed. Counting tokens and batches are not messages. */
 export const anthropicMessages: Dialect = {
@@ -33,10 +39,10 @@ interface Answer {
   whole: boolean
   parts: MessagePart[]
   started: boolean
-  error?: Reading['error']
+  error?: DialectReading['error']
 }
 
-function readAnthropicMessages(exchange: Exchange, body: JsonObject | undefined): Reading {
+function readAnthropicMessages(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const view = viewResponse(exchange)
   const answer = view.form === 'events' ? answerOfEvents(view, exchange.status) : answerOfBody(view, exchange.status)
   const tier = asText(answer.usage?.service_tier)
@@ -62,9 +68,9 @@ function readAnthropicMessages(exchange: Exchange, body: JsonObject | undefined)
       finishReasons: answer.stopReason === undefined ? undefined : [answer.stopReason],
       error: answer.error,
     }),
-    ...usageOutcome(exchange.status, view, answer),
+    ...outcomeOf(exchange.status, view, answer),
     guardrails: refused ? [refusal(answer.stopCategory)] : [],
-    billable: exchange.method !== 'GET',
+    billable: true,
     content,
   }
 }
@@ -149,35 +155,32 @@ function markGap(assembly: BlockAssembly): void {
   for (const block of assembly.blocks.values()) if (block.text !== '') block.text += '[…]'
 }
 
-function usageOutcome(
+function outcomeOf(
   status: number,
   view: ResponseView,
   answer: Answer,
-): Pick<Reading, 'usage' | 'usageSource' | 'usageReason' | 'rawUsage' | 'otherPasses'> {
-  const unknown = (usageReason: string) => ({ usage: {}, usageSource: 'unknown' as const, usageReason })
-  if (isRefusal(status)) return { usage: {}, usageSource: 'none' }
-  if (view.form === 'none') return unknown('no_body')
-  if (view.form === 'unreadable') return unknown('unreadable_body')
-  const counted = answer.usage === undefined ? undefined : countAnthropicUsage(answer.usage)
-  if (answer.usage === undefined || counted === undefined) {
-    if (answer.error !== undefined && !answer.started && answer.parts.length === 0)
-      return { usage: {}, usageSource: 'none' }
-    if (answer.error !== undefined) return unknown('stream_error')
-    if (view.form === 'events') return unknown(answer.stopReason === undefined ? 'stream_cut' : 'stream_without_usage')
-    return unknown(view.form === 'cut_json' ? 'body_cut' : 'body_without_usage')
-  }
-  const passes = otherPassesOf(answer.usage)
-  const reason = !answer.whole
-    ? answer.error === undefined
-      ? 'stream_cut'
-      : 'stream_error'
-    : (counted.reason ??
-      (passes.length > 0 ? 'other_passes' : hasFallback(answer.usage) ? 'fallback_billing_unclear' : undefined))
+): UsageOutcome & Pick<DialectReading, 'billedLines' | 'priceAttributes'> {
+  const { usage } = answer
+  const outcome = usageOutcome({
+    status,
+    form: view.form,
+    counts: usage === undefined ? undefined : countAnthropicUsage(usage),
+    raw: usage,
+    whole: answer.whole,
+    ended: view.form === 'events' ? answer.stopReason !== undefined : view.form === 'json',
+    failed: answer.error !== undefined,
+    started: answer.started || answer.parts.length > 0,
+  })
+  if (usage === undefined || (outcome.usageSource !== 'provider' && outcome.usageSource !== 'partial')) return outcome
+  const billedLines = billedLinesOf(usage)
+  const reason = hasFallback(usage)
+    ? 'fallback_billing_unclear'
+    : billedLines === undefined
+      ? undefined
+      : 'other_passes'
   return {
-    usage: counted.usage,
-    usageSource: answer.whole ? 'provider' : 'partial',
     ...(reason === undefined ? {} : { usageReason: reason }),
-    rawUsage: boundedRawUsage(answer.usage),
-    ...(passes.length > 0 ? { otherPasses: passes } : {}),
+    ...outcome,
+    ...withoutUndefined({ billedLines, priceAttributes: anthropicPriceAttributes(usage) }),
   }
 }

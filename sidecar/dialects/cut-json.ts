@@ -29,6 +29,24 @@ export function membersBeforeCut(text: string): JsonObject {
   return Object.fromEntries(members)
 }
 
+/** The elements of a JSON array that stand whole before the place where the text was cut off. */
+export function elementsBeforeCut(text: string): unknown[] {
+  const elements: unknown[] = []
+  let at = skipSpace(text, 0)
+  if (text[at] !== '[') return elements
+  at = skipSpace(text, at + 1)
+  while (at < text.length && text[at] !== ']') {
+    const end = endOfValue(text, at)
+    const value = end === undefined ? undefined : parseJson(text.slice(at, end))
+    if (end === undefined || value === undefined) break
+    elements.push(value)
+    const comma = skipSpace(text, end)
+    if (text[comma] !== ',') break
+    at = skipSpace(text, comma + 1)
+  }
+  return elements
+}
+
 /**
  * The last whole object named `key` in the end of a JSON text whose beginning is missing. Inside of strings the
  * quotes are escaped, so content that talks about `"usage":` is not taken for it.

@@ -1,4 +1,13 @@
-import type { Content, GuardrailEvent, LlmCall, RequestParameters, Usage, UsageSource } from '../call.ts'
+import type {
+  Content,
+  GuardrailEvent,
+  Operation,
+  PriceAttributes,
+  RequestParameters,
+  Usage,
+  UsageSource,
+} from '../call.ts'
+import type { Counts } from './counts.ts'
 
 /** One HTTP exchange with a provider as far as it was captured. Bodies are decoded (identity) bytes. */
 export interface Exchange {
@@ -32,36 +41,50 @@ export interface RequestView {
 }
 
 /** What a dialect makes of an exchange. */
-export interface Reading {
-  operation: LlmCall['operation']
+export interface DialectReading {
+  operation: Operation
   stream: boolean
   requestModel?: string
   responseModel?: string
   responseId?: string
+  /** As the answer says it was served, not as it was asked for. */
   serviceTier?: string
   systemFingerprint?: string
   parameters?: RequestParameters
   finishReasons?: string[]
-  usage: Usage
+  /** What the provider reports; empty where nothing was read. */
+  counts: Counts
   usageSource: UsageSource
+  /** Why the usage is partial, estimated, unknown or otherwise not plain: a word of a closed list. */
   usageReason?: string
   rawUsage?: unknown
   /**
-   * Passes of a model that `usage` leaves out as the provider's own totals do, but that are billed, each at its own
-   * model (absent: the answer's): Anthropic's compaction and advisor iterations.
+   * Where one answer is billed in several lines, each at its own model (absent: the answer's): Anthropic's iterations,
+   * the requests of a batch. These are priced then, and not `counts`.
    */
-  otherPasses?: { kind: string; model?: string; usage: Usage }[]
+  billedLines?: { kind: string; model?: string; counts: Counts }[]
+  /** What the price depends on besides model, time and service tier. */
+  priceAttributes?: PriceAttributes
+  /** pico-USD that the provider says it takes for this answer. */
+  reportedPicoUsd?: number
   /** An error in the body, or an error event inside a 200 stream. */
   error?: { type: string; message?: string }
   guardrails: GuardrailEvent[]
-  /** False for what a provider never bills (count_tokens, polls without an answer). */
+  /** False for what a provider never bills (count_tokens, moderation, a list, an error). */
   billable: boolean
   content?: Content
 }
 
+/** The same with usage in units that do not overlap. */
+export interface Reading extends DialectReading {
+  dialect: string
+  usage: Usage
+}
+
 export interface Dialect {
+  /** The wire format: kebab-case, `provider-api` (`openai-chat`, `bedrock-converse`). */
   id: string
   matches(request: RequestView): boolean
-  /** Never throws; truncated input gives a partial Reading that says so. */
-  read(exchange: Exchange, body: Readonly<Record<string, unknown>> | undefined): Reading
+  /** Never throws; truncated input gives a partial reading that says so. */
+  read(exchange: Exchange, body: Readonly<Record<string, unknown>> | undefined): DialectReading
 }

@@ -1,4 +1,5 @@
 import { anthropicMessages } from './anthropic-messages.ts'
+import { unitsOf } from './counts.ts'
 import { membersBeforeCut } from './cut-json.ts'
 import type { Dialect, Exchange, Reading, RequestView } from './dialect.ts'
 import { asObject, decodeText, type JsonObject, parseJson } from './json-value.ts'
@@ -27,16 +28,19 @@ export function defaultProviderOf(dialectId: string): string | undefined {
 }
 
 /** Reads an exchange by the first dialect that knows it. Never throws: a defect of a reader is named in `usageReason`. */
-export function read(exchange: Exchange): Reading & { dialect: string } {
+export function read(exchange: Exchange): Reading {
   const body = requestJson(exchange)
   const dialect = dialectOf(exchange, body)
   try {
-    return { dialect: dialect.id, ...dialect.read(exchange, body) }
+    const reading = dialect.read(exchange, body)
+    const { usage, reason } = unitsOf(reading.counts)
+    return { dialect: dialect.id, ...(reason === undefined ? {} : { usageReason: reason }), ...reading, usage }
   } catch {
     return {
       dialect: dialect.id,
       operation: 'unknown',
       stream: false,
+      counts: {},
       usage: {},
       usageSource: 'unknown',
       usageReason: 'reader_failed',

@@ -1,4 +1,5 @@
 import type { CacheStatus, Usage } from '../call.ts'
+import { type Counts, unitsOf } from './counts.ts'
 import type { Exchange, Reading } from './dialect.ts'
 import { read } from './index.ts'
 import { asCount, asNumber, asObject, asText, type JsonObject, parseJson, withoutUndefined } from './json-value.ts'
@@ -17,6 +18,7 @@ export interface KongAiReading {
   responseId?: string
   serviceTier?: string
   stream: boolean
+  counts: Counts
   usage: Usage
   usageSource: Reading['usageSource']
   usageReason?: string
@@ -86,30 +88,34 @@ function usageOf(given: {
   stream: boolean
   status: number
   source: string | null | undefined
-}): Pick<KongAiReading, 'usage' | 'usageSource' | 'usageReason' | 'rawUsage'> {
+}): Pick<KongAiReading, 'counts' | 'usage' | 'usageSource' | 'usageReason' | 'rawUsage'> {
   const { provider, numbers, body, stream, status, source } = given
   // Refused by Kong before a provider was chosen.
-  if (provider === undefined && (source === 'kong' || numbers !== undefined)) return { usage: {}, usageSource: 'none' }
+  if (provider === undefined && (source === 'kong' || numbers !== undefined))
+    return { counts: {}, usage: {}, usageSource: 'none' }
   if (status !== 200) {
-    if (body?.error !== undefined) return { usage: {}, usageSource: 'none' } // the provider's own refusal, seen
-    return { usage: {}, usageSource: 'unknown', usageReason: 'kong_error_estimate' }
+    if (body?.error !== undefined) return { counts: {}, usage: {}, usageSource: 'none' } // the provider's own refusal, seen
+    return { counts: {}, usage: {}, usageSource: 'unknown', usageReason: 'kong_error_estimate' }
   }
-  if (stream) return { usage: {}, usageSource: 'unknown', usageReason: 'kong_stream_numbers' }
+  if (stream) return { counts: {}, usage: {}, usageSource: 'unknown', usageReason: 'kong_stream_numbers' }
   if (body?.usageSource === 'provider') {
     const translated = provider !== undefined && TRANSLATED.has(provider)
     return {
+      counts: body.counts,
       usage: body.usage,
       usageSource: translated ? 'gateway' : 'provider',
       ...withoutUndefined({ usageReason: body.usageReason, rawUsage: body.rawUsage }),
     }
   }
-  const counted = numbers === undefined ? undefined : countKongUsage(numbers)
-  if (numbers === undefined || counted === undefined)
-    return { usage: {}, usageSource: 'unknown', usageReason: 'kong_without_usage' }
+  const counts = numbers === undefined ? undefined : countKongUsage(numbers)
+  if (numbers === undefined || counts === undefined)
+    return { counts: {}, usage: {}, usageSource: 'unknown', usageReason: 'kong_without_usage' }
+  const { usage, reason } = unitsOf(counts)
   return {
-    usage: counted.usage,
+    counts,
+    usage,
     usageSource: 'gateway',
-    ...withoutUndefined({ usageReason: counted.reason }),
+    ...withoutUndefined({ usageReason: reason }),
     rawUsage: boundedRawUsage(numbers),
   }
 }

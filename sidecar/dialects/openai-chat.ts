@@ -1,5 +1,5 @@
 import type { Content } from '../call.ts'
-import type { Dialect, Exchange, Reading } from './dialect.ts'
+import type { Dialect, DialectReading, Exchange } from './dialect.ts'
 import { asObject, asText, type JsonObject, parseJson, withoutUndefined } from './json-value.ts'
 import {
   addFilterResults,
@@ -14,8 +14,9 @@ import { openAiParameters, openAiRequestContent } from './openai-content.ts'
 import { countOpenAiUsage } from './openai-usage.ts'
 import { errorOf } from './provider-error.ts'
 import { providerOfHost } from './provider-of-host.ts'
-import { boundedRawUsage } from './raw-usage.ts'
-import { isRefusal, viewResponse } from './response-view.ts'
+import { reportedCost } from './reported-cost.ts'
+import { viewResponse } from './response-view.ts'
+import { usageOutcome } from './usage-outcome.ts'
 
 /** OpenAI's chat completions, also as Azure, Groq, DeepSeek, Mistral, xAI, OpenRouter and many others speak them. */
 export const openAiChat: Dialect = {
@@ -24,15 +25,12 @@ export const openAiChat: Dialect = {
   read: readOpenAiChat,
 }
 
-type UsageOutcome = Pick<Reading, 'usage' | 'usageSource' | 'usageReason' | 'rawUsage'>
-
-function readOpenAiChat(exchange: Exchange, body: JsonObject | undefined): Reading {
+function readOpenAiChat(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const view = viewResponse(exchange)
   const provider = providerOfHost(exchange.host) ?? 'openai'
   const answer = emptyOpenAiAnswer()
-  let error: Reading['error']
+  let error: DialectReading['error']
   let done = false
-  let outcome: UsageOutcome
 
   if (view.form === 'json' || view.form === 'cut_json') {
     addToOpenAiAnswer(answer, view.value, provider)
@@ -56,10 +54,17 @@ function readOpenAiChat(exchange: Exchange, body: JsonObject | undefined): Readi
     }
   }
 
-  if (isRefusal(exchange.status)) outcome = { usage: {}, usageSource: 'none' }
-  else if (view.form === 'none') outcome = { usage: {}, usageSource: 'unknown', usageReason: 'no_body' }
-  else if (view.form === 'unreadable') outcome = { usage: {}, usageSource: 'unknown', usageReason: 'unreadable_body' }
-  else outcome = usageOutcome(exchange, answer, view.form === 'events', done, error !== undefined)
+  const ended = done || (view.form === 'events' && exchange.responseComplete && everyChoiceFinished(answer))
+  const outcome = usageOutcome({
+    status: exchange.status,
+    form: view.form,
+    counts: answer.usage === undefined ? undefined : countOpenAiUsage(answer.usage, exchange.host),
+    raw: answer.usage,
+    whole: answer.usageIsFinal || ended,
+    ended,
+    failed: error !== undefined,
+    started: answer.choices.size > 0,
+  })
 
   const output = outputMessages(answer)
   const cut = exchange.requestTruncated || !exchange.responseComplete || exchange.responseTail !== undefined
@@ -81,45 +86,14 @@ function readOpenAiChat(exchange: Exchange, body: JsonObject | undefined): Readi
       parameters: body === undefined ? undefined : openAiParameters(body),
       finishReasons: finishReasons.length > 0 ? finishReasons : undefined,
       error,
+      reportedPicoUsd: reportedCost(answer.usage),
     }),
     ...outcome,
     guardrails: [...answer.guardrails.values()],
-    billable: exchange.method !== 'GET', // reading a stored completion again costs nothing
+    // A stored completion read again is recognised by its id (billing key); a list of them is nobody's answer.
+    billable: exchange.method !== 'GET' || outcome.usageSource !== 'unknown',
     content,
   }
-}
-
-function usageOutcome(
-  exchange: Exchange,
-  answer: OpenAiAnswer,
-  stream: boolean,
-  done: boolean,
-  failed: boolean,
-): UsageOutcome {
-  const counted = answer.usage === undefined ? undefined : countOpenAiUsage(answer.usage, exchange.host)
-  const cut = !done && !(stream && exchange.responseComplete && everyChoiceFinished(answer))
-  if (answer.usage !== undefined && counted !== undefined) {
-    const whole = answer.usageIsFinal || !cut
-    const reason = counted.reason ?? (whole ? undefined : failed ? 'stream_error' : 'stream_cut')
-    return {
-      usage: counted.usage,
-      usageSource: whole ? 'provider' : 'partial',
-      ...(reason === undefined ? {} : { usageReason: reason }),
-      rawUsage: boundedRawUsage(answer.usage),
-    }
-  }
-  // An error before the first word: nothing was generated, nothing is billed.
-  if (failed && answer.choices.size === 0) return { usage: {}, usageSource: 'none' }
-  const usageReason = failed
-    ? 'stream_error'
-    : !stream
-      ? cut
-        ? 'body_cut'
-        : 'body_without_usage'
-      : cut
-        ? 'stream_cut'
-        : 'stream_without_usage'
-  return { usage: {}, usageSource: 'unknown', usageReason }
 }
 
 /** Azure refuses a prompt with a 400 whose innererror names the categories. */

@@ -1,4 +1,4 @@
-import type { Reading } from './dialect.ts'
+import type { DialectReading } from './dialect.ts'
 import { asObject, asText, type JsonObject } from './json-value.ts'
 
 const MESSAGE_LIMIT = 1024
@@ -7,7 +7,7 @@ const MESSAGE_LIMIT = 1024
  * The error in a body or an event: OpenAI's `{error: {type, code, message}}`, Anthropic's `{type: 'error', error: …}`,
  * Kong's and many others' `{message}` (`detail`). The type is the provider's own word where it has a short one.
  */
-export function errorOf(body: JsonObject, status: number): NonNullable<Reading['error']> | undefined {
+export function errorOf(body: JsonObject, status: number): NonNullable<DialectReading['error']> | undefined {
   const error = asObject(body.error)
   const message =
     asText(error?.message) ??

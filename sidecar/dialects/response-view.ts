@@ -1,4 +1,4 @@
-import { lastObjectNamed, membersBeforeCut } from './cut-json.ts'
+import { elementsBeforeCut, lastObjectNamed, membersBeforeCut } from './cut-json.ts'
 import type { Exchange } from './dialect.ts'
 import { asObject, decodeText, type JsonObject, parseJson } from './json-value.ts'
 import { afterFirstBlankLine, parseServerSentEvents, type ServerSentEvent } from './server-sent-events.ts'
@@ -12,32 +12,64 @@ export type ResponseView =
   | { form: 'cut_json'; value: JsonObject; usage: JsonObject | undefined }
   /** `gapAt`: the middle of the stream was cut out before this event. */
   | { form: 'events'; events: readonly ServerSentEvent[]; gapAt: number | undefined }
+  /** A JSON object on each line. `cut`: something else than a whole line stands last. */
+  | { form: 'json_lines'; items: readonly JsonObject[]; gapAt: number | undefined; cut: boolean }
+  /** One JSON array, as Gemini streams it. Of one that was cut: the elements before it, and the text of the end. */
+  | { form: 'json_list'; items: readonly JsonObject[]; cut: boolean; tail: string | undefined }
 
 export function viewResponse(exchange: Exchange): ResponseView {
   const { responseBody, responseTail } = exchange
   if (responseBody === undefined || responseBody.length === 0) return { form: 'none' }
   const text = decodeText(responseBody)
+  const tail = responseTail === undefined ? undefined : decodeText(responseTail)
   const first = /\S/.exec(text)?.[0]
-  if (first === '{') {
-    if (responseTail === undefined) {
-      const value = asObject(parseJson(text))
-      if (value !== undefined) return { form: 'json', value }
-      if (exchange.responseComplete) return { form: 'unreadable' }
-      const members = membersBeforeCut(text)
-      return { form: 'cut_json', value: members, usage: asObject(members.usage) }
-    }
-    const members = membersBeforeCut(text)
-    const usage = asObject(members.usage) ?? lastObjectNamed(decodeText(responseTail), 'usage')
-    return { form: 'cut_json', value: members, usage }
-  }
+  if (first === '{') return viewObject(text, tail, exchange.responseComplete)
+  if (first === '[') return viewList(text, tail)
   const contentType = exchange.responseHeaders['content-type'] ?? ''
   if (!contentType.includes('event-stream') && !/^\s*(?:data|event|id|retry)?:/.test(text))
     return { form: 'unreadable' }
   const head = eventsOf(text)
-  if (responseTail === undefined) return { form: 'events', events: head, gapAt: undefined }
-  const tail = decodeText(responseTail)
+  if (tail === undefined) return { form: 'events', events: head, gapAt: undefined }
   const from = afterFirstBlankLine(tail)
   return { form: 'events', events: from < 0 ? head : [...head, ...eventsOf(tail.slice(from))], gapAt: head.length }
+}
+
+function viewObject(text: string, tail: string | undefined, complete: boolean): ResponseView {
+  const whole = tail === undefined ? asObject(parseJson(text)) : undefined
+  if (whole !== undefined) return { form: 'json', value: whole }
+  const start = text.trimStart()
+  const firstLine = start.slice(0, start.indexOf('\n'))
+  if (firstLine !== '' && asObject(parseJson(firstLine)) !== undefined) return viewLines(start, tail)
+  if (tail === undefined && complete) return { form: 'unreadable' }
+  const members = membersBeforeCut(text)
+  const usage = asObject(members.usage) ?? (tail === undefined ? undefined : lastObjectNamed(tail, 'usage'))
+  return { form: 'cut_json', value: members, usage }
+}
+
+function viewLines(text: string, tail: string | undefined): ResponseView {
+  const head = objectsOfLines(text)
+  if (tail === undefined) return { form: 'json_lines', ...head, gapAt: undefined }
+  const lineEnd = tail.indexOf('\n')
+  const end = lineEnd < 0 ? { items: [], cut: true } : objectsOfLines(tail.slice(lineEnd + 1))
+  return { form: 'json_lines', items: [...head.items, ...end.items], gapAt: head.items.length, cut: end.cut }
+}
+
+function objectsOfLines(text: string): { items: JsonObject[]; cut: boolean } {
+  const items: JsonObject[] = []
+  let cut = false
+  for (const line of text.split('\n')) {
+    if (line.trim() === '') continue
+    const item = asObject(parseJson(line))
+    cut = item === undefined
+    if (item !== undefined) items.push(item)
+  }
+  return { items, cut }
+}
+
+function viewList(text: string, tail: string | undefined): ResponseView {
+  const whole = tail === undefined ? parseJson(text) : undefined
+  const items: readonly unknown[] = Array.isArray(whole) ? whole : elementsBeforeCut(text)
+  return { form: 'json_list', items: items.map(asObject).filter((item) => item !== undefined), cut: whole === undefined, tail }
 }
 
 function eventsOf(text: string): ServerSentEvent[] {

@@ -1,4 +1,4 @@
-import type { Dialect, Exchange, Reading } from './dialect.ts'
+import type { Dialect, DialectReading, Exchange } from './dialect.ts'
 import { asList, asObject, asText, type JsonObject, parseJson, withoutUndefined } from './json-value.ts'
 import { errorOf } from './provider-error.ts'
 import { isRefusal, type ResponseView, viewResponse } from './response-view.ts'
@@ -13,14 +13,14 @@ export const unknownDialect: Dialect = {
 /** Providers bill none of these: counting tokens, moderation, lists of models. */
 const FREE_PATHS = /(?:\/count[_-]tokens|:countTokens|\/moderations|\/models(?:\/[^/:]+)?)$/
 
-const OPERATIONS: readonly (readonly [RegExp, Reading['operation']])[] = [
+const OPERATIONS: readonly (readonly [RegExp, DialectReading['operation']])[] = [
   [/\/(?:embeddings|embed)$|:(?:batch)?[eE]mbedContents?$/, 'embeddings'],
   [/:(?:stream)?[gG]enerateContent$/, 'generate_content'],
   [/\/(?:responses|chat|converse|converse-stream)$/, 'chat'],
   [/\/(?:completions|complete|generate)$/, 'text_completion'],
 ]
 
-function readUnknown(exchange: Exchange, body: JsonObject | undefined): Reading {
+function readUnknown(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const { path, method, status } = exchange
   const view = viewResponse(exchange)
   const answer = visibleAnswer(view)
@@ -37,7 +37,7 @@ function readUnknown(exchange: Exchange, body: JsonObject | undefined): Reading 
       responseId: asText(answer?.id) ?? asText(answer?.responseId),
       error,
     }),
-    usage: {},
+    counts: {},
     ...(isRefusal(status) || !billable
       ? { usageSource: 'none' as const }
       : { usageSource: 'unknown' as const, usageReason }),

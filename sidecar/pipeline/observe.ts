@@ -1,6 +1,7 @@
 import type { PriceBook } from '../../pricing/price-book.ts'
-import type { Content, GuardrailEvent, LlmCall } from '../call.ts'
+import type { BilledLine, Content, GuardrailEvent, LlmCall } from '../call.ts'
 import type { Capture } from '../capture.ts'
+import { sumOfCounts, unitsOf } from '../dialects/counts.ts'
 import type { Exchange, Reading } from '../dialects/dialect.ts'
 import { defaultProviderOf, read } from '../dialects/index.ts'
 import { asObject, decodeText, parseJson } from '../dialects/json-value.ts'
@@ -48,7 +49,16 @@ export function makeObserver(options: ObserveOptions): (capture: Capture) => Llm
     const provider = providerOf(capture, reading, kong, options.providers)
     const startedAt = epochMs(log.started_at)
     const cache = cacheOf(responseHeaders, log.source) ?? kong?.cache
-    const priced = price(reading, { book: options.book, tenant: who.tenant, provider, startedAt, httpStatus, cache })
+    const durationMs = duration(log.latencies?.request ?? 0)
+    const priced = price(reading, {
+      book: options.book,
+      tenant: who.tenant,
+      provider,
+      startedAt,
+      durationMs,
+      httpStatus,
+      cache,
+    })
     const outcome = outcomeOf(
       capture,
       {
@@ -73,7 +83,7 @@ export function makeObserver(options: ObserveOptions): (capture: Capture) => Llm
       id,
       requestId: log.request.id,
       startedAt,
-      durationMs: duration(log.latencies?.request ?? 0),
+      durationMs,
       ...optional('timeToFirstByteMs', firstByteMs),
       operation: reading.operation,
       dialect: reading.dialect,
@@ -107,8 +117,11 @@ export function makeObserver(options: ObserveOptions): (capture: Capture) => Llm
       usageSource: priced.usageSource,
       ...optional('usageReason', priced.usageSource === reading.usageSource ? reading.usageReason : undefined),
       ...optional('rawUsage', reading.rawUsage),
+      ...optional('billedLines', billedLinesOf(reading)),
+      ...optional('priceAttributes', reading.priceAttributes),
       cost: priced.cost,
       ...optional('savedPicoUsd', priced.savedPicoUsd),
+      ...optional('reportedPicoUsd', reading.reportedPicoUsd),
 
       status: outcome.status,
       httpStatus,
@@ -149,17 +162,14 @@ function redactedEvent(event: GuardrailEvent, redactor: Redactor): GuardrailEven
 }
 
 /** What Kong's log document alone says of the call. */
-function readingOfLog(
-  kong: KongAiReading | undefined,
-  stream: boolean,
-  httpStatus: number,
-): Reading & { dialect: string } {
+function readingOfLog(kong: KongAiReading | undefined, stream: boolean, httpStatus: number): Reading {
   if (kong !== undefined) return { operation: 'chat', billable: true, dialect: 'kong-ai-log', ...kong }
   const refused = httpStatus >= 400 && httpStatus !== 499
   return {
     dialect: 'unknown',
     operation: 'unknown',
     stream,
+    counts: {},
     usage: {},
     ...(refused ? { usageSource: 'none' as const } : { usageSource: 'unknown' as const, usageReason: 'no_body' }),
     guardrails: [],
@@ -168,10 +178,7 @@ function readingOfLog(
 }
 
 /** Where the bodies told nobody the usage (a format without a reader, a body that was not kept), Kong's count stands. */
-function filledByKong(
-  reading: Reading & { dialect: string },
-  kong: KongAiReading | undefined,
-): Reading & { dialect: string } {
+function filledByKong(reading: Reading, kong: KongAiReading | undefined): Reading {
   const counted = kong?.usageSource === 'gateway' || kong?.usageSource === 'provider'
   if (!counted || reading.usageSource !== 'unknown') return reading
   const { usageReason: _, ...read } = reading
@@ -180,6 +187,7 @@ function filledByKong(
     ...optional('responseModel', kong.responseModel),
     ...optional('responseId', kong.responseId),
     ...read,
+    counts: kong.counts,
     usage: kong.usage,
     usageSource: kong.usageSource,
     ...optional('usageReason', kong.usageReason),
@@ -233,6 +241,22 @@ function parametersOf({ parameters }: Reading, keepsContent: boolean, redactor: 
     : undefined
   const all = { ...numbers, ...optional('stopSequences', kept) }
   return Object.keys(all).length > 0 ? all : undefined
+}
+
+/** All lines of an answer; of a batch with many, one line a model. */
+function billedLinesOf({ billedLines }: Reading): BilledLine[] | undefined {
+  if (billedLines === undefined) return undefined
+  const lines = billedLines.length <= MAX_LIST ? billedLines : mergedLines(billedLines)
+  return lines.map(({ kind, model, counts }) => ({
+    kind: kind.slice(0, MAX_NAME),
+    ...optional('model', nameOf(model)),
+    usage: unitsOf(counts).usage,
+  }))
+}
+
+function mergedLines(lines: NonNullable<Reading['billedLines']>): NonNullable<Reading['billedLines']> {
+  const byModel = Map.groupBy(lines, ({ kind, model }) => `${kind}\u0000${model ?? ''}`)
+  return [...byModel.values()].map((same) => ({ ...same[0]!, counts: sumOfCounts(same.map(({ counts }) => counts)) }))
 }
 
 function epochMs(time: number): number {

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
-import type { PriceBook } from '../../pricing/price-book.ts'
+import type { PriceBook, PriceKey } from '../../pricing/price-book.ts'
 import type { CacheStatus, Cost, Usage, UsageSource, UsageUnit } from '../call.ts'
+import { unitsOf } from '../dialects/counts.ts'
 import type { Reading } from '../dialects/dialect.ts'
 
 export interface PricedReading {
@@ -17,6 +18,7 @@ export interface PriceContext {
   tenant: string
   provider: string
   startedAt: number
+  durationMs: number
   httpStatus: number
   cache: CacheStatus | undefined
 }
@@ -65,19 +67,27 @@ function boundedId(id: string): string {
   return id.length <= MAX_RESPONSE_ID ? id : hash('sha256', id)
 }
 
-/** The answer, and the model passes that its totals leave out (Anthropic's advisor and compaction), each at its model. */
-function costOf(reading: Reading, { book, provider, startedAt }: PriceContext): Cost {
+/** The answer, or the lines in which it is billed, each at its own model. */
+function costOf(reading: Reading, { book, tenant, provider, startedAt, durationMs }: PriceContext): Cost {
   const models = [reading.responseModel, reading.requestModel].filter((model) => model !== undefined)
-  const tier = reading.serviceTier === undefined ? {} : { serviceTier: reading.serviceTier }
-  let total = book.costOf({ provider, models, at: startedAt, ...tier }, reading.usage)
-  for (const pass of reading.otherPasses ?? []) {
+  const key: Omit<PriceKey, 'models'> = {
+    tenant,
+    provider,
+    at: startedAt,
+    durationMs,
+    ...(reading.serviceTier === undefined ? {} : { serviceTier: reading.serviceTier }),
+    ...(reading.priceAttributes === undefined ? {} : { attributes: reading.priceAttributes }),
+  }
+  if (reading.billedLines === undefined) return book.costOf({ ...key, models }, reading.usage)
+  let total: Cost = { state: 'free', picoUsd: 0, reason: 'not_billable', book: book.version }
+  for (const line of reading.billedLines) {
     const own = book.costOf(
-      { provider, models: pass.model === undefined ? models : [pass.model], at: startedAt, ...tier },
-      pass.usage,
+      { ...key, models: line.model === undefined ? models : [line.model] },
+      unitsOf(line.counts).usage,
     )
-    if (total.state !== 'priced') return total
     if (own.state !== 'priced') return own
-    total = add(total, own)
+    total = total.state === 'priced' ? add(total, own) : own
+    if (total.state !== 'priced') return total
   }
   return total
 }
