@@ -97,6 +97,16 @@ describe('a whole answer', () => {
       serviceTier: 'standard',
       parameters: { maxTokens: 100, topK: 5, stopSequences: ['END'] },
       finishReasons: ['end_turn'],
+      counts: {
+        input: 80,
+        output: 9,
+        cacheRead: 40,
+        cacheWrite: 30,
+        cacheWrite5m: 20,
+        cacheWrite1h: 10,
+        reasoning: 4,
+        webSearches: 2,
+      },
       usage: units,
       usageSource: 'provider',
       rawUsage: usage,
@@ -148,23 +158,37 @@ describe('a whole answer', () => {
     })
   })
 
-  it('does not add plain iterations twice; names passes that the totals leave out', () => {
+  it('does not add plain iterations twice; bills each pass where the totals leave some out', () => {
     const message = { type: 'message', input_tokens: 10, output_tokens: 9 }
     const advisor = { type: 'advisor_message', model: 'claude-opus-4-8', input_tokens: 50, output_tokens: 3 }
     const compaction = { type: 'compaction', input_tokens: 99_000, output_tokens: 500 }
-    const plain = withUsage({ input_tokens: 10, output_tokens: 9, iterations: [message] })
+    const plain = withUsage({ input_tokens: 10, output_tokens: 9, iterations: [message, message] })
     expect(plain.usage).toEqual({ input: 10, output: 9 })
-    expect(plain).not.toHaveProperty('otherPasses')
-    expect(withUsage({ input_tokens: 10, output_tokens: 9, iterations: [compaction, message, advisor] })).toMatchObject(
-      {
-        usage: { input: 10, output: 9 },
-        usageReason: 'other_passes',
-        otherPasses: [
-          { kind: 'compaction', usage: { input: 99_000, output: 500 } },
-          { kind: 'advisor_message', model: 'claude-opus-4-8', usage: { input: 50, output: 3 } },
-        ],
-      },
-    )
+    expect(plain).not.toHaveProperty('billedLines')
+    const totals = { input_tokens: 10, output_tokens: 9, server_tool_use: { web_search_requests: 2 } }
+    expect(withUsage({ ...totals, iterations: [compaction, message, advisor] })).toMatchObject({
+      usage: { input: 10, output: 9 },
+      usageReason: 'other_passes',
+      billedLines: [
+        { kind: 'compaction', counts: { input: 99_000, output: 500 } },
+        { kind: 'message', counts: { input: 10, output: 9 } },
+        { kind: 'advisor_message', model: 'claude-opus-4-8', counts: { input: 50, output: 3 } },
+        { kind: 'server_tools', counts: { webSearches: 2 } },
+      ],
+    })
+    const declined = { type: 'message', model: 'claude-fable-5', input_tokens: 8, output_tokens: 0 }
+    const fallback = { type: 'fallback_message', model: 'claude-opus-4-8', input_tokens: 12, output_tokens: 4 }
+    expect(withUsage({ input_tokens: 12, output_tokens: 4, iterations: [declined, fallback] })).toMatchObject({
+      usageReason: 'fallback_billing_unclear',
+      billedLines: [{ model: 'claude-fable-5' }, { model: 'claude-opus-4-8' }],
+    })
+  })
+
+  it('names where the answer was computed, and at which speed', () => {
+    const geo = (inference_geo: unknown) => withUsage({ ...usage, inference_geo }).priceAttributes
+    expect(geo('us')).toEqual({ geo: 'us' })
+    for (const none of ['not_available', '', null, 7]) expect(geo(none)).toBeUndefined()
+    expect(withUsage({ ...usage, speed: 'fast' }).priceAttributes).toEqual({ speed: 'fast' })
   })
 
   it('reads a refusal, an error, and a body that is none', () => {

@@ -60,6 +60,7 @@ describe('the dialect', () => {
       requestModel: 'gpt-5-mini',
       responseModel: 'gpt-5',
       responseId: 'resp_1',
+      counts: {},
       usage: {},
       usageSource: 'unknown',
       usageReason: 'unknown_format',

@@ -3,22 +3,57 @@ import { unitsOf } from './counts.ts'
 import { membersBeforeCut } from './cut-json.ts'
 import type { Dialect, Exchange, Reading, RequestView } from './dialect.ts'
 import { asObject, decodeText, type JsonObject, parseJson } from './json-value.ts'
-import { openAiChat } from './openai-chat.ts'
+import { multipartFields } from './multipart-fields.ts'
+import { openAiSpeech, openAiTranscription } from './openai-audio.ts'
+import { openAiBatchResults } from './openai-batch-results.ts'
+import { openAiChat, openAiCompletions } from './openai-chat.ts'
+import { openAiEmbeddings } from './openai-embeddings.ts'
+import { openAiImages } from './openai-images.ts'
+import { openAiModerations } from './openai-moderations.ts'
+import { openAiResponses } from './openai-responses.ts'
+import { openAiThreads } from './openai-threads.ts'
 import { isRefusal } from './response-view.ts'
 import { unknownDialect } from './unknown.ts'
 
-/** One line for each wire format. The first that matches reads; `answers` tells by the response where no path told. */
-const DIALECTS: readonly { dialect: Dialect; provider?: string; answers?: RegExp }[] = [
+interface Entry {
+  dialect: Dialect
+  /** Whose format it is, for hosts that nobody knows. */
+  provider?: string
+  /** Tells the format by the answer, where a gateway has hidden the path: the start of a stream, the members of a body. */
+  answers?: { stream: RegExp; body: (members: JsonObject) => boolean }
+}
+
+/** One line for each wire format. The first that matches reads. */
+const DIALECTS: readonly Entry[] = [
   {
     dialect: openAiChat,
     provider: 'openai',
-    answers: /^(?:\{|data: ?\{).*"object"\s*:\s*"chat\.completion(?:\.chunk)?"/s,
+    answers: {
+      stream: /^data: ?\{.*"object"\s*:\s*"chat\.completion\.chunk"/s,
+      body: ({ object }) => object === 'chat.completion',
+    },
   },
   {
     dialect: anthropicMessages,
     provider: 'anthropic',
-    answers: /^(?:event: ?message_start\r?\n|\{(?=.*"role"\s*:\s*"assistant").*"type"\s*:\s*"message")/s,
+    answers: {
+      stream: /^event: ?message_start\r?\n/,
+      body: ({ type, role }) => type === 'message' && role === 'assistant',
+    },
   },
+  {
+    dialect: openAiResponses,
+    provider: 'openai',
+    answers: { stream: /^event: ?response\.created\r?\n/, body: ({ object }) => object === 'response' },
+  },
+  { dialect: openAiCompletions, provider: 'openai' },
+  { dialect: openAiEmbeddings, provider: 'openai' },
+  { dialect: openAiImages, provider: 'openai' },
+  { dialect: openAiTranscription, provider: 'openai' },
+  { dialect: openAiSpeech, provider: 'openai' },
+  { dialect: openAiModerations, provider: 'openai' },
+  { dialect: openAiThreads, provider: 'openai' },
+  { dialect: openAiBatchResults, provider: 'openai' },
   { dialect: unknownDialect },
 ]
 
@@ -29,7 +64,7 @@ export function defaultProviderOf(dialectId: string): string | undefined {
 
 /** Reads an exchange by the first dialect that knows it. Never throws: a defect of a reader is named in `usageReason`. */
 export function read(exchange: Exchange): Reading {
-  const body = requestJson(exchange)
+  const body = requestBodyOf(exchange)
   const dialect = dialectOf(exchange, body)
   try {
     const reading = dialect.read(exchange, body)
@@ -63,16 +98,16 @@ function dialectOfResponse({ method, path, status, responseBody }: Exchange): Di
   if (method !== 'POST' || isRefusal(status) || responseBody === undefined || path.includes('/batches'))
     return undefined
   const start = decodeText(responseBody.subarray(0, SNIFFED_BYTES)).trimStart()
-  const found = DIALECTS.find(({ answers }) => answers?.test(start))?.dialect
-  if (found === undefined || !start.startsWith('{')) return found
-  const { object, type } = membersBeforeCut(decodeText(responseBody))
-  const own = found === openAiChat ? object === 'chat.completion' : type === 'message'
-  return own ? found : undefined
+  const members = start.startsWith('{') ? membersBeforeCut(start) : undefined
+  return DIALECTS.find(({ answers }) => (members === undefined ? answers?.stream.test(start) : answers?.body(members)))
+    ?.dialect
 }
 
-/** The request's JSON; of one that was cut, the members that stand whole. */
-function requestJson({ requestBody, requestTruncated }: Exchange): JsonObject | undefined {
+/** The request's JSON, or the fields of its form; of one that was cut, the members that stand whole. */
+function requestBodyOf({ requestBody, requestTruncated, requestHeaders }: Exchange): JsonObject | undefined {
   if (requestBody === undefined || requestBody.length === 0) return undefined
+  const contentType = requestHeaders['content-type']
+  if (contentType?.toLowerCase().startsWith('multipart/') === true) return multipartFields(requestBody, contentType)
   const text = decodeText(requestBody)
   const whole = parseJson(text)
   if (whole !== undefined || !requestTruncated) return asObject(whole)

@@ -68,6 +68,14 @@ describe('a whole answer', () => {
       systemFingerprint: 'fp_1',
       parameters: { maxTokens: 100, temperature: 0.5, stopSequences: ['END'], outputType: 'json' },
       finishReasons: ['stop'],
+      counts: {
+        input: 25,
+        output: 9,
+        cacheRead: 10,
+        inputAudio: 0,
+        reasoning: 2,
+        total: 34,
+      },
       usage: units,
       usageSource: 'provider',
       rawUsage: usage,
@@ -216,8 +224,36 @@ describe('a whole answer', () => {
     expect(reading).toMatchObject({ requestModel: 'gpt-4o', content: { truncated: true } })
   })
 
-  it('does not bill a stored completion that is read again', () => {
-    expect(read(makeExchange(undefined, answer, { method: 'GET', path: '/v1/chat/completions' })).billable).toBe(false)
+  it('knows a stored completion that is read again by its id, and does not bill a list of them', () => {
+    const again = { method: 'GET', path: '/v1/chat/completions/chatcmpl-1' }
+    expect(read(makeExchange(undefined, answer, again))).toMatchObject({ billable: true, responseId: 'chatcmpl-1' })
+    const list = { object: 'list', data: [answer] }
+    const listed = { method: 'GET', path: '/v1/chat/completions' }
+    expect(read(makeExchange(undefined, list, listed))).toMatchObject({ billable: false, usage: {} })
+  })
+
+  it('keeps more cached than prompt tokens as reported (Azure’s grok), and clamps the units', () => {
+    const raw = {
+      prompt_tokens: 23,
+      completion_tokens: 5,
+      total_tokens: 28,
+      prompt_tokens_details: { cached_tokens: 158 },
+    }
+    expect(answerWith(raw)).toMatchObject({
+      counts: { input: 23, output: 5, cacheRead: 158, total: 28 },
+      usage: { input: 0, cache_read: 23, output: 5 },
+      usageReason: 'inconsistent',
+    })
+  })
+
+  it('keeps what the provider says that it costs', () => {
+    const cost = (raw: object) => answerWith({ ...usage, ...raw }).reportedPicoUsd
+    expect(cost({ cost_in_usd_ticks: 1_330_500 })).toBe(133_050_000)
+    expect(cost({ cost: 0.00013305 })).toBe(133_050_000)
+    expect(cost({ cost: 0, is_byok: true, cost_details: { upstream_inference_cost: 0.5 } })).toBe(5e11)
+    expect(cost({ cost: { input_tokens_cost: 0.1, total_cost: 0.25 } })).toBe(25e10)
+    for (const none of [{}, { cost: -1 }, { cost: 'x' }, { cost_in_usd_ticks: 0 }, { cost: 1e300 }])
+      expect(cost(none)).toBeUndefined()
   })
 })
 

@@ -21,11 +21,24 @@ import { usageOutcome } from './usage-outcome.ts'
 /** OpenAI's chat completions, also as Azure, Groq, DeepSeek, Mistral, xAI, OpenRouter and many others speak them. */
 export const openAiChat: Dialect = {
   id: 'openai-chat',
-  matches: ({ path }) => path.endsWith('/chat/completions'),
-  read: readOpenAiChat,
+  // Mistral completes code and calls agents in the same format; Writer has its own path for it.
+  matches: ({ path, host }) =>
+    /\/(?:chat|fim|agents)\/completions(?:\/[^/]+)?$/.test(path) || (host === 'api.writer.com' && path === '/v1/chat'),
+  read: (exchange, body) => readOpenAiChoices(exchange, body, 'chat'),
 }
 
-function readOpenAiChat(exchange: Exchange, body: JsonObject | undefined): DialectReading {
+/** OpenAI's completions of a prompt: the same answer with `text` where a chat has messages. */
+export const openAiCompletions: Dialect = {
+  id: 'openai-completions',
+  matches: ({ path }) => path.endsWith('/completions'),
+  read: (exchange, body) => readOpenAiChoices(exchange, body, 'text_completion'),
+}
+
+function readOpenAiChoices(
+  exchange: Exchange,
+  body: JsonObject | undefined,
+  operation: 'chat' | 'text_completion',
+): DialectReading {
   const view = viewResponse(exchange)
   const provider = providerOfHost(exchange.host) ?? 'openai'
   const answer = emptyOpenAiAnswer()
@@ -75,7 +88,7 @@ function readOpenAiChat(exchange: Exchange, body: JsonObject | undefined): Diale
   }
   const finishReasons = output.flatMap((message) => message.finishReason ?? [])
   return {
-    operation: 'chat',
+    operation,
     stream: view.form === 'events' || body?.stream === true,
     ...withoutUndefined({
       requestModel: asText(body?.model),

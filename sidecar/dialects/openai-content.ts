@@ -1,7 +1,10 @@
 import type { Content, Message, MessagePart, RequestParameters } from '../call.ts'
 import { asCount, asList, asNumber, asObject, asText, type JsonObject, toJson, withoutUndefined } from './json-value.ts'
 
-/** What was sent: `messages` and `tools` of a chat completion request. System messages at the start are the system prompt. */
+/**
+ * What was sent: `messages` and `tools` of a chat completion request, or the `prompt` of a completion. System messages
+ * at the start are the system prompt.
+ */
 export function openAiRequestContent(body: JsonObject): Content {
   const system: string[] = []
   const input: Message[] = []
@@ -15,6 +18,8 @@ export function openAiRequestContent(body: JsonObject): Content {
       for (const part of parts) system.push(part.type === 'text' ? part.content : '')
     else input.push({ role, parts })
   }
+  for (const prompt of Array.isArray(body.prompt) ? body.prompt : [body.prompt])
+    if (typeof prompt === 'string') input.push({ role: 'user', parts: [{ type: 'text', content: prompt }] })
   const tools = Array.isArray(body.tools) ? body.tools : Array.isArray(body.functions) ? body.functions : undefined
   return withoutUndefined({
     system: system.length > 0 ? system.join('\n\n') : undefined,

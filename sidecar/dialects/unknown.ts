@@ -10,21 +10,27 @@ export const unknownDialect: Dialect = {
   read: readUnknown,
 }
 
-/** Providers bill none of these: counting tokens, moderation, lists of models. */
-const FREE_PATHS = /(?:\/count[_-]tokens|:countTokens|\/moderations|\/models(?:\/[^/:]+)?)$/
+/** Counting tokens: the answer has `input_tokens`, and nobody bills them. */
+const COUNTING = /(?:\/count[_-]tokens|:countTokens|\/responses\/input_tokens|\/tokenize)(?::rawPredict)?$/
+
+/** Providers bill none of these by the call: lists, files, batches as objects, fine-tuning, stores, threads. */
+const FREE_PATHS =
+  /\/(?:models(?:\/[^/:]+)?|files(?:\/[^/]+)*|(?:messages\/)?batches(?:\/[^/]+)*|fine[_-]tuning\/.*|vector_stores(?:\/.*)?|assistants(?:\/[^/]+)?|threads(?:\/.*)?|conversations\/[^/]+\/items|containers(?:\/.*)?|uploads(?:\/.*)?|organization\/.*|cachedContents(?:\/[^/]+)?)$/
 
 const OPERATIONS: readonly (readonly [RegExp, DialectReading['operation']])[] = [
+  [COUNTING, 'count_tokens'],
   [/\/(?:embeddings|embed)$|:(?:batch)?[eE]mbedContents?$/, 'embeddings'],
   [/:(?:stream)?[gG]enerateContent$/, 'generate_content'],
   [/\/(?:responses|chat|converse|converse-stream)$/, 'chat'],
   [/\/(?:completions|complete|generate)$/, 'text_completion'],
+  [/\/rerank$/, 'rerank'],
 ]
 
 function readUnknown(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const { path, method, status } = exchange
   const view = viewResponse(exchange)
   const answer = visibleAnswer(view)
-  const billable = method === 'POST' && !FREE_PATHS.test(path)
+  const billable = method === 'POST' && !FREE_PATHS.test(path) && !COUNTING.test(path)
   const error = answer === undefined ? undefined : errorOf(answer, status)
   const usageReason =
     view.form === 'none' ? 'no_body' : view.form === 'unreadable' ? 'unreadable_body' : 'unknown_format'

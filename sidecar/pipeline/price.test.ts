@@ -9,15 +9,18 @@ const context: PriceContext = {
   tenant: 'blue',
   provider: 'openai',
   startedAt: Date.UTC(2026, 10, 23),
+  durationMs: 1000,
   httpStatus: 200,
   cache: undefined,
 }
 const reading: Reading = {
+  dialect: 'openai-chat',
   operation: 'chat',
   stream: false,
   requestModel: 'gpt-4o',
   responseModel: 'gpt-4o-2024-08-06',
   responseId: 'chatcmpl-1',
+  counts: { input: 25, cacheRead: 10, output: 9, reasoning: 2 },
   usage: { input: 15, cache_read: 10, output: 7, output_reasoning: 2 },
   usageSource: 'provider',
   guardrails: [],
@@ -73,16 +76,21 @@ describe('what a call costs', () => {
     })
   })
 
-  it('passes that the totals leave out are added, each at its own model', () => {
-    const passes = [{ kind: 'advisor_message', model: 'gpt-4o-mini', usage: { input: 1000, output: 10 } }]
-    const { cost } = price({ ...reading, otherPasses: passes }, context)
+  it('an answer that is billed in several lines costs their sum, each at its own model', () => {
+    const lines = [
+      { kind: 'message', counts: reading.counts },
+      { kind: 'advisor_message', model: 'gpt-4o-mini', counts: { input: 1000, output: 10 } },
+    ]
+    const { cost, usage } = price({ ...reading, billedLines: lines }, context)
+    expect(usage).toEqual({ input: 1015, cache_read: 10, output: 17, output_reasoning: 2 })
     expect(cost).toMatchObject({ state: 'priced', picoUsd: 140_000_000 + 150_000_000 + 6_000_000 })
     if (cost.state === 'priced') {
       expect(Object.values(cost.byUnit).reduce((sum, amount) => sum + amount, 0)).toBe(cost.picoUsd)
       expect(cost.priceId).toContain('gpt-4o-mini')
     }
-    const unknown = [{ kind: 'advisor_message', model: 'nobody-knows', usage: { input: 1 } }]
-    expect(price({ ...reading, otherPasses: unknown }, context).cost).toMatchObject({ reason: 'unknown_model' })
+    const unknown = [{ kind: 'advisor_message', model: 'nobody-knows', counts: { input: 1 } }]
+    expect(price({ ...reading, billedLines: unknown }, context).cost).toMatchObject({ reason: 'unknown_model' })
+    expect(price({ ...reading, billedLines: [] }, context).cost).toMatchObject({ state: 'free' })
   })
 
   it('response ids of any length make keys of bounded length that differ', () => {

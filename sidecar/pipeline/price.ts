@@ -25,7 +25,8 @@ export interface PriceContext {
 
 /** What the call costs, by the price in force when it started. Undefined usage is not zero: it is unpriced. */
 export function price(reading: Reading, context: PriceContext): PricedReading {
-  const { usage, usageSource } = reading
+  const { usageSource } = reading
+  const usage = billedUsage(reading)
   const { book } = context
   const free = (reason: 'error' | 'cache_hit' | 'not_billable'): Cost => ({
     state: 'free',
@@ -65,6 +66,16 @@ const MAX_RESPONSE_ID = 256
 /** An id of any length as a key: a long one by its hash, so that two of them never become one. */
 function boundedId(id: string): string {
   return id.length <= MAX_RESPONSE_ID ? id : hash('sha256', id)
+}
+
+/** What was billed: the provider's own totals may leave lines out. */
+function billedUsage({ usage, billedLines }: Reading): Usage {
+  if (billedLines === undefined) return usage
+  const sum: Usage = {}
+  for (const { counts } of billedLines)
+    for (const [unit, amount] of Object.entries(unitsOf(counts).usage) as [UsageUnit, number][])
+      sum[unit] = (sum[unit] ?? 0) + amount
+  return sum
 }
 
 /** The answer, or the lines in which it is billed, each at its own model. */

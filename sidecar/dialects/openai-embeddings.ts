@@ -1,0 +1,67 @@
+import type { Counts } from './counts.ts'
+import type { Dialect, DialectReading, Exchange } from './dialect.ts'
+import { asCount, asList, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
+import { errorOf } from './provider-error.ts'
+import { reportedCost } from './reported-cost.ts'
+import { viewResponse } from './response-view.ts'
+import { usageOutcome } from './usage-outcome.ts'
+
+/** OpenAI's embeddings, also as Azure, Mistral, Voyage, OpenRouter, Perplexity and others speak them. */
+export const openAiEmbeddings: Dialect = {
+  id: 'openai-embeddings',
+  // Ollama's and watsonx's own embeddings have other paths that end alike.
+  matches: ({ path }) => path.endsWith('/embeddings') && !/\/(?:api|text)\/embeddings$/.test(path),
+  read: readEmbeddings,
+}
+
+function readEmbeddings(exchange: Exchange, body: JsonObject | undefined): DialectReading {
+  const view = viewResponse(exchange)
+  const answer = view.form === 'json' || view.form === 'cut_json' ? view.value : {}
+  // The vectors come first and are long: of a cut answer only the end holds usage.
+  const usage = view.form === 'cut_json' ? view.usage : asObject(answer.usage)
+  const error = errorOf(answer, exchange.status)
+  const texts =
+    typeof body?.input === 'string' ? [body.input] : asList(body?.input).filter((text) => typeof text === 'string')
+  return {
+    operation: 'embeddings',
+    stream: false,
+    ...withoutUndefined({
+      requestModel: asText(body?.model),
+      responseModel: asText(answer.model),
+      responseId: asText(answer.id),
+      error,
+      reportedPicoUsd: reportedCost(usage),
+    }),
+    ...usageOutcome({
+      status: exchange.status,
+      form: view.form,
+      counts: usage === undefined ? undefined : countEmbeddings(usage),
+      raw: usage,
+      whole: true,
+      ended: view.form === 'json',
+      failed: error !== undefined,
+      started: false,
+    }),
+    guardrails: [],
+    billable: true,
+    ...(texts.length === 0
+      ? {}
+      : {
+          content: { input: texts.map((content) => ({ role: 'user', parts: [{ type: 'text' as const, content }] })) },
+        }),
+  }
+}
+
+/** An embedding has no output. Voyage names the total alone. */
+export function countEmbeddings(usage: JsonObject): Counts | undefined {
+  const total = asCount(usage.total_tokens)
+  const input = asCount(usage.prompt_tokens) ?? asCount(usage.input_tokens) ?? total
+  if (input === undefined) return undefined
+  const details = asObject(usage.prompt_tokens_details)
+  return withoutUndefined({
+    input,
+    inputImage: asCount(details?.image_tokens) ?? asCount(usage.image_tokens),
+    inputAudio: asCount(details?.audio_tokens),
+    total,
+  })
+}
