@@ -10,6 +10,7 @@ import {
   type OpenAiAnswer,
   outputMessages,
 } from './openai-answer.ts'
+import { openAiBilledLines, openAiFees, openAiPriceAttributes } from './openai-billed-lines.ts'
 import { openAiParameters, openAiRequestContent } from './openai-content.ts'
 import { countOpenAiUsage } from './openai-usage.ts'
 import { errorOf } from './provider-error.ts'
@@ -68,11 +69,14 @@ function readOpenAiChoices(
   }
 
   const ended = done || (view.form === 'events' && exchange.responseComplete && everyChoiceFinished(answer))
+  const { usage } = answer
+  const tokens = usage === undefined ? undefined : countOpenAiUsage(usage, exchange.host)
+  const model = answer.model ?? asText(body?.model)
   const outcome = usageOutcome({
     status: exchange.status,
     form: view.form,
-    counts: answer.usage === undefined ? undefined : countOpenAiUsage(answer.usage, exchange.host),
-    raw: answer.usage,
+    counts: usage && tokens && { ...tokens, ...openAiFees(usage, provider, model) },
+    raw: usage,
     whole: answer.usageIsFinal || ended,
     ended,
     failed: error !== undefined,
@@ -99,7 +103,9 @@ function readOpenAiChoices(
       parameters: body === undefined ? undefined : openAiParameters(body),
       finishReasons: finishReasons.length > 0 ? finishReasons : undefined,
       error,
-      reportedPicoUsd: reportedCost(answer.usage),
+      reportedPicoUsd: reportedCost(usage),
+      billedLines: usage && openAiBilledLines(usage, outcome.counts, provider),
+      priceAttributes: openAiPriceAttributes(usage, body),
     }),
     ...outcome,
     guardrails: [...answer.guardrails.values()],

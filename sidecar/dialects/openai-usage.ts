@@ -14,7 +14,7 @@ export function countOpenAiUsage(raw: JsonObject, host: string): Counts | undefi
   const promptDetails = asObject(raw.prompt_tokens_details) ?? asObject(raw.prompt_token_details) // Writer, threads: singular
   const completionDetails = asObject(raw.completion_tokens_details) ?? asObject(raw.completion_token_details)
   const inputAudio = asCount(promptDetails?.audio_tokens)
-  const reasoning = asCount(completionDetails?.reasoning_tokens) ?? asCount(raw.reasoning_tokens)
+  const reasoning = asCount(completionDetails?.reasoning_tokens)
 
   if (total !== undefined && total > 0) {
     const unexplained = total - (input ?? 0) - (output ?? 0)
