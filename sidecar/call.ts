@@ -306,3 +306,10 @@ export function asRepeat(call: LlmCall): LlmCall {
     cost: { state: 'free', picoUsd: 0, reason: 'repeat', book: call.cost.book },
   }
 }
+
+/** The exact amount in dollars as decimal text, also a JSON number: 12 places, trailing zeros dropped. */
+export function decimalUsd(picoUsd: number | bigint): string {
+  const digits = String(picoUsd < 0 ? -picoUsd : picoUsd).padStart(13, '0')
+  const text = `${digits.slice(0, -12)}.${digits.slice(-12)}`.replace(/\.?0+$/, '')
+  return picoUsd < 0 ? `-${text}` : text
+}

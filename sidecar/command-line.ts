@@ -6,18 +6,21 @@ commands
   serve                        run the sidecar (default)
   dead-letters list            calls that a sink will never take, with the reason
   dead-letters replay          send them to their sink again
+  read FILE.jsonl              usage and cost of recorded exchanges, one JSON line each (- reads the standard input)
   plugin-server                Kong's settings that start kong-js-pluginserver with the plugin, for this machine
 
 options
   -c, --config FILE            observer.yaml (default: $OBSERVER_CONFIG, else ./observer.yaml where it exists)
       --check-config           check the configuration, say all that is wrong with it, and end
       --reader NAME            dead-letters: only those of one sink
+      --explain                read: how each number came about, for a person
       --version, --help
 `
 
 export type Command =
   | { name: 'serve' | 'check-config'; config?: string }
   | { name: 'dead-letters'; action: 'list' | 'replay'; config?: string; reader?: string }
+  | { name: 'read'; file: string; explain: boolean; config?: string }
   | { name: 'plugin-server' | 'version' | 'help' }
 
 export class UsageError extends Error {}
@@ -38,6 +41,11 @@ export function parseCommandLine(argv: readonly string[]): Command {
   const [name = 'serve', action, ...rest] = positionals
   if (name === 'serve' && action === undefined) return { name: 'serve', ...config }
   if (name === 'plugin-server' && action === undefined) return { name: 'plugin-server' }
+  if (name === 'read') {
+    if (action === undefined || rest.length > 0)
+      throw new UsageError('read: name one file of exchanges, or - for the standard input')
+    return { name: 'read', file: action, explain: values.explain === true, ...config }
+  }
   if (name === 'dead-letters' && (action === 'list' || action === 'replay') && rest.length === 0)
     return {
       name: 'dead-letters',
@@ -56,6 +64,7 @@ function parse(argv: readonly string[]) {
       config: { type: 'string', short: 'c' },
       'check-config': { type: 'boolean' },
       reader: { type: 'string' },
+      explain: { type: 'boolean' },
       version: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     },

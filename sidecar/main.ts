@@ -1,9 +1,12 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { createReadStream, existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { openPriceBook } from '../pricing/genai-prices.ts'
 import { type Command, parseCommandLine, USAGE, UsageError } from './command-line.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
 import { makeLogger } from './logger.ts'
+import { linesOf, readExchanges } from './read-command/run.ts'
 import { serve } from './serve.ts'
 import { openSqliteSpool } from './spool/sqlite.ts'
 
@@ -30,6 +33,9 @@ async function main(): Promise<void> {
     }
     case 'dead-letters':
       await deadLetters(loadConfig(configFile(command), process.env), command.action, command.reader)
+      return
+    case 'read':
+      await readCommand(command)
       return
     case 'serve':
       await run(loadConfig(configFile(command), process.env), configFile(command))
@@ -89,6 +95,22 @@ async function deadLetters(config: Config, action: 'list' | 'replay', reader: st
   } finally {
     await spool.close()
   }
+}
+
+async function readCommand({ file, explain }: { file: string; explain: boolean }): Promise<void> {
+  // A reader that goes away (`| head`) is no failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+  const invalid = await readExchanges(linesOf(file === '-' ? process.stdin : createReadStream(file)), {
+    book: openPriceBook(),
+    estimate: async (reading) => reading,
+    explain,
+    now: Date.now,
+    write: async (text) => {
+      if (!process.stdout.write(text)) await once(process.stdout, 'drain')
+    },
+    complain: (text) => process.stderr.write(`kong-llm-observer: ${text}`),
+  })
+  if (invalid > 0) process.exitCode = 1
 }
 
 function configFile(command: Command & { config?: string }): string | undefined {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Attributes, AttributeValue } from '@opentelemetry/api'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-node'
 import {
+  decimalUsd,
   EXTRA_UNITS,
   type LlmCall,
   type Message,
@@ -159,12 +160,6 @@ function costDetails({ cost }: LlmCall): string {
     ([unit, picoUsd]) => `"${unit in BUCKETS ? BUCKETS[unit as TokenType] : unit}":${decimalUsd(picoUsd)}`,
   )
   return `{${[...parts, `"total":${decimalUsd(cost.picoUsd)}`].join(',')}}`
-}
-
-/** The exact amount as a JSON number. */
-export function decimalUsd(picoUsd: number): string {
-  const digits = String(picoUsd).padStart(13, '0')
-  return `${digits.slice(0, -12)}.${digits.slice(-12)}`.replace(/\.?0+$/, '')
 }
 
 /** `[a-z0-9-_]`, at most 40, not starting with langfuse: anything else Langfuse silently calls `default`. */

@@ -2,11 +2,11 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type LangfuseSink, startLangfuseSink } from '../../dev/sinks/langfuse.ts'
 import { type StoredObservation, storedOf } from '../../dev/sinks/langfuse-mapping.ts'
-import { type LlmCall, TOKEN_TYPES, totalTokens } from '../call.ts'
+import { decimalUsd, type LlmCall, TOKEN_TYPES, totalTokens } from '../call.ts'
 import { GOLDEN_CALLS } from '../testing/golden-calls.ts'
 import { makeCall } from '../testing/make-call.ts'
 import { type LangfuseConfig, langfuseConfigSchema, makeLangfuseExporter } from './langfuse.ts'
-import { decimalUsd, langfuseEnvironment } from './langfuse-observation.ts'
+import { langfuseEnvironment } from './langfuse-observation.ts'
 
 const never = new AbortController().signal
 const keys = { publicKey: 'pk-lf-a', secretKey: 'sk-lf-a' }

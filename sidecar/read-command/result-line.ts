@@ -1,0 +1,146 @@
+import type { PriceBook } from '../../pricing/price-book.ts'
+import { type Cost, decimalUsd, EXTRA_UNITS, type UsageUnit } from '../call.ts'
+import type { Counts } from '../dialects/counts.ts'
+import type { Reading } from '../dialects/dialect.ts'
+import { defaultProviderOf, read } from '../dialects/index.ts'
+import { providerOfHost } from '../dialects/provider-of-host.ts'
+import { price } from '../pipeline/price.ts'
+import type { ExchangeLine } from './exchange-line.ts'
+
+/** Names of the inclusive counts: `input_tokens` is every prompt token. */
+const COUNT_NAMES: Record<keyof Counts, string> = {
+  input: 'input_tokens',
+  output: 'output_tokens',
+  cacheRead: 'cache_read_tokens',
+  cacheWrite: 'cache_write_tokens',
+  cacheWrite5m: 'cache_write_5m_tokens',
+  cacheWrite1h: 'cache_write_1h_tokens',
+  reasoning: 'reasoning_tokens',
+  inputAudio: 'input_audio_tokens',
+  inputImage: 'input_image_tokens',
+  cacheReadAudio: 'cache_read_audio_tokens',
+  toolPrompt: 'tool_prompt_tokens',
+  outputAudio: 'output_audio_tokens',
+  outputImage: 'output_image_tokens',
+  total: 'total_tokens_reported',
+  webSearches: 'web_search_requests',
+  images: 'images',
+  audioMilliseconds: 'audio_seconds',
+  searchUnits: 'search_units',
+  pages: 'pages',
+  characters: 'characters',
+  guardrailUnits: 'guardrail_units',
+  requests: 'requests',
+}
+
+/** Fees of the provider's tools and of the call itself: catalogues that price tokens do not hold them. */
+const FEES: ReadonlySet<UsageUnit> = new Set(['web_searches', 'requests'])
+
+export interface ResultLine {
+  id: string | number
+  provider: string
+  dialect: string
+  operation: string
+  request_model: string | null
+  response_model: string | null
+  billable: boolean
+  usage_source: string
+  usage_reason?: string
+  usage: Record<string, number>
+  billed?: { kind: string; model: string | null; usage: Record<string, number> }[]
+  service_tier?: string
+  finish_reasons: string[]
+  guardrail: boolean
+  guardrails?: Reading['guardrails']
+  error: { type: string; message?: string } | null
+  /** Decimal dollars of tokens and other units; the fees of tools and calls stand beside. */
+  cost_usd: string | null
+  fees_usd?: string
+  total_usd: string | null
+  /** What the provider itself says it takes. */
+  reported_usd?: string
+  cost_lines: { unit: string; quantity: number; usd: string }[]
+  price_id: string | null
+  unpriced_reason?: string
+}
+
+export interface ReadOutcome {
+  line: ResultLine
+  reading: Reading
+  cost: Cost
+}
+
+export type Estimate = (reading: Reading) => Promise<Reading>
+
+/** What one exchange was and what it costs. */
+export async function readLine(input: ExchangeLine, book: PriceBook, estimate: Estimate): Promise<ReadOutcome> {
+  const { exchange } = input
+  const seen = read(exchange)
+  const reading = await estimate(seen)
+  const provider = providerOfHost(exchange.host) ?? defaultProviderOf(reading.dialect) ?? 'unknown'
+  const { usage, cost } = price(reading, {
+    book,
+    tenant: '',
+    provider,
+    startedAt: input.at,
+    durationMs: 0,
+    httpStatus: exchange.status,
+    cache: undefined,
+  })
+  const priced = cost.state === 'priced'
+  const fees = priced ? sumOf(cost.byUnit, (unit) => FEES.has(unit)) : 0
+  const total = cost.state === 'unpriced' ? undefined : cost.picoUsd
+  const line: ResultLine = {
+    id: input.id,
+    provider,
+    dialect: reading.dialect,
+    operation: reading.operation,
+    request_model: reading.requestModel ?? null,
+    response_model: reading.responseModel ?? null,
+    billable: reading.billable && !(cost.state === 'free' && cost.reason !== 'not_billable'),
+    usage_source: reading.usageSource,
+    ...(reading.usageReason === undefined ? {} : { usage_reason: reading.usageReason }),
+    usage: namedCounts(reading.counts),
+    ...(reading.billedLines === undefined
+      ? {}
+      : {
+          billed: reading.billedLines.map(({ kind, model, counts }) => ({
+            kind,
+            model: model ?? null,
+            usage: namedCounts(counts),
+          })),
+        }),
+    ...(reading.serviceTier === undefined ? {} : { service_tier: reading.serviceTier }),
+    finish_reasons: reading.finishReasons ?? [],
+    guardrail: reading.guardrails.length > 0,
+    ...(reading.guardrails.length > 0 ? { guardrails: reading.guardrails } : {}),
+    error: reading.error ?? null,
+    cost_usd: total === undefined ? null : decimalUsd(total - fees),
+    ...(fees > 0 ? { fees_usd: decimalUsd(fees) } : {}),
+    total_usd: total === undefined ? null : decimalUsd(total),
+    ...(reading.reportedPicoUsd === undefined ? {} : { reported_usd: decimalUsd(reading.reportedPicoUsd) }),
+    cost_lines: priced
+      ? (Object.entries(cost.byUnit) as [UsageUnit, number][]).map(([unit, picoUsd]) => ({
+          unit,
+          quantity: usage[unit] ?? 0,
+          usd: decimalUsd(picoUsd),
+        }))
+      : [],
+    price_id: priced ? cost.priceId : null,
+    ...(cost.state === 'unpriced' ? { unpriced_reason: cost.reason } : {}),
+  }
+  return { line, reading, cost }
+}
+
+function sumOf(byUnit: Partial<Record<UsageUnit, number>>, wanted: (unit: UsageUnit) => boolean): number {
+  let sum = 0
+  for (const unit of EXTRA_UNITS) if (wanted(unit)) sum += byUnit[unit] ?? 0
+  return sum
+}
+
+function namedCounts(counts: Counts): Record<string, number> {
+  const named: Record<string, number> = {}
+  for (const [name, amount] of Object.entries(counts) as [keyof Counts, number | undefined][])
+    if (amount !== undefined) named[COUNT_NAMES[name]] = name === 'audioMilliseconds' ? amount / 1000 : amount
+  return named
+}
