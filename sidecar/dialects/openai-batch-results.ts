@@ -21,7 +21,8 @@ function readBatchResults(exchange: Exchange): DialectReading {
   const items = view.form === 'json_lines' ? view.items : view.form === 'json' ? [view.value] : []
   const lines = items.flatMap((item) => lineOf(item) ?? [])
   const id = /\/files\/([^/]+)\/content$/.exec(exchange.path)?.[1]
-  const cut = view.form === 'json_lines' && (view.cut || view.gapAt !== undefined || !exchange.responseComplete)
+  // A file has no end of its own: that it is whole, only the transport can tell.
+  const cut = !exchange.responseComplete || (view.form === 'json_lines' && (view.cut || view.gapAt !== undefined))
   const base = { operation: 'batch' as const, stream: false, guardrails: [] }
   // Any other file: what is in it is nobody's usage.
   if (isRefusal(exchange.status) || lines.length === 0)
