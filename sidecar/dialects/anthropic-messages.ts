@@ -129,8 +129,10 @@ function answerOfEvents(view: Extract<ResponseView, { form: 'events' }>, status:
       }
     }
   }
-  // Old streams name only output tokens at the end: then the start must have been heard as well.
-  answer.whole = final && answer.usage?.input_tokens !== undefined
+  // Old streams name only output tokens at the end, newer ones all but how long a cache write lives: then the start must
+  // have been heard as well.
+  const written = asCount(answer.usage?.cache_creation_input_tokens) ?? 0
+  answer.whole = final && answer.usage?.input_tokens !== undefined && (answer.started || written === 0)
   answer.parts = assembledParts(assembly)
   return answer
 }

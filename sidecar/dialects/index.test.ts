@@ -29,7 +29,18 @@ describe('the dialect', () => {
     ['/v1/messages/count_tokens', 'unknown'],
     ['/v1/messages/batches', 'unknown'],
     ['/v1/threads/t/messages', 'unknown'],
-    ['/v1/responses', 'unknown'],
+    ['/v1/responses', 'openai-responses'],
+    ['/openai/v1/responses/resp_1/cancel', 'openai-responses'],
+    ['/v1/responses/input_tokens', 'unknown'],
+    ['/v1/chat/completions/chatcmpl-1', 'openai-chat'],
+    ['/v1/fim/completions', 'openai-chat'],
+    ['/v1/completions', 'openai-completions'],
+    ['/openai/deployments/ada/embeddings', 'openai-embeddings'],
+    ['/v1/images/edits', 'openai-images'],
+    ['/openai/v1/audio/translations', 'openai-transcription'],
+    ['/v1/audio/speech', 'openai-speech'],
+    ['/v1/moderations', 'openai-moderations'],
+    ['/v1/threads/t/runs/r/submit_tool_outputs', 'openai-threads'],
   ])('of %s is %s', (path, dialect) => {
     expect(read(makeExchange({}, {}, { path })).dialect).toBe(dialect)
   })
@@ -46,16 +57,18 @@ describe('the dialect', () => {
       ...used,
     })
     expect(hidden(makeStream([{ type: 'message_start', message }], true)).dialect).toBe('anthropic-messages')
+    const response = { object: 'response', usage: { input_tokens: 2, output_tokens: 1 } }
+    expect(hidden(response)).toMatchObject({ dialect: 'openai-responses', ...used })
     // Somebody else's object that holds such an answer is not one.
     expect(hidden({ results: [chat] }).dialect).toBe('unknown')
     expect(hidden({ role: 'assistant', inner: { ...message, role: 'assistant' } }).dialect).toBe('unknown')
   })
 
   it('unknown shows models and never guesses usage', () => {
-    const answer = { object: 'response', id: 'resp_1', model: 'gpt-5', usage: { input_tokens: 5 } }
-    expect(read(makeExchange({ model: 'gpt-5-mini' }, answer, { path: '/v1/responses' }))).toEqual({
+    const answer = { object: 'answer', id: 'resp_1', model: 'gpt-5', usage: { input_tokens: 5 } }
+    expect(read(makeExchange({ model: 'gpt-5-mini' }, answer, { path: '/v9/answers' }))).toEqual({
       dialect: 'unknown',
-      operation: 'chat',
+      operation: 'unknown',
       stream: false,
       requestModel: 'gpt-5-mini',
       responseModel: 'gpt-5',
@@ -91,7 +104,31 @@ it.each([
 ])('the provider of %s is %s', (host, provider) => expect(providerOfHost(host)).toBe(provider))
 
 describe('whatever comes', () => {
-  const paths = ['/v1/chat/completions', '/v1/messages', '/x']
+  const paths = [
+    '/v1/chat/completions',
+    '/v1/messages',
+    '/v1/responses',
+    '/v1/completions',
+    '/v1/embeddings',
+    '/v1/images/generations',
+    '/v1/audio/transcriptions',
+    '/v1/audio/speech',
+    '/v1/moderations',
+    '/v1/threads/runs',
+    '/v1beta/models/gemini:streamGenerateContent',
+    '/v1beta/models/gemini:batchEmbedContents',
+    '/v1beta/interactions',
+    '/model/m/converse',
+    '/model/m/converse-stream',
+    '/model/m/invoke',
+    '/model/m/invoke-with-response-stream',
+    '/v2/chat',
+    '/v1/rerank',
+    '/api/chat',
+    '/ml/v1/text/generation_stream',
+    '/v1/complete',
+    '/x',
+  ]
   const sound = (exchange: Exchange) => {
     const reading = read(exchange)
     expect(reading.usageReason).not.toBe('reader_failed')
