@@ -69,7 +69,12 @@ function objectsOfLines(text: string): { items: JsonObject[]; cut: boolean } {
 function viewList(text: string, tail: string | undefined): ResponseView {
   const whole = tail === undefined ? parseJson(text) : undefined
   const items: readonly unknown[] = Array.isArray(whole) ? whole : elementsBeforeCut(text)
-  return { form: 'json_list', items: items.map(asObject).filter((item) => item !== undefined), cut: whole === undefined, tail }
+  return {
+    form: 'json_list',
+    items: items.map(asObject).filter((item) => item !== undefined),
+    cut: whole === undefined,
+    tail,
+  }
 }
 
 function eventsOf(text: string): ServerSentEvent[] {
