@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { benchPlugin } from './plugin.ts'
+import { benchRead } from './read.ts'
 import { benchRequestPath } from './request-path.ts'
 import { benchSidecar } from './sidecar.ts'
 import { measureYardstick } from './yardstick.ts'
@@ -7,6 +8,7 @@ import { measureYardstick } from './yardstick.ts'
 // npm run bench [-- --calls 200000]: everything in one run on one machine, so that the ratios mean something.
 const DEFAULT_CALLS = 40_000
 const GOAL_MICROS = 200
+const READ_GOAL = 10_000
 
 const { values } = parseArgs({ options: { calls: { type: 'string' } } })
 const calls = Number(values.calls ?? DEFAULT_CALLS)
@@ -22,6 +24,11 @@ const yardstick = measureYardstick(10_000)
 say(
   `yardstick, CPU a call: JSON.parse ${micros(yardstick.parseMicros)} + SQLite append ${micros(yardstick.appendMicros)} + two protobuf spans ${micros(yardstick.spansMicros)} = ${micros(yardstick.totalMicros)}`,
 )
+
+for (const { name, exchangesPerSecond } of await benchRead(10_000))
+  say(
+    `read, 4 KB body, ${name.padEnd(20)} ${exchangesPerSecond} exchanges/s a core; goal ≥ ${READ_GOAL}: ${exchangesPerSecond >= READ_GOAL ? 'met' : 'MISSED'}`,
+  )
 
 const plugin = await benchPlugin()
 say(
