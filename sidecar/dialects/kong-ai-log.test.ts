@@ -145,6 +145,20 @@ it('takes details of EE 3.11 and marks what Kong translated', () => {
   expect(readKongAiLog(translated, ok)).toMatchObject({ provider: 'anthropic', usageSource: 'gateway' })
 })
 
+it('takes the provider’s own usage out of a native answer, also of the Responses API', () => {
+  const meta = { provider_name: 'anthropic', request_model: 'm', response_model: 'm' }
+  const logged = (response: object) =>
+    readKongAiLog({ proxy: { meta, usage: { prompt_tokens: 1 }, payload: { response: JSON.stringify(response) } } }, ok)
+  const message = {
+    type: 'message',
+    role: 'assistant',
+    usage: { input_tokens: 7, cache_read_input_tokens: 3, output_tokens: 2 },
+  }
+  expect(logged(message)).toMatchObject({ usage: { input: 7, cache_read: 3, output: 2 }, usageSource: 'provider' })
+  const answer = { object: 'response', status: 'completed', usage: { input_tokens: 7, output_tokens: 2 } }
+  expect(logged(answer)).toMatchObject({ usage: { input: 7, output: 2 }, usageSource: 'provider' })
+})
+
 it('never throws', () => {
   fc.assert(
     fc.property(fc.jsonValue(), fc.jsonValue(), fc.integer({ min: 100, max: 599 }), (value, payload, status) => {

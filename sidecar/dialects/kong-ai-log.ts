@@ -99,7 +99,8 @@ function usageOf(given: {
   }
   if (stream) return { counts: {}, usage: {}, usageSource: 'unknown', usageReason: 'kong_stream_numbers' }
   if (body?.usageSource === 'provider') {
-    const translated = provider !== undefined && TRANSLATED.has(provider)
+    // With `llm_format` Kong passes the provider's own body through.
+    const translated = provider !== undefined && TRANSLATED.has(provider) && body.dialect === 'openai-chat'
     return {
       counts: body.counts,
       usage: body.usage,
@@ -174,23 +175,30 @@ function isKongsOwnAnswer(response: string | undefined): boolean {
   return answer !== undefined && typeof answer.response === 'string' && answer.id === undefined
 }
 
+const CHAT_PATH = '/v1/chat/completions'
+
+/** Kong logs OpenAI's chat format, or with `llm_format` the provider's own: the answer itself tells which. */
 function bodyReading(request: string | undefined, response: string | undefined, status: number): Reading | undefined {
   if (request === undefined && response === undefined) return undefined
-  const native = response?.includes('"type":"message"') === true && !response.includes('"choices"')
-  const exchange: Exchange = {
-    method: 'POST',
-    host: '',
-    path: native ? '/v1/messages' : '/v1/chat/completions',
-    requestHeaders: {},
-    requestBody: request === undefined ? undefined : Buffer.from(request),
-    requestTruncated: false,
-    status,
-    responseHeaders: {},
-    responseBody: response === undefined ? undefined : Buffer.from(response),
-    responseTail: undefined,
-    responseComplete: true,
+  const readAs = (path: string) => {
+    const exchange: Exchange = {
+      method: 'POST',
+      host: '',
+      path,
+      requestHeaders: {},
+      requestBody: request === undefined ? undefined : Buffer.from(request),
+      requestTruncated: false,
+      status,
+      responseHeaders: {},
+      responseBody: response === undefined ? undefined : Buffer.from(response),
+      responseTail: undefined,
+      responseComplete: true,
+    }
+    return read(exchange)
   }
-  return read(exchange)
+  if (response === undefined || response.includes('"choices"')) return readAs(CHAT_PATH)
+  const native = readAs('/')
+  return native.dialect === 'unknown' ? readAs(CHAT_PATH) : native
 }
 
 /** EE guard plugins: `ai.proxy.<guard>` with `input_block_reason` and `output_block_reason`, empty where it allowed. */

@@ -98,7 +98,8 @@ function readOpenAiChoices(
       requestModel: asText(body?.model),
       responseModel: answer.model,
       responseId: answer.id,
-      serviceTier: answer.serviceTier,
+      // Azure names the tier that served in a header.
+      serviceTier: answer.serviceTier ?? asText(exchange.responseHeaders['azureai-processed-tier']),
       systemFingerprint: answer.systemFingerprint,
       parameters: body === undefined ? undefined : openAiParameters(body),
       finishReasons: finishReasons.length > 0 ? finishReasons : undefined,

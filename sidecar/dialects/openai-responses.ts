@@ -80,7 +80,7 @@ function readResponses(exchange: Exchange, body: JsonObject | undefined): Dialec
       requestModel: asText(body?.model),
       responseModel: asText(response.model),
       responseId: asText(response.id),
-      serviceTier: asText(response.service_tier),
+      serviceTier: asText(response.service_tier) ?? asText(exchange.responseHeaders['azureai-processed-tier']),
       parameters: body === undefined ? undefined : parametersOf(body),
       finishReasons: finishReasons.length > 0 ? finishReasons : undefined,
       error: answer.error,
