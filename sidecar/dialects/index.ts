@@ -2,6 +2,9 @@ import { anthropicMessages } from './anthropic-messages.ts'
 import { unitsOf } from './counts.ts'
 import { membersBeforeCut } from './cut-json.ts'
 import type { Dialect, Exchange, Reading, RequestView } from './dialect.ts'
+import { geminiEmbeddings, vertexPredict } from './gemini-embeddings.ts'
+import { geminiGenerateContent } from './gemini-generate-content.ts'
+import { geminiInteractions } from './gemini-interactions.ts'
 import { asObject, decodeText, type JsonObject, parseJson } from './json-value.ts'
 import { multipartFields } from './multipart-fields.ts'
 import { openAiSpeech, openAiTranscription } from './openai-audio.ts'
@@ -14,6 +17,7 @@ import { openAiResponses } from './openai-responses.ts'
 import { openAiThreads } from './openai-threads.ts'
 import { isRefusal } from './response-view.ts'
 import { unknownDialect } from './unknown.ts'
+import { vertexAnthropic } from './vertex-anthropic.ts'
 
 interface Entry {
   dialect: Dialect
@@ -54,6 +58,18 @@ const DIALECTS: readonly Entry[] = [
   { dialect: openAiModerations, provider: 'openai' },
   { dialect: openAiThreads, provider: 'openai' },
   { dialect: openAiBatchResults, provider: 'openai' },
+  {
+    dialect: geminiGenerateContent,
+    provider: 'gcp.gemini',
+    answers: {
+      stream: /^(?:data: ?|\[\s*)\{\s*"candidates"\s*:/,
+      body: ({ candidates, usageMetadata }) => Array.isArray(candidates) && usageMetadata !== undefined,
+    },
+  },
+  { dialect: geminiInteractions, provider: 'gcp.gemini' },
+  { dialect: geminiEmbeddings, provider: 'gcp.gemini' },
+  { dialect: vertexPredict, provider: 'gcp.vertex_ai' },
+  { dialect: vertexAnthropic, provider: 'gcp.vertex_ai' },
   { dialect: unknownDialect },
 ]
 

@@ -14,7 +14,9 @@ export function errorOf(body: JsonObject, status: number): NonNullable<DialectRe
     asText(body.error) ??
     (status >= 400 ? (asText(body.message) ?? asText(body.detail)) : undefined)
   if (error === undefined && message === undefined) return undefined
-  const type = shortWord(error?.code) ?? shortWord(error?.type) ?? shortWord(body.code) ?? String(status)
+  // Google's codes are numbers; its `status` is the word.
+  const code = typeof error?.code === 'number' ? (shortWord(error.type) ?? shortWord(error.status)) : undefined
+  const type = code ?? shortWord(error?.code) ?? shortWord(error?.type) ?? shortWord(body.code) ?? String(status)
   return message === undefined ? { type } : { type, message: message.slice(0, MESSAGE_LIMIT) }
 }
 

@@ -1,0 +1,76 @@
+import type { PriceAttributes } from '../call.ts'
+import type { Counts } from './counts.ts'
+import { asCount, asList, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
+
+/** `enum-encoding=int`: the numbers of google.cloud.aiplatform.v1's enums. */
+const MODALITIES = ['UNSPECIFIED', 'TEXT', 'IMAGE', 'VIDEO', 'AUDIO', 'DOCUMENT']
+const TRAFFIC = ['unspecified', 'on_demand', 'provisioned_throughput']
+
+/** `usageMetadata` of one answer, or of the last chunk that has one: each is a snapshot of the whole. */
+export function countGeminiUsage(raw: JsonObject): Counts | undefined {
+  const prompt = asCount(raw.promptTokenCount)
+  const toolPrompt = asCount(raw.toolUsePromptTokenCount)
+  const candidates = asCount(raw.candidatesTokenCount) ?? asCount(raw.responseTokenCount)
+  const thoughts = asCount(raw.thoughtsTokenCount)
+  // Some answers give no prompt count: then nobody knows it, and the total is no substitute.
+  const input = prompt === undefined ? undefined : prompt + (toolPrompt ?? 0)
+  const output = candidates === undefined && thoughts === undefined ? undefined : (candidates ?? 0) + (thoughts ?? 0)
+  if (input === undefined && output === undefined) return undefined
+  const promptDetails = raw.promptTokensDetails ?? raw.promptTokenDetails // embeddings: singular
+  return withoutUndefined({
+    input,
+    output,
+    cacheRead: asCount(raw.cachedContentTokenCount),
+    toolPrompt,
+    inputAudio: ofModality(promptDetails, 'AUDIO'),
+    inputImage: ofModality(promptDetails, 'IMAGE'),
+    cacheReadAudio: ofModality(raw.cacheTokensDetails, 'AUDIO'),
+    reasoning: thoughts,
+    outputAudio: ofModality(raw.candidatesTokensDetails, 'AUDIO'),
+    outputImage: ofModality(raw.candidatesTokensDetails, 'IMAGE'),
+    total: asCount(raw.totalTokenCount),
+  })
+}
+
+function ofModality(details: unknown, wanted: string): number | undefined {
+  let sum: number | undefined
+  for (const item of asList(details)) {
+    const detail = asObject(item)
+    const modality = typeof detail?.modality === 'number' ? MODALITIES[detail.modality] : asText(detail?.modality)
+    const count = asCount(detail?.tokenCount) ?? asCount(detail?.tokens)
+    if (modality?.toUpperCase() === wanted && count !== undefined) sum = (sum ?? 0) + count
+  }
+  return sum
+}
+
+/** Where it ran, and whether it came out of throughput that was paid for before (then its tokens have no price). */
+export function geminiPriceAttributes(
+  usage: JsonObject | undefined,
+  host: string,
+  path: string,
+): PriceAttributes | undefined {
+  const type = usage?.trafficType
+  const traffic = typeof type === 'number' ? TRAFFIC[type] : asText(type)?.toLowerCase()
+  const region = /\/locations\/([a-z0-9-]{1,40})\//.exec(path)?.[1] ?? /^([a-z0-9-]+)-aiplatform\./.exec(host)?.[1]
+  const attributes: PriceAttributes = withoutUndefined({ region, traffic })
+  return Object.keys(attributes).length > 0 ? attributes : undefined
+}
+
+/** Google's own tier of the answer: in its usage, or in a header. */
+export function geminiServiceTier(
+  usage: JsonObject | undefined,
+  headers: Readonly<Record<string, string>>,
+): string | undefined {
+  return asText(usage?.serviceTier) ?? asText(headers['x-gemini-service-tier'])
+}
+
+/** The model that a path names: `…/models/gemini-2.5-flash:generateContent`. */
+export function modelInGooglePath(path: string): string | undefined {
+  const found = /\/models\/([^/:]+):[A-Za-z]+$/.exec(path)?.[1]
+  if (found === undefined) return undefined
+  try {
+    return decodeURIComponent(found)
+  } catch {
+    return found
+  }
+}
