@@ -1,4 +1,7 @@
 import { anthropicMessages } from './anthropic-messages.ts'
+import { bedrockApplyGuardrail } from './bedrock-apply-guardrail.ts'
+import { bedrockConverse } from './bedrock-converse.ts'
+import { bedrockInvoke } from './bedrock-invoke.ts'
 import { unitsOf } from './counts.ts'
 import { membersBeforeCut } from './cut-json.ts'
 import type { Dialect, Exchange, Reading, RequestView } from './dialect.ts'
@@ -70,6 +73,9 @@ const DIALECTS: readonly Entry[] = [
   { dialect: geminiEmbeddings, provider: 'gcp.gemini' },
   { dialect: vertexPredict, provider: 'gcp.vertex_ai' },
   { dialect: vertexAnthropic, provider: 'gcp.vertex_ai' },
+  { dialect: bedrockConverse, provider: 'aws.bedrock' },
+  { dialect: bedrockInvoke, provider: 'aws.bedrock' },
+  { dialect: bedrockApplyGuardrail, provider: 'aws.bedrock' },
   { dialect: unknownDialect },
 ]
 

@@ -35,7 +35,7 @@ export const openAiCompletions: Dialect = {
   read: (exchange, body) => readOpenAiChoices(exchange, body, 'text_completion'),
 }
 
-function readOpenAiChoices(
+export function readOpenAiChoices(
   exchange: Exchange,
   body: JsonObject | undefined,
   operation: 'chat' | 'text_completion',
