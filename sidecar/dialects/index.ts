@@ -1,15 +1,22 @@
+import { anthropicBatchResults } from './anthropic-batch-results.ts'
+import { anthropicComplete } from './anthropic-complete.ts'
 import { anthropicMessages } from './anthropic-messages.ts'
 import { bedrockApplyGuardrail } from './bedrock-apply-guardrail.ts'
 import { bedrockConverse } from './bedrock-converse.ts'
 import { bedrockInvoke } from './bedrock-invoke.ts'
+import { cohereChat } from './cohere-chat.ts'
+import { cohereEmbed } from './cohere-embed.ts'
 import { unitsOf } from './counts.ts'
 import { membersBeforeCut } from './cut-json.ts'
 import type { Dialect, Exchange, Reading, RequestView } from './dialect.ts'
 import { geminiEmbeddings, vertexPredict } from './gemini-embeddings.ts'
 import { geminiGenerateContent } from './gemini-generate-content.ts'
 import { geminiInteractions } from './gemini-interactions.ts'
+import { hostedModels } from './hosted-models.ts'
 import { asObject, decodeText, type JsonObject, parseJson } from './json-value.ts'
+import { mistralOcr } from './mistral-ocr.ts'
 import { multipartFields } from './multipart-fields.ts'
+import { ollama } from './ollama.ts'
 import { openAiSpeech, openAiTranscription } from './openai-audio.ts'
 import { openAiBatchResults } from './openai-batch-results.ts'
 import { openAiChat, openAiCompletions } from './openai-chat.ts'
@@ -18,9 +25,12 @@ import { openAiImages } from './openai-images.ts'
 import { openAiModerations } from './openai-moderations.ts'
 import { openAiResponses } from './openai-responses.ts'
 import { openAiThreads } from './openai-threads.ts'
+import { rerank } from './rerank.ts'
 import { isRefusal } from './response-view.ts'
 import { unknownDialect } from './unknown.ts'
 import { vertexAnthropic } from './vertex-anthropic.ts'
+import { watsonx } from './watsonx.ts'
+import { xAiVoice } from './x-ai-voice.ts'
 
 interface Entry {
   dialect: Dialect
@@ -76,6 +86,16 @@ const DIALECTS: readonly Entry[] = [
   { dialect: bedrockConverse, provider: 'aws.bedrock' },
   { dialect: bedrockInvoke, provider: 'aws.bedrock' },
   { dialect: bedrockApplyGuardrail, provider: 'aws.bedrock' },
+  { dialect: anthropicComplete, provider: 'anthropic' },
+  { dialect: anthropicBatchResults, provider: 'anthropic' },
+  { dialect: cohereChat, provider: 'cohere' },
+  { dialect: cohereEmbed, provider: 'cohere' },
+  { dialect: rerank },
+  { dialect: ollama, provider: 'ollama' },
+  { dialect: watsonx, provider: 'ibm.watsonx.ai' },
+  { dialect: mistralOcr, provider: 'mistral_ai' },
+  { dialect: xAiVoice, provider: 'x_ai' },
+  ...hostedModels.map((dialect) => ({ dialect })),
   { dialect: unknownDialect },
 ]
 

