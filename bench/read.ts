@@ -1,4 +1,4 @@
-import { openPriceBook } from '../pricing/genai-prices.ts'
+import { openPriceBook } from '../pricing/open-price-book.ts'
 import { linesOf, readExchanges } from '../sidecar/read-command/run.ts'
 import { makeStream } from '../sidecar/testing/make-exchange.ts'
 

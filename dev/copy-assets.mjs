@@ -4,5 +4,12 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-for (const file of ['plugin/load/llm-observer.cjs', 'plugin/without-ts-node.cjs', 'plugin/tap.lua'])
+const ASSETS = [
+  'plugin/load/llm-observer.cjs',
+  'plugin/without-ts-node.cjs',
+  'plugin/tap.lua',
+  'pricing/catalogue.json',
+  'pricing/overrides.yaml',
+]
+for (const file of ASSETS)
   cpSync(join(root, file), join(root, 'dist', file))

@@ -1,4 +1,16 @@
-import type { Cost, PriceAttributes, Usage } from '../sidecar/call.ts'
+import {
+  type Cost,
+  inputTokens,
+  type PriceAttributes,
+  type TokenType,
+  type UnpricedReason,
+  type Usage,
+  type UsageUnit,
+} from '../sidecar/call.ts'
+import { type Catalogue, entryInForce, findModel, isInForce, type Price, type Prices } from './catalogue.ts'
+import { costAt, type Rate, rateOf, times } from './rate.ts'
+import { applies, type OperatorPrices, type Rule, type RuleSubject, ratesOf } from './rules.ts'
+import { isTokenType, STAND_INS, unitsPerPrice } from './units.ts'
 
 export interface PriceKey {
   provider: string
@@ -15,9 +27,289 @@ export interface PriceKey {
   durationMs?: number
 }
 
-/** Who charges what from when. Pure: the same key and usage always give the same cost. */
+/** Who charges what from when. The same key and usage give the same cost as long as the version is the same. */
 export interface PriceBook {
-  /** Names the data, e.g. `genai-prices@0.1.8`. Kept with each call. */
-  version: string
+  /** Names the data, e.g. `genai-prices@0.2.3+overrides.1f3a9c2e`. Kept with each call. */
+  readonly version: string
+  /** The currency to show money in; money itself is in dollars. */
+  readonly display?: OperatorPrices['display']
   costOf(key: PriceKey, usage: Usage): Cost
+}
+
+export interface PriceSources {
+  version: string
+  catalogue: Catalogue
+  overrides: readonly Rule[]
+  operator?: OperatorPrices
+}
+
+/** Provider names of our calls (OpenTelemetry's where it has one) → those of the catalogue; the same where not listed. */
+const CATALOGUE_NAMES: Readonly<Record<string, string>> = {
+  'azure.ai.openai': 'azure',
+  'azure.ai.inference': 'azure',
+  'gcp.gemini': 'google',
+  'gcp.vertex_ai': 'google',
+  'gcp.gen_ai': 'google',
+  'aws.bedrock': 'aws',
+  mistral_ai: 'mistral',
+  x_ai: 'x-ai',
+  z_ai: 'zai',
+  moonshot_ai: 'moonshotai',
+  voyage: 'voyageai',
+  voyage_ai: 'voyageai',
+}
+
+/** Served tiers that pay the list price. */
+const LIST_TIERS = new Set(['', 'auto', 'default', 'standard', 'standard_only', 'on_demand', 'not_available'])
+/** Throughput that was paid for before: its tokens have no price of their own. */
+const PREPAID = new Set(['provisioned_throughput', 'provisioned'])
+
+interface TieredRate {
+  base: Rate
+  /** From the highest down: the whole call is priced by the first one that its prompt exceeds. */
+  tiers: readonly { over: number; rate: Rate }[]
+}
+type Rates = Partial<Record<UsageUnit, TieredRate>>
+interface PricedModel {
+  priceId: string
+  rates: Rates
+}
+
+/** Models are named by clients: the cache must not grow with their fancy, in number or in length. */
+const MAX_CACHED = 4000
+const MAX_NAME = 256
+const HALF_HOUR_MS = 1_800_000
+
+export function makePriceBook(sources: PriceSources): PriceBook {
+  const { version } = sources
+  const cache = new Map<string, PricedModel | UnpricedReason>()
+  const tenants = new Set(sources.operator?.rules.flatMap((rule) => rule.tenant ?? []))
+
+  function lookUp(key: PriceKey, model: string): PricedModel | UnpricedReason {
+    if (model.length > MAX_NAME) return 'unknown_model'
+    const tenant = key.tenant !== undefined && tenants.has(key.tenant) ? key.tenant : ''
+    const attributes = key.attributes === undefined ? '' : JSON.stringify(key.attributes).slice(0, 1024)
+    // Prices change at dates and times of day, on the half hour at the finest.
+    const time = Math.floor(key.at / HALF_HOUR_MS)
+    const name = [key.provider, model, time, key.serviceTier ?? '', tenant, attributes].join('\u0000')
+    const known = cache.get(name)
+    if (known !== undefined) return known
+    const found = resolve(sources, key, model)
+    if (cache.size >= MAX_CACHED) cache.delete(cache.keys().next().value!)
+    cache.set(name, found)
+    return found
+  }
+
+  return {
+    version,
+    ...(sources.operator?.display === undefined ? {} : { display: sources.operator.display }),
+    costOf(key, usage) {
+      if (Number.isNaN(new Date(key.at).getTime())) return { state: 'unpriced', reason: 'no_price', book: version }
+      let reason: UnpricedReason = 'unknown_model'
+      for (const model of key.models) {
+        const found = lookUp(key, model)
+        if (typeof found !== 'string') return priced(found, usage, key.durationMs, version)
+        if (reason !== 'no_price') reason = found
+      }
+      return { state: 'unpriced', reason, book: version }
+    },
+  }
+}
+
+/** Catalogue, then overrides, then the operator's rules for all, then those for the tenant. */
+function resolve(sources: PriceSources, key: PriceKey, model: string): PricedModel | UnpricedReason {
+  const { catalogue, overrides, operator } = sources
+  const tier = tierOf(key.serviceTier)
+  const context = contextOf(key, tier)
+  if (PREPAID.has(context.traffic ?? '')) return 'no_price'
+  const provider = Object.hasOwn(CATALOGUE_NAMES, key.provider) ? CATALOGUE_NAMES[key.provider]! : key.provider
+  const found = findModel(catalogue, provider, model)
+  const prices: Prices = {}
+  const ids: string[] = []
+  /** Whether anything has a price for what is special about the call. */
+  let tierPriced = tier === undefined
+  let batchPriced = context.batch === undefined
+  let speedPriced = context.speed === undefined
+  if (found !== undefined) {
+    const entry = entryInForce(found.model, key.at)
+    Object.assign(prices, entry?.prices)
+    const dated = found.model.entries.length > 1 ? `@${entryName(entry)}` : ''
+    ids.push(`${entry?.source ?? catalogue.source}:${found.provider}/${found.model.id}${dated}`)
+    const special = {
+      processing: context.batch === 'true' ? 'batch' : undefined,
+      service_tier: tier,
+      speed: context.speed,
+    }
+    // The first variant that fits sets a unit; a provider that resells has no tiers of the one it sells.
+    for (const variant of found.own ? [...(found.model.variants ?? [])].reverse() : []) {
+      const fits = Object.entries(variant.when).every(
+        ([name, value]) => (special as Record<string, string | undefined>)[name] === value,
+      )
+      if (!fits || !isInForce(variant, key.at)) continue
+      Object.assign(prices, variant.prices)
+      ids.push(Object.values(variant.when).join('+'))
+      if (variant.when.service_tier === tier) tierPriced = true
+      if (variant.when.processing === 'batch') batchPriced = true
+      if (variant.when.speed !== undefined) speedPriced = true
+    }
+  }
+  let rates = ratesFrom(prices)
+  const subject: RuleSubject = {
+    provider: key.provider,
+    model: model.toLowerCase(),
+    tenant: key.tenant,
+    at: key.at,
+    context,
+  }
+  const catalogued = { tier: tierPriced, batch: batchPriced }
+  const apply = (rule: Rule) => {
+    // Only a rule that names the model makes one; others fill in what is there.
+    const makes = rule.model !== undefined && (rule.rates !== undefined || rule.gpu_hour !== undefined)
+    if (!applies(rule, subject) || (ids.length === 0 && !makes)) return
+    rates = withRule(rates, rule)
+    ids.push(rule.id)
+    if (rule.when?.service_tier !== undefined || rule.replace) tierPriced = true
+    if (rule.when?.batch !== undefined || rule.replace) batchPriced = true
+    if (rule.when?.speed !== undefined || rule.replace) speedPriced = true
+  }
+  for (const rule of overrides) {
+    // What the catalogue itself prices for batches and tiers is not multiplied once more.
+    const known =
+      (rule.when?.batch !== undefined && catalogued.batch) || (rule.when?.service_tier !== undefined && catalogued.tier)
+    if (rule.multiply === undefined || !known) apply(rule)
+  }
+  for (const rule of inOrder(operator?.rules ?? [])) apply(rule)
+  if (ids.length === 0)
+    return catalogue.providers.some(({ id }) => id === provider) ||
+      [...overrides, ...(operator?.rules ?? [])].some((rule) => rule.provider?.includes(key.provider))
+      ? 'unknown_model'
+      : 'unknown_provider'
+  // Flex, priority and batch have rates of their own: the list price would be a wrong one.
+  if (!tierPriced || !batchPriced || !speedPriced) return 'no_price'
+  return { priceId: ids.join('+').slice(0, 512), rates }
+}
+
+/** Undefined where the list price counts. Providers spell their tiers in different ways. */
+function tierOf(serviceTier: string | undefined): string | undefined {
+  const tier =
+    serviceTier
+      ?.trim()
+      .toLowerCase()
+      .replace(/^on_demand_|^service_tier_/, '') ?? ''
+  return LIST_TIERS.has(tier) || tier === 'batch' ? undefined : tier
+}
+
+function contextOf(key: PriceKey, tier: string | undefined): Partial<Record<string, string>> {
+  const context: Partial<Record<string, string>> = {}
+  for (const [name, value] of Object.entries(key.attributes ?? {}))
+    if (value !== undefined) context[name] = value.toLowerCase()
+  if (tier !== undefined) context.service_tier = tier
+  const { traffic } = context
+  if (traffic?.startsWith('on_demand_') === true) context.service_tier ??= traffic.slice('on_demand_'.length)
+  if (key.serviceTier?.toLowerCase() === 'batch') context.batch = 'true'
+  if (context.speed === 'standard') delete context.speed
+  return context
+}
+
+/** Rules for all before rules for a tenant; each group as it stands in the file. */
+function inOrder(rules: readonly Rule[]): Rule[] {
+  return [...rules.filter(({ tenant }) => tenant === undefined), ...rules.filter(({ tenant }) => tenant !== undefined)]
+}
+
+function entryName(entry: { from?: string; hours?: [string, string] } | undefined): string {
+  if (entry?.from !== undefined) return entry.from
+  return entry?.hours === undefined ? 'first' : entry.hours.map((time) => time.slice(0, 5)).join('-')
+}
+
+function ratesFrom(prices: Prices): Rates {
+  const rates: Rates = {}
+  for (const [unit, price] of Object.entries(prices) as [UsageUnit, Price][]) rates[unit] = tieredRate(unit, price)
+  // Who writes a five-minute cache at a surcharge (Anthropic: 1.25 × input) writes the one-hour cache at 2 × input.
+  if (rates.cache_write !== undefined && rates.cache_write_1h === undefined && rates.input !== undefined)
+    rates.cache_write_1h = multiplied(rates.input, '2')
+  return rates
+}
+
+function tieredRate(unit: UsageUnit, price: Price): TieredRate {
+  const per = unitsPerPrice(unit)
+  if (typeof price === 'string') return { base: rateOf(price, per), tiers: [] }
+  const tiers = price.tiers.map((tier) => ({ over: tier.over, rate: rateOf(tier.price, per) }))
+  return { base: rateOf(price.base, per), tiers: tiers.sort((a, b) => b.over - a.over) }
+}
+
+function withRule(before: Rates, rule: Rule): Rates {
+  const rates: Rates = rule.replace ? {} : { ...before }
+  const { prices, computeShare } = ratesOf(rule)
+  for (const [unit, price] of Object.entries(prices) as [UsageUnit, Price][]) rates[unit] = tieredRate(unit, price)
+  if (rule.gpu_hour !== undefined && computeShare > 1) {
+    const { base } = rates.compute_milliseconds!
+    rates.compute_milliseconds = {
+      base: { numerator: base.numerator, denominator: base.denominator * BigInt(computeShare) },
+      tiers: [],
+    }
+  }
+  if (rule.multiply !== undefined)
+    for (const unit of Object.keys(rates) as UsageUnit[])
+      if (rule.units === undefined || (rule.units as UsageUnit[]).includes(unit))
+        rates[unit] = multiplied(rates[unit]!, rule.multiply)
+  return rates
+}
+
+function multiplied({ base, tiers }: TieredRate, factor: string): TieredRate {
+  return { base: times(base, factor), tiers: tiers.map(({ over, rate }) => ({ over, rate: times(rate, factor) })) }
+}
+
+function rateFor(rates: Rates, unit: UsageUnit, prompt: number): Rate | undefined {
+  const names: readonly UsageUnit[] = isTokenType(unit) ? STAND_INS[unit] : [unit]
+  for (const name of names) {
+    const rate = rates[name]
+    if (rate !== undefined) return rate.tiers.find(({ over }) => prompt > over)?.rate ?? rate.base
+  }
+  return undefined
+}
+
+function priced({ priceId, rates }: PricedModel, usage: Usage, durationMs: number | undefined, book: string): Cost {
+  const prompt = inputTokens(usage)
+  const byUnit: Partial<Record<UsageUnit, number>> = {}
+  let total = 0n
+  const add = (unit: UsageUnit, picoUsd: bigint) => {
+    total += picoUsd
+    byUnit[unit] = Number(picoUsd)
+  }
+  const computed = rates.compute_milliseconds?.base
+  if (computed !== undefined && durationMs !== undefined && durationMs > 0)
+    add('compute_milliseconds', costAt(computed, durationMs))
+  const heard = rates.audio_milliseconds !== undefined && (usage.audio_milliseconds ?? 0) > 0
+  for (const [unit, amount] of Object.entries(usage) as [UsageUnit, number | undefined][]) {
+    if (amount === undefined || amount === 0) continue
+    const rate = rateFor(rates, unit, prompt)
+    if (rate !== undefined) add(unit, costAt(rate, amount))
+    // Whoever pays for the machine, or for the length of the sound, does not pay for the tokens as well; otherwise a unit
+    // without a price is no zero.
+    else if (computed === undefined && !heard) return { state: 'unpriced', reason: 'no_price', book }
+  }
+  if (total > BigInt(Number.MAX_SAFE_INTEGER)) return { state: 'unpriced', reason: 'overflow', book }
+  const saved = savedByCache(rates, usage, prompt)
+  return {
+    state: 'priced',
+    picoUsd: Number(total),
+    byUnit,
+    priceId,
+    book,
+    ...(saved > 0n && saved <= BigInt(Number.MAX_SAFE_INTEGER) ? { cacheSavedPicoUsd: Number(saved) } : {}),
+  }
+}
+
+/** What cached tokens would have cost more as fresh ones. */
+function savedByCache(rates: Rates, usage: Usage, prompt: number): bigint {
+  let saved = 0n
+  for (const [cached, fresh] of [
+    ['cache_read', 'input'],
+    ['cache_read_audio', 'input_audio'],
+  ] as const satisfies readonly (readonly [TokenType, TokenType])[]) {
+    const amount = usage[cached] ?? 0
+    const [paid, full] = [rateFor(rates, cached, prompt), rateFor(rates, fresh, prompt)]
+    if (amount > 0 && paid !== undefined && full !== undefined) saved += costAt(full, amount) - costAt(paid, amount)
+  }
+  return saved
 }

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { langfuseConfigSchema } from './exporters/langfuse.ts'
 import { lokiConfigSchema } from './exporters/loki.ts'
@@ -8,6 +6,7 @@ import { LOG_LEVELS } from './logger.ts'
 import { attributionConfigSchema } from './pipeline/attribute.ts'
 import { redactionConfigSchema } from './pipeline/redact.ts'
 import { secretSchema } from './secret.ts'
+import { parseYaml, placeOf, readText } from './yaml-document.ts'
 
 const MEBIBYTE = 1024 * 1024
 const UNITS: Record<string, number> = {
@@ -123,24 +122,14 @@ export class ConfigError extends Error {
 
 /** Reads `file` (undefined: defaults alone) and the environment. Throws ConfigError with every problem found. */
 export function loadConfig(file: string | undefined, environment: Environment): Config {
-  let text = ''
-  if (file !== undefined) {
-    try {
-      text = readFileSync(file, 'utf8')
-    } catch (error) {
-      throw new ConfigError([`${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`])
-    }
-  }
+  const text = file === undefined ? '' : readText(file)
+  if (typeof text !== 'string') throw new ConfigError([text.problem])
   return parseConfig(text, file ?? '(defaults)', environment)
 }
 
 export function parseConfig(text: string, fileName: string, environment: Environment): Config {
-  const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true })
-  const lineOf = (offset: number) => text.slice(0, offset).split('\n').length
-  if (document.errors.length > 0)
-    throw new ConfigError(
-      document.errors.map((error) => `${fileName}:${lineOf(error.pos[0])}: ${error.message.split('\n')[0]}`),
-    )
+  const document = parseYaml(text, fileName)
+  if ('problems' in document) throw new ConfigError(document.problems)
   const raw: unknown = document.toJS() ?? {}
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw))
     throw new ConfigError([`${fileName}:1: expected a mapping of settings`])
@@ -162,12 +151,9 @@ export function parseConfig(text: string, fileName: string, environment: Environ
   const parsed = configSchema.safeParse(settings)
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
-      // An unknown key stands where it is written, not where it should not be.
-      const keys = issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : []
-      const path = [...issue.path.map(String), ...keys]
-      const variable = fromEnvironment.get(path.join('.'))
-      const where = variable ?? `${fileName}:${lineOf(offsetOf(document, path))}`
-      problems.push(`${where}: ${path.join('.') || '(root)'}: ${issue.message}`)
+      const { path, line } = placeOf(document, text, issue)
+      const where = fromEnvironment.get(path) ?? `${fileName}:${line}`
+      problems.push(`${where}: ${path || '(root)'}: ${issue.message}`)
     }
   }
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
@@ -181,14 +167,4 @@ function assign(target: Record<string, unknown>, path: readonly string[], value:
     at = at[key] as Record<string, unknown>
   }
   at[path[path.length - 1]!] = value
-}
-
-/** Offset of the nearest thing in the file that the path names. */
-function offsetOf(document: ReturnType<typeof parseDocument>, path: readonly string[]): number {
-  for (let length = path.length; length > 0; length--) {
-    const node: unknown = document.getIn(path.slice(0, length), true)
-    const range = (node as { range?: [number, number, number] } | undefined)?.range
-    if (range) return range[0]
-  }
-  return 0
 }

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { openPriceBook } from '../pricing/genai-prices.ts'
+import { openPriceBook } from '../pricing/open-price-book.ts'
 import type { Config, Environment } from './config.ts'
 import { deliver, newDeliverStats } from './deliver.ts'
 import type { Exporter } from './exporters/exporter.ts'

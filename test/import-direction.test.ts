@@ -16,7 +16,8 @@ const ROOMS: Record<string, readonly string[]> = {
   'sidecar/secret.ts': [],
   'sidecar/unix-socket.ts': [],
   'sidecar/dialects': ['sidecar/call.ts'],
-  pricing: ['sidecar/call.ts'],
+  'sidecar/yaml-document.ts': [],
+  pricing: ['sidecar/call.ts', 'sidecar/yaml-document.ts'],
   'sidecar/exporters': ['sidecar/call.ts', 'sidecar/secret.ts'],
   'sidecar/spool': ['sidecar/call.ts'],
   'sidecar/ledger': ['sidecar/call.ts', 'sidecar/spool'],
@@ -31,7 +32,13 @@ const ROOMS: Record<string, readonly string[]> = {
     'sidecar/logger.ts',
     'sidecar/spool',
   ],
-  'sidecar/config.ts': ['sidecar/logger.ts', 'sidecar/secret.ts', 'sidecar/exporters', 'sidecar/pipeline'],
+  'sidecar/config.ts': [
+    'sidecar/yaml-document.ts',
+    'sidecar/logger.ts',
+    'sidecar/secret.ts',
+    'sidecar/exporters',
+    'sidecar/pipeline',
+  ],
   // The plugin runs in Kong's process: of the sidecar it knows the types of the wire contract alone.
   plugin: ['sidecar/capture.ts'],
 }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { openPriceBook } from '../pricing/genai-prices.ts'
+import { openPriceBook } from '../pricing/open-price-book.ts'
 import type { LlmCall } from '../sidecar/call.ts'
 import { captureSchema } from '../sidecar/capture.ts'
 import { attributionConfigSchema } from '../sidecar/pipeline/attribute.ts'

@@ -25,6 +25,7 @@ import { openAiImages } from './openai-images.ts'
 import { openAiModerations } from './openai-moderations.ts'
 import { openAiResponses } from './openai-responses.ts'
 import { openAiThreads } from './openai-threads.ts'
+import { regionOfHost } from './provider-of-host.ts'
 import { rerank } from './rerank.ts'
 import { isRefusal } from './response-view.ts'
 import { unknownDialect } from './unknown.ts'
@@ -111,7 +112,14 @@ export function read(exchange: Exchange): Reading {
   try {
     const reading = dialect.read(exchange, body)
     const { usage, reason } = unitsOf(reading.counts)
-    return { dialect: dialect.id, ...(reason === undefined ? {} : { usageReason: reason }), ...reading, usage }
+    const region = regionOfHost(exchange.host)
+    return {
+      dialect: dialect.id,
+      ...(reason === undefined ? {} : { usageReason: reason }),
+      ...reading,
+      ...(region === undefined ? {} : { priceAttributes: { region, ...reading.priceAttributes } }),
+      usage,
+    }
   } catch {
     return {
       dialect: dialect.id,

@@ -61,8 +61,6 @@ function readTranscription(exchange: Exchange, body: JsonObject | undefined): Di
 function countTranscription(usage: JsonObject): Counts | undefined {
   if (usage.type === 'duration') return withoutUndefined({ audioMilliseconds: milliseconds(usage.seconds) })
   const byTokens = countResponsesUsage(usage) ?? countOpenAiUsage(usage, '')
-  // Where the sound is in the tokens, its seconds say the same once more.
-  if (byTokens !== undefined && (byTokens.inputAudio ?? 0) > 0) return byTokens
   const length = milliseconds(usage.prompt_audio_seconds)
   return byTokens === undefined && length === undefined
     ? undefined

@@ -25,7 +25,7 @@ function readImages(exchange: Exchange, body: JsonObject | undefined): DialectRe
   const outcome = usageOutcome({
     status: exchange.status,
     form: view.form,
-    counts: tokens === undefined ? undefined : withoutUndefined({ ...tokens, images }),
+    counts: tokens, // who is billed by tokens is not billed by the picture as well
     raw: usage,
     whole: ended,
     ended,

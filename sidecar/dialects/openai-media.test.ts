@@ -83,8 +83,8 @@ describe('images', () => {
   }
   it('of gpt-image are billed by tokens', () => {
     expect(read(makeExchange({ model: 'gpt-image-1' }, { ...drawn, usage, size: '1024x1536' }, place))).toMatchObject({
-      counts: { input: 50, output: 4160, inputImage: 40, outputImage: 4160, images: 2 },
-      usage: { input: 10, input_image: 40, output: 0, output_image: 4160, images: 2 },
+      counts: { input: 50, output: 4160, inputImage: 40, outputImage: 4160 },
+      usage: { input: 10, input_image: 40, output: 0, output_image: 4160 },
       usageSource: 'provider',
       priceAttributes: { image_size: '1024x1536' },
     })
@@ -93,7 +93,7 @@ describe('images', () => {
     const partial = { type: 'image_generation.partial_image', b64_json: 'x' }
     const done = { type: 'image_generation.completed', b64_json: 'y', usage }
     const stream = (events: unknown[]) => read(makeExchange({}, makeStream(events, true), place))
-    expect(stream([partial, done])).toMatchObject({ stream: true, usage: { output_image: 4160, images: 1 } })
+    expect(stream([partial, done])).toMatchObject({ stream: true, usage: { output_image: 4160 } })
     expect(stream([partial])).toMatchObject({ usage: {}, usageSource: 'unknown', usageReason: 'stream_cut' })
   })
   it('refused by a filter are a guardrail event and free', () => {

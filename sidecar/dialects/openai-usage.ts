@@ -1,5 +1,5 @@
 import type { Counts } from './counts.ts'
-import { asCount, asObject, type JsonObject, withoutUndefined } from './json-value.ts'
+import { asCount, asNumber, asObject, type JsonObject, withoutUndefined } from './json-value.ts'
 
 /**
  * The usage object of OpenAI's chat completions, completions and embeddings, and of those who speak the same formats.
@@ -45,5 +45,11 @@ export function countOpenAiUsage(raw: JsonObject, host: string): Counts | undefi
     outputAudio: asCount(completionDetails?.audio_tokens),
     outputImage: asCount(completionDetails?.image_tokens),
     total,
+    audioMilliseconds: milliseconds(raw.prompt_audio_seconds), // Mistral bills sound by its length
   })
+}
+
+function milliseconds(seconds: unknown): number | undefined {
+  const number = asNumber(seconds)
+  return number === undefined || number < 0 || number > 1e9 ? undefined : Math.round(number * 1000)
 }

@@ -80,3 +80,8 @@ export function providerOfHost(host: string): string | undefined {
   if (Object.hasOwn(HOSTS, name)) return HOSTS[name]
   return PATTERNS.find(([pattern]) => pattern.test(name))?.[1]
 }
+
+/** OpenAI's endpoints that keep the data in one region, at a price of their own. */
+export function regionOfHost(host: string): string | undefined {
+  return /^(eu|us)\.api\.openai\.com$/.exec(host)?.[1]
+}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { openPriceBook } from '../../pricing/genai-prices.ts'
+import { openPriceBook } from '../../pricing/open-price-book.ts'
 import type { Reading } from '../dialects/dialect.ts'
 import { type PriceContext, price } from './price.ts'
 
