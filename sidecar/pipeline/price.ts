@@ -62,6 +62,8 @@ export function price(reading: Reading, context: PriceContext): PricedReading {
 }
 
 const MAX_RESPONSE_ID = 256
+/** Starts the price id of a cost that the provider reported and no book could check. */
+export const REPORTED = 'reported:'
 
 /** An id of any length as a key: a long one by its hash, so that two of them never become one. */
 function boundedId(id: string): string {
@@ -78,8 +80,22 @@ function billedUsage({ usage, billedLines }: Reading): Usage {
   return sum
 }
 
+/** By the book; where it has no price, what the provider itself says that it takes. */
+function costOf(reading: Reading, context: PriceContext): Cost {
+  const cost = bookedCost(reading, context)
+  const { reportedPicoUsd } = reading
+  if (cost.state !== 'unpriced' || cost.reason === 'overflow' || reportedPicoUsd === undefined) return cost
+  return {
+    state: 'priced',
+    picoUsd: reportedPicoUsd,
+    byUnit: { requests: reportedPicoUsd },
+    priceId: `${REPORTED}${context.provider}`,
+    book: cost.book,
+  }
+}
+
 /** The answer, or the lines in which it is billed, each at its own model. */
-function costOf(reading: Reading, { book, tenant, provider, startedAt, durationMs }: PriceContext): Cost {
+function bookedCost(reading: Reading, { book, tenant, provider, startedAt, durationMs }: PriceContext): Cost {
   const models = [reading.responseModel, reading.requestModel].filter((model) => model !== undefined)
   const key: Omit<PriceKey, 'models'> = {
     tenant,

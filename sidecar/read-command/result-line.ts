@@ -4,7 +4,7 @@ import type { Counts } from '../dialects/counts.ts'
 import type { Reading } from '../dialects/dialect.ts'
 import { defaultProviderOf, read } from '../dialects/index.ts'
 import { providerOfHost } from '../dialects/provider-of-host.ts'
-import { price } from '../pipeline/price.ts'
+import { price, REPORTED } from '../pipeline/price.ts'
 import type { ExchangeLine } from './exchange-line.ts'
 
 /** Names of the inclusive counts: `input_tokens` is every prompt token. */
@@ -88,7 +88,8 @@ export async function readLine(input: ExchangeLine, book: PriceBook, estimate: E
     cache: undefined,
   })
   const priced = cost.state === 'priced'
-  const fees = priced ? sumOf(cost.byUnit, (unit) => FEES.has(unit)) : 0
+  // What a provider reports is one sum: nobody can tell its fees from its tokens.
+  const fees = priced && !cost.priceId.startsWith(REPORTED) ? sumOf(cost.byUnit, (unit) => FEES.has(unit)) : 0
   const total = cost.state === 'unpriced' ? undefined : cost.picoUsd
   const line: ResultLine = {
     id: input.id,
