@@ -70,6 +70,12 @@ export const configSchema = z
       .prefault({}),
     attribution: attributionConfigSchema.prefault({}),
     redaction: redactionConfigSchema.prefault({}),
+    prices: z
+      .strictObject({
+        /** The operator's own prices (docs/prices.md); followed while the sidecar runs. */
+        file: z.string().min(1).optional(),
+      })
+      .prefault({}),
     /** Host or Kong service name → provider, where neither the host nor the wire format tells it. */
     providers: z.record(z.string(), z.string()).default({}),
     exporters: z

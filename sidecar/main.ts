@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createReadStream, existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { openPriceBook } from '../pricing/open-price-book.ts'
+import { openPriceBook, PriceFileError } from '../pricing/open-price-book.ts'
 import { type Command, parseCommandLine, USAGE, UsageError } from './command-line.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
 import { makeLogger } from './logger.ts'
@@ -27,7 +27,8 @@ async function main(): Promise<void> {
       return
     case 'check-config': {
       const file = configFile(command)
-      loadConfig(file, process.env)
+      const { prices } = loadConfig(file, process.env)
+      openPriceBook(prices.file)
       process.stdout.write(`${file ?? 'no observer.yaml, the defaults'}: valid\n`)
       return
     }
@@ -97,11 +98,13 @@ async function deadLetters(config: Config, action: 'list' | 'replay', reader: st
   }
 }
 
-async function readCommand({ file, explain }: { file: string; explain: boolean }): Promise<void> {
+async function readCommand(command: Command & { name: 'read' }): Promise<void> {
+  const { file, explain } = command
+  const { prices } = loadConfig(configFile(command), process.env)
   // A reader that goes away (`| head`) is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
   const invalid = await readExchanges(linesOf(file === '-' ? process.stdin : createReadStream(file)), {
-    book: openPriceBook(),
+    book: openPriceBook(prices.file),
     estimate: async (reading) => reading,
     explain,
     now: Date.now,
@@ -147,5 +150,5 @@ function version(): string {
 main().catch((error: Error) => {
   if (error instanceof UsageError) process.stderr.write(`kong-llm-observer: ${error.message}\n\n${USAGE}`)
   else process.stderr.write(`kong-llm-observer: ${error.message}\n`)
-  process.exit(error instanceof UsageError || error instanceof ConfigError ? 2 : 1)
+  process.exit(error instanceof UsageError || error instanceof ConfigError || error instanceof PriceFileError ? 2 : 1)
 })

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { openPriceBook } from '../pricing/open-price-book.ts'
+import { watchPriceBook } from '../pricing/open-price-book.ts'
 import type { Config, Environment } from './config.ts'
 import { deliver, newDeliverStats } from './deliver.ts'
 import type { Exporter } from './exporters/exporter.ts'
@@ -33,7 +33,12 @@ export async function serve(
   mkdirSync(config.data, { recursive: true })
   const exporters = makeExporters(config, environment)
   const token = config.listen.token === undefined ? undefined : resolveSecret(config.listen.token, environment)
-  const book = openPriceBook()
+  const book = watchPriceBook(config.prices.file, {
+    now: Date.now,
+    onReload: (version) => logger.info({ file: config.prices.file, version }, 'new prices are in force'),
+    onInvalid: (problems) =>
+      logger.error({ file: config.prices.file, problems }, 'the prices are not valid; those before stay in force'),
+  })
 
   const spool = await openSqliteSpool({
     file: join(config.data, 'spool.db'),
@@ -75,7 +80,7 @@ export async function serve(
     spool,
     receive: counters,
     deliver: deliverStats,
-    bookVersion: book.version,
+    book,
   })
   const server = makeServer({
     token,
@@ -114,6 +119,7 @@ export async function serve(
       await ledger.close()
       await spool.close()
       exposition.close()
+      book.close()
     },
   }
 }

@@ -50,7 +50,13 @@ beforeAll(async () => {
   const deliver = new Map([
     ['otlp', { retries: new Map([['http_500', 2]]), lastSuccessAt: 1_800_000_000_000, inFlight: 2 }],
   ])
-  exposition = makeExposition({ ledger, spool, receive: newReceiveCounters(), deliver, bookVersion: 'book@1' })
+  exposition = makeExposition({
+    ledger,
+    spool,
+    receive: newReceiveCounters(),
+    deliver,
+    book: { version: 'book@1', stats: { loadedAt: 1000, reloads: 0, failures: 0 } },
+  })
   text = await exposition.render()
 })
 afterAll(async () => {

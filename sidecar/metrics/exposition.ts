@@ -14,7 +14,7 @@ export interface ExpositionSources {
   spool: Pick<Spool, 'stats'>
   receive: { captures: Readonly<Record<string, number>>; refusals: Readonly<Record<string, number>>; bytes: number }
   deliver: ReadonlyMap<string, SinkStats>
-  bookVersion: string
+  book: { readonly version: string; readonly stats: { loadedAt: number; reloads: number; failures: number } }
   now?: () => number
 }
 export interface SinkStats {
@@ -194,7 +194,11 @@ export function makeExposition(sources: ExpositionSources) {
     ] as const)
       write('observer_event_loop_lag_seconds', { statistic }, Number.isFinite(nanoseconds) ? nanoseconds / 1e9 : 0)
     loop.reset()
-    write('observer_price_book_info', { version: sources.bookVersion }, 1)
+    const { version, stats } = sources.book
+    write('observer_price_book_info', { version }, 1)
+    write('observer_price_book_loaded_timestamp_seconds', {}, stats.loadedAt / 1000)
+    write('observer_price_book_reloads_total', { result: 'ok' }, stats.reloads)
+    write('observer_price_book_reloads_total', { result: 'invalid' }, stats.failures)
   }
 
   async function collect(): Promise<string> {

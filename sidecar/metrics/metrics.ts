@@ -169,6 +169,16 @@ export const METRICS = {
     labels: ['statistic'],
   },
   observer_price_book_info: { type: 'gauge', help: 'The price data in use; always 1.', labels: ['version'] },
+  observer_price_book_loaded_timestamp_seconds: {
+    type: 'gauge',
+    help: 'Since when the price data in use are in use.',
+    labels: [],
+  },
+  observer_price_book_reloads_total: {
+    type: 'counter',
+    help: 'Changes of the price file that were taken (ok) or refused (invalid: the book before it stays).',
+    labels: ['result'],
+  },
 } as const satisfies Record<string, MetricDefinition>
 
 export type MetricName = keyof typeof METRICS
