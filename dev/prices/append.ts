@@ -54,19 +54,24 @@ function appended(
 ): CatalogueModel {
   const entries = [...model.entries]
   const variants = [...(model.variants ?? [])]
-  // By the day, so that what only one side dates is not taken for a change.
-  for (const entry of now.entries) {
-    if (entries.some((known) => same(known, entry))) continue
-    const dated = isLater(entry, before) ? entry : { ...entry, from: newer.updated }
-    // An entry for hours of the day stands beside those for other hours.
-    if (entries.some((known) => samePrices(known, dated) && known.from === dated.from)) continue
-    if (isLast(entries, entry)) continue
-    entries.push(dated)
-    changes.push({
-      kind: 'new price',
-      name,
-      detail: `${JSON.stringify(model.entries.at(-1)?.prices)} → ${JSON.stringify(dated.prices)} from ${dated.from}`,
-    })
+  for (const hours of new Set(now.entries.map(hoursOf))) {
+    const ours = entries.filter((entry) => hoursOf(entry) === hours)
+    const theirs = now.entries.filter((entry) => hoursOf(entry) === hours)
+    // What the source now says of the past is not ours to change: it holds from today on.
+    const standing = theirs.findLast((entry) => !isLater(entry, before))
+    const fresh = theirs.filter((entry) => isLater(entry, before) && !ours.some((known) => same(known, entry)))
+    const superseded = fresh.some(({ from }) => from !== undefined && from <= newer.updated)
+    const last = ours.at(-1)
+    if (standing !== undefined && !superseded && (last === undefined || !samePrices(last, standing)))
+      if (last === undefined || !isLater(last, before)) fresh.unshift({ ...standing, from: newer.updated })
+    for (const entry of fresh) {
+      entries.push(entry)
+      changes.push({
+        kind: 'new price',
+        name,
+        detail: `${JSON.stringify(last?.prices)} → ${JSON.stringify(entry.prices)} from ${entry.from}`,
+      })
+    }
   }
   for (const variant of now.variants ?? []) {
     if (variants.some((known) => sameVariant(known, variant))) continue
@@ -86,10 +91,8 @@ function isLater(entry: PriceEntry, before: Catalogue): boolean {
   return entry.from !== undefined && entry.from > before.updated
 }
 
-/** The price that stands last is the one that is meant: nothing to append. */
-function isLast(entries: readonly PriceEntry[], entry: PriceEntry): boolean {
-  const last = entries.filter(({ hours }) => JSON.stringify(hours) === JSON.stringify(entry.hours)).at(-1)
-  return last !== undefined && samePrices(last, entry)
+function hoursOf({ hours }: PriceEntry): string {
+  return JSON.stringify(hours ?? null)
 }
 
 function same(a: PriceEntry, b: PriceEntry): boolean {
