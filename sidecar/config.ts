@@ -76,6 +76,20 @@ export const configSchema = z
         file: z.string().min(1).optional(),
       })
       .prefault({}),
+    estimate: z
+      .strictObject({
+        /** Whether tokens are counted from the text where the provider reports none; such calls say so. */
+        enabled: z.boolean().default(true),
+        /** Also where content is off: the text is looked at in memory for this alone and stored nowhere. */
+        whenContentOff: z.boolean().default(false),
+        workers: z.number().int().min(1).max(16).default(1),
+        /** Text that may wait for its count; beyond it calls go on with usage unknown, counted. */
+        queueBytes: byteSize.default(8 * MEBIBYTE),
+        /** Of a longer text the beginning is counted, and the rest by its length. */
+        maxTextBytes: byteSize.default(256 * 1024),
+        timeoutMs: z.number().int().positive().default(5000),
+      })
+      .prefault({}),
     /** Host or Kong service name → provider, where neither the host nor the wire format tells it. */
     providers: z.record(z.string(), z.string()).default({}),
     exporters: z

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { openPriceBook, PriceFileError } from '../pricing/open-price-book.ts'
 import { type Command, parseCommandLine, USAGE, UsageError } from './command-line.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
+import { makeEstimator } from './estimate/estimate.ts'
 import { makeLogger } from './logger.ts'
 import { linesOf, readExchanges } from './read-command/run.ts'
 import { serve } from './serve.ts'
@@ -100,12 +101,12 @@ async function deadLetters(config: Config, action: 'list' | 'replay', reader: st
 
 async function readCommand(command: Command & { name: 'read' }): Promise<void> {
   const { file, explain } = command
-  const { prices } = loadConfig(configFile(command), process.env)
+  const config = loadConfig(configFile(command), process.env)
   // A reader that goes away (`| head`) is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
   const invalid = await readExchanges(linesOf(file === '-' ? process.stdin : createReadStream(file)), {
-    book: openPriceBook(prices.file),
-    estimate: async (reading) => reading,
+    book: openPriceBook(config.prices.file),
+    estimate: async (reading) => (config.estimate.enabled ? estimateHere(reading) : reading),
     explain,
     now: Date.now,
     write: async (text) => {
@@ -115,6 +116,12 @@ async function readCommand(command: Command & { name: 'read' }): Promise<void> {
   })
   if (invalid > 0) process.exitCode = 1
 }
+
+/** A tool may take its time: it counts in its own thread, and loads the encodings only if something needs them. */
+const estimateHere = makeEstimator(async ({ encoding, texts }) => {
+  const { countTokens } = await import('./estimate/encode.ts')
+  return texts.map((text) => countTokens(text, encoding))
+})
 
 function configFile(command: Command & { config?: string }): string | undefined {
   return command.config ?? process.env.OBSERVER_CONFIG ?? (existsSync('observer.yaml') ? 'observer.yaml' : undefined)

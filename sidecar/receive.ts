@@ -57,7 +57,8 @@ export interface ReceiveOptions {
   token: string | undefined
   maxBodyBytes: number
   logger: Logger
-  observe: (capture: Capture) => LlmCall
+  /** Takes time only where tokens must be estimated. */
+  observe: (capture: Capture) => LlmCall | Promise<LlmCall>
   spool: Pick<Spool, 'append'>
   counters: ReceiveCounters
   /** The plugin's own losses, told with each batch. */
@@ -152,7 +153,7 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
       const batch = parseBatch(request.body)
       if ('refusal' in batch) return refuse(reply, batch)
 
-      const { calls, invalid, tapErrors } = observeAll(batch.captures, options, request.id)
+      const { calls, invalid, tapErrors } = await observeAll(batch.captures, options, request.id)
       if (calls.length === 0 && invalid.length > 0) {
         counters.captures.invalid += invalid.length
         counters.refusals.no_valid_capture++
@@ -236,30 +237,38 @@ function parseBatch(body: Buffer): ParsedBatch | Problem {
   }
 }
 
-function observeAll(captures: unknown[], options: ReceiveOptions, requestId: string) {
-  const calls: LlmCall[] = []
+async function observeAll(captures: unknown[], options: ReceiveOptions, requestId: string) {
+  const observed: (LlmCall | Promise<LlmCall | undefined> | undefined)[] = []
   const invalid: { index: number; message: string }[] = []
   const tapErrors: TapErrors[] = []
-  captures.forEach((raw, index) => {
-    const parsed = captureSchema.safeParse(raw)
+  let waits = false
+  for (let index = 0; index < captures.length; index++) {
+    const parsed = captureSchema.safeParse(captures[index])
     if (!parsed.success) {
       invalid.push({ index, message: describe(parsed.error) })
-      return
+      continue
     }
-    const { node, epoch, tap_errors: total } = parsed.data
+    const { node, epoch, tap_errors: total, log } = parsed.data
     if (total != null && total > 0) tapErrors.push({ node, epoch: epoch ?? '', total })
-    try {
-      calls.push(options.observe(parsed.data))
-    } catch (error) {
-      // A defect of ours must not cost the other calls of the batch, nor go unseen.
+    // A defect of ours must not cost the other calls of the batch, nor go unseen.
+    const unreadable = (error: unknown) => {
       options.logger.error(
-        { request_id: requestId, call_request_id: parsed.data.log.request.id, error: (error as Error).message },
+        { request_id: requestId, call_request_id: log.request.id, error: (error as Error).message },
         'a capture could not be read',
       )
       invalid.push({ index, message: 'the capture could not be read (see the log)' })
+      return undefined
     }
-  })
-  return { calls, invalid, tapErrors }
+    try {
+      const call = options.observe(parsed.data)
+      waits ||= call instanceof Promise
+      observed.push(call instanceof Promise ? call.catch(unreadable) : call)
+    } catch (error) {
+      unreadable(error)
+    }
+  }
+  const calls = waits ? await Promise.all(observed) : (observed as LlmCall[])
+  return { calls: calls.filter((call) => call !== undefined), invalid, tapErrors }
 }
 
 function describe(error: { issues: { path: PropertyKey[]; message: string }[] }): string {

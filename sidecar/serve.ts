@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { watchPriceBook } from '../pricing/open-price-book.ts'
 import type { Config, Environment } from './config.ts'
 import { deliver, newDeliverStats } from './deliver.ts'
+import { makeEstimator } from './estimate/estimate.ts'
+import { openTokenCounter } from './estimate/token-counter.ts'
 import type { Exporter } from './exporters/exporter.ts'
 import { makeLangfuseExporter } from './exporters/langfuse.ts'
 import { makeLokiExporter } from './exporters/loki.ts'
@@ -11,7 +13,7 @@ import { makeOtlpExporter } from './exporters/otlp.ts'
 import { openLedger } from './ledger/ledger.ts'
 import type { Logger } from './logger.ts'
 import { makeExposition } from './metrics/exposition.ts'
-import { makeObserver } from './pipeline/observe.ts'
+import { makeEstimatingObserver, makeObserver } from './pipeline/observe.ts'
 import { makeRedactor } from './pipeline/redact.ts'
 import { makeServer, newReceiveCounters } from './receive.ts'
 import { resolveSecret } from './secret.ts'
@@ -74,6 +76,17 @@ export async function serve(
     ),
   ]
 
+  const { estimate } = config
+  const tokens = estimate.enabled ? openTokenCounter(estimate) : undefined
+  const observing = {
+    book,
+    attribution: config.attribution,
+    redactor: makeRedactor(config.redaction),
+    providers: config.providers,
+    maxContentBytes: config.content.maxBytes,
+    content: config.content.enabled,
+    estimateWhenContentOff: estimate.whenContentOff,
+  }
   const counters = newReceiveCounters()
   const exposition = makeExposition({
     ledger,
@@ -81,19 +94,16 @@ export async function serve(
     receive: counters,
     deliver: deliverStats,
     book,
+    estimates: tokens?.stats,
   })
   const server = makeServer({
     token,
     maxBodyBytes: config.listen.maxBodyBytes,
     logger,
-    observe: makeObserver({
-      book,
-      attribution: config.attribution,
-      redactor: makeRedactor(config.redaction),
-      providers: config.providers,
-      maxContentBytes: config.content.maxBytes,
-      content: config.content.enabled,
-    }),
+    observe:
+      tokens === undefined
+        ? makeObserver(observing)
+        : makeEstimatingObserver(observing, makeEstimator(tokens.count, estimate.maxTextBytes)),
     spool,
     counters,
     onDrops: (drops) => ledger.recordPluginDrops(drops),
@@ -113,6 +123,7 @@ export async function serve(
       const socketClosed = closeSocket()
       await server.close()
       await socketClosed
+      await tokens?.close()
       stop.abort()
       await Promise.all(readers)
       await Promise.all(exporters.map((exporter) => exporter.close()))

@@ -24,6 +24,7 @@ const ROOMS: Record<string, readonly string[]> = {
   'sidecar/metrics': ['sidecar/call.ts', 'sidecar/capture.ts', 'sidecar/ledger', 'sidecar/spool'],
   'sidecar/deliver.ts': ['sidecar/call.ts', 'sidecar/logger.ts', 'sidecar/exporters', 'sidecar/spool'],
   'sidecar/pipeline': ['sidecar/call.ts', 'sidecar/capture.ts', 'sidecar/dialects', 'pricing'],
+  'sidecar/estimate': ['sidecar/call.ts', 'sidecar/dialects'],
   'sidecar/read-command': ['sidecar/call.ts', 'sidecar/dialects', 'sidecar/pipeline', 'pricing'],
   'sidecar/receive.ts': [
     'sidecar/call.ts',

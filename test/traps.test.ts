@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest'
 import { openPriceBook } from '../pricing/open-price-book.ts'
 import type { LlmCall } from '../sidecar/call.ts'
 import { captureSchema } from '../sidecar/capture.ts'
+import { countTokens } from '../sidecar/estimate/encode.ts'
+import { makeEstimator } from '../sidecar/estimate/estimate.ts'
 import { attributionConfigSchema } from '../sidecar/pipeline/attribute.ts'
 import { makeObserver } from '../sidecar/pipeline/observe.ts'
 import { makeRedactor, redactionConfigSchema } from '../sidecar/pipeline/redact.ts'
@@ -61,6 +63,7 @@ function bodyOf({ response_json, response_lines, newline = '\n', repeat }: Excha
 }
 
 const book = openPriceBook()
+const estimate = makeEstimator(async ({ encoding, texts }) => texts.map((text) => countTokens(text, encoding)))
 const traps = readdirSync(FOLDER)
   .sort()
   .map((file) => JSON.parse(readFileSync(join(FOLDER, file), 'utf8')) as Trap)
@@ -75,7 +78,7 @@ describe.each(traps)('trap $trap: $issue: $says', ({ exchanges }) => {
     const body = bodyOf(exchange)
     const given = { id: exchange.name, ...exchange, response_body_b64: Buffer.from(body).toString('base64') }
     const parsed = parseExchangeLine(JSON.stringify(given), () => 0)
-    const { line, reading } = await readLine(parsed, book, async (reading) => reading)
+    const { line, reading } = await readLine(parsed, book, async (reading) => estimate(reading))
     const { usage, units, cost_not, at_least, unit_costs_more, observed, ...rest } = expected
     expect(line).toMatchObject(rest)
     if (usage !== undefined && Object.keys(usage).length === 0) expect(line.usage).toEqual({})

@@ -15,6 +15,8 @@ export interface ExpositionSources {
   receive: { captures: Readonly<Record<string, number>>; refusals: Readonly<Record<string, number>>; bytes: number }
   deliver: ReadonlyMap<string, SinkStats>
   book: { readonly version: string; readonly stats: { loadedAt: number; reloads: number; failures: number } }
+  /** Undefined where nothing is estimated. */
+  estimates?: { counted: number; queue_full: number; failed: number; waitingBytes: number } | undefined
   now?: () => number
 }
 export interface SinkStats {
@@ -194,6 +196,10 @@ export function makeExposition(sources: ExpositionSources) {
     ] as const)
       write('observer_event_loop_lag_seconds', { statistic }, Number.isFinite(nanoseconds) ? nanoseconds / 1e9 : 0)
     loop.reset()
+    const estimates = sources.estimates ?? { counted: 0, queue_full: 0, failed: 0, waitingBytes: 0 }
+    for (const outcome of ['counted', 'queue_full', 'failed'] as const)
+      write('observer_estimates_total', { outcome }, estimates[outcome])
+    write('observer_estimate_queue_bytes', {}, estimates.waitingBytes)
     const { version, stats } = sources.book
     write('observer_price_book_info', { version }, 1)
     write('observer_price_book_loaded_timestamp_seconds', {}, stats.loadedAt / 1000)

@@ -168,6 +168,12 @@ export const METRICS = {
     help: 'Event-loop delay since the last scrape: p50, p99 and max.',
     labels: ['statistic'],
   },
+  observer_estimates_total: {
+    type: 'counter',
+    help: 'Calls whose tokens were counted from the text, or should have been: counted, queue_full or failed.',
+    labels: ['outcome'],
+  },
+  observer_estimate_queue_bytes: { type: 'gauge', help: 'Text that waits for its tokens to be counted.', labels: [] },
   observer_price_book_info: { type: 'gauge', help: 'The price data in use; always 1.', labels: ['version'] },
   observer_price_book_loaded_timestamp_seconds: {
     type: 'gauge',

@@ -33,8 +33,39 @@ const MAX_LIST = 128
 /** The last instant that a Date can hold: whatever the wire says, the ledger gets a time that it can file. */
 const MAX_TIME = 8.64e15
 
+/** Reading → reading: an estimate where the provider said nothing. */
+export type Estimate = (reading: Reading) => Reading | Promise<Reading>
+
 /** Capture → LlmCall: read, attribute, price, redact. Pure: no clock, no network, no file; the same in, the same out. */
 export function makeObserver(options: ObserveOptions): (capture: Capture) => LlmCall {
+  const begin = makeReader(options)
+  return (capture) => {
+    const { reading, finish } = begin(capture)
+    return finish(reading)
+  }
+}
+
+/** The same with an estimate between reading and pricing, where `estimate` has one: only such a call takes time. */
+export function makeEstimatingObserver(
+  options: ObserveOptions & { estimateWhenContentOff: boolean },
+  estimate: Estimate,
+): (capture: Capture) => LlmCall | Promise<LlmCall> {
+  const begin = makeReader(options)
+  return (capture) => {
+    const { reading, finish } = begin(capture)
+    // Where content is off, its text is looked at for usage alone, and only if the operator lets it be.
+    const allowed = (options.content && capture.content === 'on') || options.estimateWhenContentOff
+    const estimated = allowed ? estimate(reading) : reading
+    return estimated instanceof Promise ? estimated.then(finish) : finish(estimated)
+  }
+}
+
+interface Begun {
+  reading: Reading
+  finish: (reading: Reading) => LlmCall
+}
+
+function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
   return (capture) => {
     const { log } = capture
     const requestHeaders = headersOf(log.request.headers)
@@ -43,95 +74,98 @@ export function makeObserver(options: ObserveOptions): (capture: Capture) => Llm
     const httpStatus = log.response.status
     const stream = responseHeaders['content-type']?.startsWith('text/event-stream') ?? false
     const kong = log.ai == null ? undefined : readKongAiLog(log.ai, { status: httpStatus, source: log.source, stream })
-    const reading = exchange === undefined ? readingOfLog(kong, stream, httpStatus) : filledByKong(read(exchange), kong)
+    const seen = exchange === undefined ? readingOfLog(kong, stream, httpStatus) : filledByKong(read(exchange), kong)
+    return { reading: seen, finish }
 
-    const who = attribute(log, peopleIn(exchange), options.attribution)
-    const provider = providerOf(capture, reading, kong, options.providers)
-    const startedAt = epochMs(log.started_at)
-    const cache = cacheOf(responseHeaders, log.source) ?? kong?.cache
-    const durationMs = duration(log.latencies?.request ?? 0)
-    const priced = price(reading, {
-      book: options.book,
-      tenant: who.tenant,
-      provider,
-      startedAt,
-      durationMs,
-      httpStatus,
-      cache,
-    })
-    const outcome = outcomeOf(
-      capture,
-      {
-        ...reading,
-        guardrails: [
-          ...reading.guardrails,
-          ...(kong?.guardrails ?? []).filter(
-            ({ guardrail }) => !reading.guardrails.some((own) => own.guardrail === guardrail),
-          ),
-        ],
-      },
-      () => textOf(exchange),
-    )
-    const id = callId(capture.node, log.request.id, log.started_at)
-    const firstByteMs =
-      capture.first_byte_at == null ? undefined : duration(epochMs(capture.first_byte_at * 1000) - startedAt)
-    const keepsContent = options.content && capture.content === 'on' && reading.content !== undefined
-    const failed = outcome.status !== 'ok'
+    function finish(reading: Reading): LlmCall {
+      const who = attribute(log, peopleIn(exchange), options.attribution)
+      const provider = providerOf(capture, reading, kong, options.providers)
+      const startedAt = epochMs(log.started_at)
+      const cache = cacheOf(responseHeaders, log.source) ?? kong?.cache
+      const durationMs = duration(log.latencies?.request ?? 0)
+      const priced = price(reading, {
+        book: options.book,
+        tenant: who.tenant,
+        provider,
+        startedAt,
+        durationMs,
+        httpStatus,
+        cache,
+      })
+      const outcome = outcomeOf(
+        capture,
+        {
+          ...reading,
+          guardrails: [
+            ...reading.guardrails,
+            ...(kong?.guardrails ?? []).filter(
+              ({ guardrail }) => !reading.guardrails.some((own) => own.guardrail === guardrail),
+            ),
+          ],
+        },
+        () => textOf(exchange),
+      )
+      const id = callId(capture.node, log.request.id, log.started_at)
+      const firstByteMs =
+        capture.first_byte_at == null ? undefined : duration(epochMs(capture.first_byte_at * 1000) - startedAt)
+      const keepsContent = options.content && capture.content === 'on' && reading.content !== undefined
+      const failed = outcome.status !== 'ok'
 
-    return {
-      v: 1,
-      id,
-      requestId: log.request.id,
-      startedAt,
-      durationMs,
-      ...optional('timeToFirstByteMs', firstByteMs),
-      operation: reading.operation,
-      dialect: reading.dialect,
-      stream: reading.stream || stream,
-      provider,
-      ...optional('serverAddress', log.service?.host?.slice(0, MAX_NAME)),
-      ...optional('serverPort', portOf(log.service?.port)),
-      ...optional('requestModel', nameOf(reading.requestModel)),
-      ...optional('responseModel', nameOf(reading.responseModel)),
-      model: nameOf(reading.responseModel) ?? nameOf(reading.requestModel) ?? 'unknown',
-      ...optional('responseId', reading.responseId?.slice(0, MAX_NAME)),
-      ...optional('serviceTier', reading.serviceTier?.slice(0, MAX_NAME)),
-      ...optional('systemFingerprint', reading.systemFingerprint?.slice(0, MAX_NAME)),
-      ...optional('parameters', parametersOf(reading, keepsContent, options.redactor)),
-      ...optional(
-        'finishReasons',
-        reading.finishReasons?.slice(0, MAX_LIST).map((reason) => reason.slice(0, MAX_NAME)),
-      ),
+      return {
+        v: 1,
+        id,
+        requestId: log.request.id,
+        startedAt,
+        durationMs,
+        ...optional('timeToFirstByteMs', firstByteMs),
+        operation: reading.operation,
+        dialect: reading.dialect,
+        stream: reading.stream || stream,
+        provider,
+        ...optional('serverAddress', log.service?.host?.slice(0, MAX_NAME)),
+        ...optional('serverPort', portOf(log.service?.port)),
+        ...optional('requestModel', nameOf(reading.requestModel)),
+        ...optional('responseModel', nameOf(reading.responseModel)),
+        model: nameOf(reading.responseModel) ?? nameOf(reading.requestModel) ?? 'unknown',
+        ...optional('responseId', reading.responseId?.slice(0, MAX_NAME)),
+        ...optional('serviceTier', reading.serviceTier?.slice(0, MAX_NAME)),
+        ...optional('systemFingerprint', reading.systemFingerprint?.slice(0, MAX_NAME)),
+        ...optional('parameters', parametersOf(reading, keepsContent, options.redactor)),
+        ...optional(
+          'finishReasons',
+          reading.finishReasons?.slice(0, MAX_LIST).map((reason) => reason.slice(0, MAX_NAME)),
+        ),
 
-      tenant: who.tenant,
-      tenantSource: who.tenantSource,
-      ...optional('consumer', who.consumer),
-      ...optional('user', who.user),
-      ...optional('session', who.session),
-      ...optional('team', who.team),
-      ...optional('app', who.app),
-      ...optional('environment', who.environment),
-      gateway: gatewayOf(capture),
+        tenant: who.tenant,
+        tenantSource: who.tenantSource,
+        ...optional('consumer', who.consumer),
+        ...optional('user', who.user),
+        ...optional('session', who.session),
+        ...optional('team', who.team),
+        ...optional('app', who.app),
+        ...optional('environment', who.environment),
+        gateway: gatewayOf(capture),
 
-      usage: priced.usage,
-      usageSource: priced.usageSource,
-      ...optional('usageReason', priced.usageSource === reading.usageSource ? reading.usageReason : undefined),
-      ...optional('rawUsage', reading.rawUsage),
-      ...optional('billedLines', billedLinesOf(reading)),
-      ...optional('priceAttributes', reading.priceAttributes),
-      cost: priced.cost,
-      ...optional('savedPicoUsd', priced.savedPicoUsd),
-      ...optional('reportedPicoUsd', reading.reportedPicoUsd),
+        usage: priced.usage,
+        usageSource: priced.usageSource,
+        ...optional('usageReason', priced.usageSource === reading.usageSource ? reading.usageReason : undefined),
+        ...optional('rawUsage', reading.rawUsage),
+        ...optional('billedLines', billedLinesOf(reading)),
+        ...optional('priceAttributes', reading.priceAttributes),
+        cost: priced.cost,
+        ...optional('savedPicoUsd', priced.savedPicoUsd),
+        ...optional('reportedPicoUsd', reading.reportedPicoUsd),
 
-      status: outcome.status,
-      httpStatus,
-      ...(failed && { errorType: reading.error?.type.slice(0, MAX_NAME) ?? String(httpStatus) }),
-      ...optional('errorMessage', failed ? redactedError(reading, options.redactor) : undefined),
-      ...optional('cache', cache),
-      guardrails: outcome.guardrails.slice(0, MAX_LIST).map((event) => redactedEvent(event, options.redactor)),
-      trace: traceOf(id, who.tenant, requestHeaders.traceparent, who.trusted),
-      ...optional('billingKey', priced.billingKey),
-      ...optional('content', keepsContent ? contentOf(reading.content!, exchange, options) : undefined),
+        status: outcome.status,
+        httpStatus,
+        ...(failed && { errorType: reading.error?.type.slice(0, MAX_NAME) ?? String(httpStatus) }),
+        ...optional('errorMessage', failed ? redactedError(reading, options.redactor) : undefined),
+        ...optional('cache', cache),
+        guardrails: outcome.guardrails.slice(0, MAX_LIST).map((event) => redactedEvent(event, options.redactor)),
+        trace: traceOf(id, who.tenant, requestHeaders.traceparent, who.trusted),
+        ...optional('billingKey', priced.billingKey),
+        ...optional('content', keepsContent ? contentOf(reading.content!, exchange, options) : undefined),
+      }
     }
   }
 }

@@ -54,10 +54,10 @@ export function price(reading: Reading, context: PriceContext): PricedReading {
     usage,
     usageSource,
     cost: costOf(reading, context),
-    // Of a broken answer a later, whole one must still be billed.
+    // Of a broken answer a later, whole one must still be billed; one that was whole and only estimated is billed now.
     ...(key !== undefined &&
       key !== '' &&
-      usageSource === 'provider' && { billingKey: `${context.tenant}/${context.provider}/${key}` }),
+      claimsAnswer(reading) && { billingKey: `${context.tenant}/${context.provider}/${key}` }),
   }
 }
 
@@ -68,6 +68,15 @@ export const REPORTED = 'reported:'
 /** An id of any length as a key: a long one by its hash, so that two of them never become one. */
 function boundedId(id: string): string {
   return id.length <= MAX_RESPONSE_ID ? id : hash('sha256', id)
+}
+
+/** The whole answer is billed with this call: whoever asks for it again does not pay again. */
+function claimsAnswer({ usageSource, finishReasons }: Reading): boolean {
+  return (
+    usageSource === 'provider' ||
+    usageSource === 'counted' ||
+    (usageSource === 'estimated' && finishReasons !== undefined)
+  )
 }
 
 /** What was billed: the provider's own totals may leave lines out. */
