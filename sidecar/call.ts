@@ -115,6 +115,8 @@ export interface BilledLine {
   /** Absent: the call's model. */
   model?: string
   usage: Usage
+  /** Of how many lines of the bill this one is the sum, where there were too many to keep each. */
+  merged?: number
 }
 
 /** What a price may depend on besides model, time and service tier. */

@@ -1,4 +1,5 @@
 import { billedPicoUsd, type LlmCall, TOKEN_TYPES } from '../call.ts'
+import { gatherCallLines, type KindLines } from './call-lines.ts'
 import type { Arrival } from './capture-gaps.ts'
 import type { LabelFold, LabelKind } from './fold-labels.ts'
 import { bucketOf, type HistogramName, makeSeries, SUM } from './series.ts'
@@ -16,7 +17,10 @@ export interface CellDelta {
   calls: bigint
   /** pico-USD. */
   cost: bigint
+  /** By a semantic cache. */
   saved: bigint
+  /** By the provider's cache. */
+  cacheSaved: bigint
   /** In the order of TOKEN_TYPES. */
   tokens: bigint[]
 }
@@ -32,6 +36,7 @@ export interface Delta {
   histograms: (CountDelta & { name: HistogramName })[]
   newLabels: [LabelKind, string][]
   arrivals: Arrival[]
+  lines: KindLines[]
 }
 
 /** Gathers first, so that each row is written once. Never throws: a call that is in the spool must be counted. */
@@ -40,6 +45,7 @@ export function deltaOf(calls: Iterable<LlmCall>, fold: LabelFold): Delta {
   const counts = makeSeries()
   const histograms = { latency: makeSeries(), first_token: makeSeries() }
   const newLabels: [LabelKind, string][] = []
+  const lines = gatherCallLines()
   const arrivals = new Map<string, { node: string; epoch: string; sequences: number[] }>()
 
   function label(kind: LabelKind, name: string): string {
@@ -88,6 +94,7 @@ export function deltaOf(calls: Iterable<LlmCall>, fold: LabelFold): Delta {
         calls: 0n,
         cost: 0n,
         saved: 0n,
+        cacheSaved: 0n,
         tokens: TOKEN_TYPES.map(() => 0n),
       }
       cells.set(key, cell)
@@ -95,6 +102,9 @@ export function deltaOf(calls: Iterable<LlmCall>, fold: LabelFold): Delta {
     cell.calls++
     cell.cost += cost
     if (call.savedPicoUsd !== undefined) cell.saved += amount('saved', call.savedPicoUsd)
+    if (call.cost.state === 'priced' && call.cost.cacheSavedPicoUsd !== undefined)
+      cell.cacheSaved += amount('saved', call.cost.cacheSavedPicoUsd)
+    lines.add(call, cell, Number(cost))
     for (let index = 0; index < TOKEN_TYPES.length; index++) {
       const tokens = call.usage[TOKEN_TYPES[index]!]
       if (tokens !== undefined && tokens !== 0) cell.tokens[index]! += amount('tokens', tokens)
@@ -128,5 +138,6 @@ export function deltaOf(calls: Iterable<LlmCall>, fold: LabelFold): Delta {
     histograms: [...histograms.latency.all(), ...histograms.first_token.all()] as Delta['histograms'],
     newLabels,
     arrivals: [...arrivals.values()],
+    lines: lines.all(),
   }
 }

@@ -184,7 +184,7 @@ describe('ledger after restarts, crashes and upgrades', () => {
     const database = new DatabaseSync(file)
     database.exec('PRAGMA user_version = 7')
     database.close()
-    await expect(test.open()).rejects.toThrow(/schema version 7.*up to 2/)
+    await expect(test.open()).rejects.toThrow(/schema version 7.*up to 3/)
   })
 
   it('another spool is read from its start, however far it has come', async () => {

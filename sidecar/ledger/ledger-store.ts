@@ -1,8 +1,11 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { TOKEN_TYPES, type TokenType } from '../call.ts'
 import { migrate } from '../spool/migrate.ts'
+import { type AdjustmentTotal, makeAdjustmentTotals } from './adjustment-totals.ts'
+import { makeCallLineStore } from './call-line-store.ts'
 import { type GapChange, makeCaptureGaps } from './capture-gaps.ts'
 import type { CellDelta, CountDelta, Delta } from './delta.ts'
+import { addMoney, moneyColumns, moneyValues, PICO_PER_USD, picoUsdOf } from './money-columns.ts'
 import { LEDGER_MIGRATIONS } from './schema.ts'
 import type { HistogramName } from './series.ts'
 
@@ -10,6 +13,8 @@ import type { HistogramName } from './series.ts'
 export interface LedgerStoreOptions {
   file: string
   gapGraceMs: number
+  /** How long a call's own line is kept; for ever where not given. */
+  callRetentionMs?: number | undefined
 }
 export interface RunningTotal {
   /** Who tells it: a plugin process, or an epoch of the tap. */
@@ -26,21 +31,24 @@ export interface Loaded {
   cells: Omit<CellDelta, 'hour'>[]
   counts: { name: string; labels: readonly [string, string, string, string]; value: bigint }[]
   histograms: (CountDelta & { name: HistogramName })[]
+  adjustments: AdjustmentTotal[]
 }
 
 const CONSTRAINT_DATATYPE = 3091
-const PICO_PER_USD = 1_000_000_000_000n
 const INSTANCE_LIFE_MS = 30 * 24 * 3600 * 1000
 const TOUCH_MS = 24 * 3600 * 1000
 /** Money among the counts: whole dollars stand in a row of their own (schema.ts, L1). */
 const MONEY_COUNT = 'usage_source_cost'
 const IN_USD = '.usd'
+const MONEY = ['cost', 'saved', 'cache_saved'] as const
 
-export function openLedgerStore({ file, gapGraceMs }: LedgerStoreOptions) {
+export function openLedgerStore({ file, gapGraceMs, callRetentionMs = Number.POSITIVE_INFINITY }: LedgerStoreOptions) {
   const database = new DatabaseSync(file, { timeout: 5000 })
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304')
   migrate(database, file, LEDGER_MIGRATIONS)
   const gaps = makeCaptureGaps(database, gapGraceMs)
+  const lines = makeCallLineStore(database, callRetentionMs)
+  const adjustments = makeAdjustmentTotals(database)
 
   const addCell = prepareCells(database, 'cells', ['hour', 'tenant', 'provider', 'model', 'status'])
   const addTotal = prepareCells(database, 'totals', ['tenant', 'provider', 'model', 'status'])
@@ -48,7 +56,7 @@ export function openLedgerStore({ file, gapGraceMs }: LedgerStoreOptions) {
     'INSERT INTO counts VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value',
   )
   const startCount = database.prepare('INSERT OR IGNORE INTO counts VALUES (?, ?, ?, ?, ?, 0)')
-  const addMoney = database.prepare(
+  const addMoneyCount = database.prepare(
     `INSERT INTO counts VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET value = (value + excluded.value) % ${PICO_PER_USD}`,
   )
   const countOf = database.prepare('SELECT value FROM counts WHERE metric = ? AND a = ? AND b = ? AND c = ? AND d = ?')
@@ -72,7 +80,7 @@ export function openLedgerStore({ file, gapGraceMs }: LedgerStoreOptions) {
       else {
         const pico = (countOf.get(name, a, b, c, d) as { value: bigint } | undefined)?.value ?? 0n
         const dollars = (pico + value) / PICO_PER_USD
-        addMoney.run(name, a, b, c, d, value % PICO_PER_USD)
+        addMoneyCount.run(name, a, b, c, d, value % PICO_PER_USD)
         if (dollars > 0n) addCount.run(`${name}${IN_USD}`, a, b, c, d, dollars)
       }
     }
@@ -90,7 +98,7 @@ export function openLedgerStore({ file, gapGraceMs }: LedgerStoreOptions) {
   }
 
   return {
-    load: () => load(database),
+    load: (): Loaded => ({ ...load(database), adjustments: adjustments.read() }),
     /** All or nothing. */
     transaction<T>(work: () => T): T {
       database.exec('BEGIN IMMEDIATE')
@@ -100,6 +108,7 @@ export function openLedgerStore({ file, gapGraceMs }: LedgerStoreOptions) {
         return result
       } catch (error) {
         if (database.isTransaction) database.exec('ROLLBACK')
+        lines.forget()
         throw error
       }
     },
@@ -115,6 +124,8 @@ export function openLedgerStore({ file, gapGraceMs }: LedgerStoreOptions) {
         totals.set(key, total === undefined ? cell : sumOf(total, cell))
       }
       for (const total of totals.values()) addTotal([total.tenant, total.provider, total.model, total.status], total)
+      lines.add(delta.lines)
+      lines.trim(now)
       count(delta.counts)
       for (const { name, labels, value } of delta.histograms)
         addHistogram.run(name, labels[0]!, labels[1]!, labels[2]!, Number(labels[3]), value)
@@ -138,7 +149,12 @@ export function openLedgerStore({ file, gapGraceMs }: LedgerStoreOptions) {
     accountDropped(epoch: string, sequences: readonly number[], now: number): CountDelta[] {
       return counted(gaps.accountDropped(epoch, sequences, now))
     },
-    confirmGaps: (now: number): CountDelta[] => counted(gaps.confirm(now)),
+    confirmGaps(now: number): CountDelta[] {
+      lines.trim(now)
+      return counted(gaps.confirm(now))
+    },
+    /** Outside a transaction: what `reprice`, another process, has written; undefined where nothing has changed. */
+    changedAdjustments: adjustments.changed,
     close: () => database.close(),
   }
 }
@@ -146,26 +162,22 @@ export type LedgerStore = ReturnType<typeof openLedgerStore>
 
 function prepareCells(database: DatabaseSync, table: string, key: readonly string[]) {
   const tokens = TOKEN_TYPES.map((type) => `tokens_${type}`)
-  const money = ['cost', 'saved'].flatMap((name) => [
-    `${name}_usd = ${name}_usd + excluded.${name}_usd + (${name}_pico + excluded.${name}_pico) / ${PICO_PER_USD}`,
-    `${name}_pico = (${name}_pico + excluded.${name}_pico) % ${PICO_PER_USD}`,
-  ])
-  const columns = [...key, 'part', 'calls', 'cost_usd', 'cost_pico', 'saved_usd', 'saved_pico', ...tokens]
+  const columns = [...key, 'part', 'calls', ...moneyColumns(MONEY), ...tokens]
   const add = database.prepare(
     `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})
-     ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, ${money.join(', ')}, ${tokens.map((name) => `${name} = ${name} + excluded.${name}`).join(', ')}`,
+     ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, ${addMoney(MONEY)}, ${tokens.map((name) => `${name} = ${name} + excluded.${name}`).join(', ')}`,
   )
-  return (values: readonly SQLInputValue[], { calls, cost, saved, tokens: counts }: Omit<CellDelta, 'hour'>): void => {
+  return (values: readonly SQLInputValue[], cell: Omit<CellDelta, 'hour'>): void => {
+    const { calls, cost, saved, cacheSaved, tokens: counts } = cell
     for (let part = 0; ; part++)
       if (
         fits(add, [
           ...values,
           part,
           calls,
-          cost / PICO_PER_USD,
-          cost % PICO_PER_USD,
-          saved / PICO_PER_USD,
-          saved % PICO_PER_USD,
+          ...moneyValues(cost),
+          ...moneyValues(saved),
+          ...moneyValues(cacheSaved),
           ...counts,
         ])
       )
@@ -190,11 +202,12 @@ function sumOf(a: CellDelta, b: CellDelta): CellDelta {
     calls: a.calls + b.calls,
     cost: a.cost + b.cost,
     saved: a.saved + b.saved,
+    cacheSaved: a.cacheSaved + b.cacheSaved,
     tokens: a.tokens.map((value, index) => value + b.tokens[index]!),
   }
 }
 
-function load(database: DatabaseSync): Loaded {
+function load(database: DatabaseSync): Omit<Loaded, 'adjustments'> {
   function rows<Text extends string, Integer extends string>(sql: string) {
     const statement = database.prepare(sql)
     statement.setReadBigInts(true)
@@ -212,8 +225,9 @@ function load(database: DatabaseSync): Loaded {
       model: row.model,
       status: row.status,
       calls: row.calls,
-      cost: row.cost_usd * PICO_PER_USD + row.cost_pico,
-      saved: row.saved_usd * PICO_PER_USD + row.saved_pico,
+      cost: picoUsdOf(row, 'cost'),
+      saved: picoUsdOf(row, 'saved'),
+      cacheSaved: picoUsdOf(row, 'cache_saved'),
       tokens: TOKEN_TYPES.map((type) => row[`tokens_${type}`]),
     })),
     counts: rows<'metric' | 'a' | 'b' | 'c' | 'd', 'value'>('SELECT metric, a, b, c, d, value FROM counts').map(
@@ -236,4 +250,4 @@ function load(database: DatabaseSync): Loaded {
   }
 }
 type Key = 'tenant' | 'provider' | 'model' | 'status'
-type Money = 'cost_usd' | 'cost_pico' | 'saved_usd' | 'saved_pico'
+type Money = `${(typeof MONEY)[number]}_${'usd' | 'pico'}`

@@ -7,16 +7,23 @@ export type Request =
   | { op: 'apply'; delta: Delta; position: number; spool: string | undefined; now: number }
   | { op: 'grow'; totals: RunningTotal[]; dropped: { epoch: string; sequences: number[] }[]; now: number }
   | { op: 'confirmGaps'; now: number }
+  | { op: 'adjustments' }
   | { op: 'close' }
 export interface Answer {
   ticket: number
   counted?: readonly CountDelta[]
   loaded?: ReturnType<LedgerStore['load']>
-  error?: { message: string; full: boolean }
+  /** Undefined where they have not changed. */
+  adjustments?: ReturnType<LedgerStore['changedAdjustments']>
+  /** `passing`: time may mend it. */
+  error?: { message: string; passing: boolean }
 }
 
-/** SQLITE_FULL, and what a full disk makes of a write and of the shared-memory file: time may mend them. */
-const FULL_CODES: readonly unknown[] = [13, 778, 4874]
+/**
+ * SQLITE_FULL, and what a full disk makes of a write and of the shared-memory file; SQLITE_BUSY: another program keeps the
+ * store locked for longer than any tool of ours does.
+ */
+const PASSING_CODES: readonly unknown[] = [13, 778, 4874, 5, 261, 517]
 
 const port = parentPort!
 let store: LedgerStore
@@ -34,18 +41,27 @@ try {
 } catch (error) {
   const { message } = error as Error
   const { file } = workerData as LedgerStoreOptions
-  answer({ ticket: 0, error: { message: message.includes(file) ? message : `${file}: ${message}`, full: false } })
+  answer({ ticket: 0, error: { message: message.includes(file) ? message : `${file}: ${message}`, passing: false } })
 }
 
 function handle(requests: readonly (Request & { ticket: number })[]): void {
-  const writes = requests.filter(({ op }) => op !== 'close')
+  const writes = requests.filter(({ op }) => op !== 'close' && op !== 'adjustments')
   if (writes.length > 0) writeTogether(writes)
   for (const { op, ticket } of requests)
-    if (op === 'close') {
+    if (op === 'adjustments') tellAdjustments(ticket)
+    else if (op === 'close') {
       store.close()
       answer({ ticket })
       port.unref()
     }
+}
+
+function tellAdjustments(ticket: number): void {
+  try {
+    answer({ ticket, adjustments: store.changedAdjustments() })
+  } catch (error) {
+    answer({ ticket, error: errorOf(error) })
+  }
 }
 
 function writeTogether(writes: readonly (Request & { ticket: number })[]): void {
@@ -59,8 +75,7 @@ function writeTogether(writes: readonly (Request & { ticket: number })[]): void 
       for (const request of writes) writeTogether([request])
       return
     }
-    const { message, errcode } = error as Error & { errcode?: number }
-    answer({ ticket: writes[0]!.ticket, error: { message, full: FULL_CODES.includes(errcode) } })
+    answer({ ticket: writes[0]!.ticket, error: errorOf(error) })
   }
 }
 
@@ -75,9 +90,15 @@ function run(request: Request): CountDelta[] {
       ]
     case 'confirmGaps':
       return store.confirmGaps(request.now)
+    case 'adjustments':
     case 'close':
       return []
   }
+}
+
+function errorOf(error: unknown): NonNullable<Answer['error']> {
+  const { message, errcode } = error as Error & { errcode?: number }
+  return { message, passing: PASSING_CODES.includes(errcode) }
 }
 
 function answer(settled: Answer): void {

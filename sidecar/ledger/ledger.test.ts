@@ -99,7 +99,17 @@ describe('ledger', () => {
     const file = join(test.folder, 'ledger.db')
     const store = openLedgerStore({ file, gapGraceMs: 1000 })
     const cost = 999_999_999_999n
-    const cell = { hour: 1, tenant: 't', provider: 'p', model: 'm', status: 'ok', calls: 1n, cost, saved: cost }
+    const cell = {
+      hour: 1,
+      tenant: 't',
+      provider: 'p',
+      model: 'm',
+      status: 'ok',
+      calls: 1n,
+      cost,
+      saved: cost,
+      cacheSaved: cost,
+    }
     for (let times = 0; times < 50; times++)
       store.transaction(() =>
         store.apply(
@@ -109,6 +119,7 @@ describe('ledger', () => {
             histograms: [],
             newLabels: [],
             arrivals: [],
+            lines: [],
           },
           times,
           undefined,
@@ -116,7 +127,7 @@ describe('ledger', () => {
         ),
       )
     const loaded = store.load()
-    expect(loaded.cells[0]).toMatchObject({ cost: 50n * cost, saved: 50n * cost })
+    expect(loaded.cells[0]).toMatchObject({ cost: 50n * cost, saved: 50n * cost, cacheSaved: 50n * cost })
     expect(loaded.counts.reduce((sum, { value }) => sum + value, 0n)).toBe(50n * cost)
     store.close()
     const database = new DatabaseSync(file)

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { TOKEN_TYPES, type TokenType } from '../call.ts'
 import { LEDGER_READER, type Spool } from '../spool/spool.ts'
+import type { AdjustmentTotal } from './adjustment-totals.ts'
 import { type CellDelta, type CountDelta, type Delta, deltaOf } from './delta.ts'
 import { type LabelKind, type LabelLimits, makeLabelFold } from './fold-labels.ts'
 import type { LedgerStoreOptions, Loaded, RunningTotal } from './ledger-store.ts'
@@ -14,8 +15,13 @@ export interface LedgerOptions {
   labelLimits: LabelLimits
   /** How long a numbered capture may be missing before it counts as lost. */
   gapGraceMs: number
+  /** How long a call's own line is kept, so that it can be priced again; for ever where not given. */
+  callRetentionMs?: number
   now?: () => number
-  /** The disk is full: the ledger waits and tries the same batch again. Told once each time that it begins. */
+  /**
+   * The disk is full, or another program keeps the file locked: the ledger waits and tries the same batch again. Told
+   * once each time that it begins.
+   */
   onStall?: (error: Error) => void
 }
 
@@ -25,6 +31,9 @@ export const LEDGER_SERIES = {
   tokens: ['tenant', 'provider', 'model', 'type'],
   cost: ['tenant', 'provider', 'model'],
   saved: ['tenant', 'provider', 'model'],
+  cache_saved: ['tenant', 'provider', 'model'],
+  adjusted_cost: ['tenant', 'provider', 'model', 'direction'],
+  adjusted_calls: ['tenant', 'provider', 'model'],
   cache_requests: ['tenant'],
   cache_hits: ['tenant'],
   guardrail: ['tenant', 'guardrail', 'stage', 'action'],
@@ -76,13 +85,15 @@ export interface Ledger {
    * or had calls to catch up with does not count as time in which a capture could have come.
    */
   confirmGaps(): Promise<void>
+  /** Sees what `reprice`, another process, has written since. Called before each scrape. */
+  readAdjustments(): Promise<void>
   close(): Promise<void>
 }
 
 const BATCH = { calls: 500, bytes: 8 * 1024 * 1024 }
 const RETRY_MS = 1000
 
-class StoreFull extends Error {}
+class StoreWaits extends Error {}
 
 /**
  * The reader with state. Everything that `/metrics` says about calls comes from here, and moves only after the
@@ -92,10 +103,15 @@ class StoreFull extends Error {}
  */
 export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const now = options.now ?? Date.now
-  const { loaded, ask, close } = await openWorker({ file: options.file, gapGraceMs: options.gapGraceMs })
+  const { loaded, ask, close } = await openWorker({
+    file: options.file,
+    gapGraceMs: options.gapGraceMs,
+    callRetentionMs: options.callRetentionMs,
+  })
   const fold = makeLabelFold(options.labelLimits, loaded.labels)
   const totals = makeSeries()
   const histograms = makeSeries()
+  let adjustments = seriesOf(loaded.adjustments)
   let { position, spool: followed } = loaded
   /** Since when it has been open and at the end of the spool. */
   let caughtUpSince = now()
@@ -104,12 +120,17 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     if (isSeries(name)) totals.add(name, labels.slice(0, LEDGER_SERIES[name].length), value)
   for (const { name, labels, value } of loaded.histograms) histograms.add(name, labels, value)
 
-  function addCell({ tenant, provider, model, status, calls, cost, saved, tokens }: Omit<CellDelta, 'hour'>): void {
+  function addCell(cell: Omit<CellDelta, 'hour'>): void {
+    const { tenant, provider, model, status, calls, cost, saved, cacheSaved, tokens } = cell
     totals.add('calls', [tenant, provider, model, status], calls)
     totals.add('cost', [tenant, provider, model], cost)
     totals.add('saved', [tenant, provider, model], saved)
+    totals.add('cache_saved', [tenant, provider, model], cacheSaved)
     for (let index = 0; index < TOKEN_TYPES.length; index++)
       if (tokens[index]! > 0n) totals.add('tokens', [tenant, provider, model, TOKEN_TYPES[index]!], tokens[index]!)
+  }
+  function addCounted({ counted = [] }: Answer): void {
+    addCounts(counted)
   }
   function addCounts(counts: readonly CountDelta[]): void {
     for (const { name, labels, value } of counts) totals.add(name, labels, value)
@@ -119,7 +140,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   async function apply(delta: Delta, upTo: number, spool: string | undefined, signal: AbortSignal): Promise<boolean> {
     for (let stalled = false; ; ) {
       try {
-        const counted = await ask({ op: 'apply', delta, position: upTo, spool, now: now() })
+        const { counted = [] } = await ask({ op: 'apply', delta, position: upTo, spool, now: now() })
         for (const cell of delta.cells) addCell(cell)
         addCounts(delta.counts)
         addCounts(counted)
@@ -127,9 +148,9 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
         position = upTo
         return true
       } catch (error) {
-        if (!(error instanceof StoreFull) || signal.aborted) {
+        if (!(error instanceof StoreWaits) || signal.aborted) {
           for (const [kind, name] of delta.newLabels) fold.forget(kind, name)
-          if (error instanceof StoreFull) return false
+          if (error instanceof StoreWaits) return false
           throw error
         }
         if (!stalled) options.onStall?.(error)
@@ -146,14 +167,14 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     return work
   }
   function grow(told: RunningTotal[], dropped: { epoch: string; sequences: number[] }[]): Promise<void> {
-    return unobserved(ask({ op: 'grow', totals: told, dropped, now: now() }).then(addCounts))
+    return unobserved(ask({ op: 'grow', totals: told, dropped, now: now() }).then(addCounted))
   }
 
   return {
     get position() {
       return position
     },
-    series: (name) => totals.of(name),
+    series: (name) => (name === 'adjusted_cost' || name === 'adjusted_calls' ? adjustments : totals).of(name),
     histogram: (name) => histogramSamples(name, histograms.of(name)),
     perTenant: () => tenantTotals(totals.of.bind(totals)),
     labelOf: fold.labelOf,
@@ -201,10 +222,24 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       ),
     confirmGaps() {
       if (now() - caughtUpSince < options.gapGraceMs) return Promise.resolve()
-      return unobserved(ask({ op: 'confirmGaps', now: now() }).then(addCounts))
+      return unobserved(ask({ op: 'confirmGaps', now: now() }).then(addCounted))
+    },
+    async readAdjustments() {
+      const { adjustments: changed } = await ask({ op: 'adjustments' })
+      if (changed !== undefined) adjustments = seriesOf(changed)
     },
     close,
   }
+}
+
+function seriesOf(adjustments: readonly AdjustmentTotal[]) {
+  const series = makeSeries()
+  for (const { tenant, provider, model, entries, up, down } of adjustments) {
+    series.add('adjusted_cost', [tenant, provider, model, 'up'], up)
+    series.add('adjusted_cost', [tenant, provider, model, 'down'], down)
+    series.add('adjusted_calls', [tenant, provider, model], entries)
+  }
+  return series
 }
 
 function isSeries(name: string): name is LedgerSeries {
@@ -249,10 +284,7 @@ function tenantTotals(series: (name: LedgerSeries) => Iterable<Sample>): TenantT
 
 /** The store in its thread, so that no fsync holds up the event loop. */
 async function openWorker(workerData: LedgerStoreOptions) {
-  const pending = new Map<
-    number,
-    { resolve: (counted: readonly CountDelta[]) => void; reject: (error: Error) => void }
-  >()
+  const pending = new Map<number, { resolve: (answer: Answer) => void; reject: (error: Error) => void }>()
   let tickets = 0
   let broken: Error | undefined
   // The same extension as this file: .ts in the checkout, .js in the package.
@@ -263,7 +295,8 @@ async function openWorker(workerData: LedgerStoreOptions) {
     pending.clear()
   }
   const opened = new Promise<Loaded>((resolve, reject) => {
-    worker.on('message', ({ ticket, loaded, counted, error }: Answer) => {
+    worker.on('message', (answer: Answer) => {
+      const { ticket, loaded, error } = answer
       if (ticket === 0) {
         if (loaded !== undefined) resolve(loaded)
         else reject(new Error(error?.message))
@@ -271,8 +304,8 @@ async function openWorker(workerData: LedgerStoreOptions) {
       }
       const asked = pending.get(ticket)
       pending.delete(ticket)
-      if (error === undefined) asked?.resolve(counted ?? [])
-      else asked?.reject(error.full ? new StoreFull('the disk of the ledger is full') : new Error(error.message))
+      if (error === undefined) asked?.resolve(answer)
+      else asked?.reject(error.passing ? new StoreWaits(error.message) : new Error(error.message))
     })
     worker.on('error', (error: Error) => {
       fail(error)
@@ -280,7 +313,7 @@ async function openWorker(workerData: LedgerStoreOptions) {
     })
     worker.on('exit', () => fail(new Error('the ledger is closed')))
   })
-  function ask(request: Request): Promise<readonly CountDelta[]> {
+  function ask(request: Request): Promise<Answer> {
     if (broken !== undefined) return Promise.reject(broken)
     const ticket = ++tickets
     return new Promise((resolve, reject) => {

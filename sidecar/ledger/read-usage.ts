@@ -1,4 +1,5 @@
 import { TOKEN_TYPES, type TokenType } from '../call.ts'
+import { picoUsdOf } from './money-columns.ts'
 import { openLedgerFile } from './open-ledger-file.ts'
 import { boundsOf, dayOf, type Period } from './period.ts'
 
@@ -19,7 +20,6 @@ export interface UsageRow {
 }
 
 const HOUR_MS = 3_600_000
-const PICO_PER_USD = 1_000_000_000_000n
 
 /** Reads ledger.db, also beside a running sidecar. Rows by day, tenant, provider, model. Throws RangeError for a bad period. */
 export function readUsage(file: string, period: Period): UsageRow[] {
@@ -32,12 +32,16 @@ export function readUsage(file: string, period: Period): UsageRow[] {
     for (const cell of cells.iterate(start / HOUR_MS, end / HOUR_MS) as Iterable<Cell>) {
       const row = rowOf(rows, cell)
       row.calls += cell.calls
-      row.costPicoUsd += cell.cost_usd * PICO_PER_USD + cell.cost_pico
+      row.costPicoUsd += picoUsdOf(cell, 'cost')
       for (const type of TOKEN_TYPES) {
         const tokens = cell[`tokens_${type}`]
         if (tokens > 0n) row.tokens[type] = (row.tokens[type] ?? 0n) + tokens
       }
     }
+    const adjustments = database.prepare('SELECT * FROM adjustment_cells WHERE hour >= ? AND hour < ?')
+    adjustments.setReadBigInts(true)
+    for (const cell of adjustments.iterate(start / HOUR_MS, end / HOUR_MS) as Iterable<Adjustment>)
+      rowOf(rows, cell).adjustmentsPicoUsd += picoUsdOf(cell, 'up') - picoUsdOf(cell, 'down')
     return [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row)
   } finally {
     database.close()
@@ -51,6 +55,7 @@ interface Key {
   model: string
 }
 type Cell = Key & Record<'calls' | 'cost_usd' | 'cost_pico' | `tokens_${TokenType}`, bigint>
+type Adjustment = Key & Record<'up_usd' | 'up_pico' | 'down_usd' | 'down_pico', bigint>
 
 function rowOf(rows: Map<string, UsageRow>, { hour, tenant, provider, model }: Key): UsageRow {
   const day = dayOf(Number(hour) * HOUR_MS)

@@ -2,7 +2,8 @@
  * ledger.db – integers only, STRICT, one transaction for each batch read from the spool.
  *
  *   position   where the ledger stands in which spool: moved in the same transaction as everything below (law 4)
- *   cells      hour × tenant × provider × model × status: calls, tokens by type, cost, savings
+ *   cells      hour × tenant × provider × model × status: calls, tokens by type, cost, savings (saved: by a semantic
+ *              cache, cache_saved: by the provider's)
  *   totals     the same over all hours, so that a start reads one row for each series
  *   counts     everything that is counted but not by hour: (metric, up to four labels) → value
  *   histograms (metric, tenant, provider, model, bucket) → count; bucket -1 holds the sum in milliseconds
@@ -11,13 +12,20 @@
  *   missing    ranges of sequence numbers that have not come yet, and since when
  *   accounted  numbers that the plugin dropped of a numbering of which nothing has come yet
  *   plugin_drops  running totals that plugin processes told of themselves
+ *   calls      a line for each call, by start: its usage and what it was first priced at, so that it can be priced again
+ *   call_kinds what the calls of a day (UTC) have in common, so that a line is short; a few kinds may stand twice
+ *   retention  lines and adjustments of calls that started before kept_from are gone, or were never there
+ *   adjustments  what `reprice` wrote: a call's price before and after; the first price plus these is today's
+ *   adjustment_cells, adjustment_totals  the sums of them by hour, and over all hours: they outlive the lines
  *
  * Constraints
  *   L1  Money: one hour's pico-USD may pass int64 (9.2 million dollars), and SQLite would turn it into a float. So an
  *       amount is two columns, amount = usd × 10^12 + pico, with 0 ≤ pico < 10^12: the carry is made in each addition.
  *   L2  Tokens of a cell may pass int64 only if a provider tells nonsense. STRICT then refuses the row, and the amount
  *       goes to the cell's next `part`. Readers add all parts as BigInt; nothing is ever summed by SQL.
- *   L3  totals = the sum of cells, always (both move in one transaction).
+ *   L3  totals = the sum of cells, always (both move in one transaction); the same for those of adjustments.
+ *   L4  cells, totals, counts and calls are as first priced: a later price only adds adjustments. Everything only grows.
+ *   L5  One call's amounts fit an integer that JSON carries exactly (2^53), so they are single columns.
  */
 
 /** One entry for each version: what brings a store from the version before to it. Append, never edit. */
@@ -103,4 +111,37 @@ export const LEDGER_MIGRATIONS: readonly string[] = [
    ) STRICT, WITHOUT ROWID;
    ALTER TABLE plugin_drops ADD COLUMN last_at INTEGER NOT NULL DEFAULT 0;
    UPDATE plugin_drops SET last_at = unixepoch() * 1000;`,
+  `ALTER TABLE cells ADD COLUMN cache_saved_usd INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE cells ADD COLUMN cache_saved_pico INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE totals ADD COLUMN cache_saved_usd INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE totals ADD COLUMN cache_saved_pico INTEGER NOT NULL DEFAULT 0;
+   CREATE TABLE calls (
+    started_at INTEGER NOT NULL, id BLOB NOT NULL, kind INTEGER NOT NULL, duration_ms INTEGER NOT NULL,
+    usage TEXT NOT NULL, billed TEXT, cost INTEGER NOT NULL, cache_saved INTEGER, saved INTEGER, reported INTEGER,
+    PRIMARY KEY (started_at, id)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE call_kinds (
+    kind INTEGER PRIMARY KEY, day INTEGER NOT NULL, tenant TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
+    tenant_name TEXT, provider_name TEXT, response_model TEXT, request_model TEXT, service_tier TEXT, attributes TEXT,
+    usage_source TEXT NOT NULL, state TEXT NOT NULL, price_id TEXT, reason TEXT, book TEXT NOT NULL
+   ) STRICT;
+   CREATE INDEX call_kinds_by_day ON call_kinds (day);
+   CREATE TABLE retention (one INTEGER PRIMARY KEY CHECK (one = 1), kept_from INTEGER NOT NULL) STRICT;
+   INSERT INTO retention SELECT 1, coalesce(min((max(hour) + 1) * 3600000, unixepoch() * 1000), 0) FROM cells;
+   CREATE TABLE adjustments (
+    started_at INTEGER NOT NULL, call BLOB NOT NULL, number INTEGER NOT NULL, at INTEGER NOT NULL,
+    old_price_id TEXT, old_reason TEXT, old_cost INTEGER NOT NULL,
+    new_price_id TEXT, new_reason TEXT, new_cost INTEGER NOT NULL,
+    difference INTEGER NOT NULL, book TEXT NOT NULL, PRIMARY KEY (started_at, call, number)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE adjustment_cells (
+    hour INTEGER NOT NULL, tenant TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, entries INTEGER NOT NULL,
+    up_usd INTEGER NOT NULL, up_pico INTEGER NOT NULL, down_usd INTEGER NOT NULL, down_pico INTEGER NOT NULL,
+    PRIMARY KEY (hour, tenant, provider, model)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE adjustment_totals (
+    tenant TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, entries INTEGER NOT NULL,
+    up_usd INTEGER NOT NULL, up_pico INTEGER NOT NULL, down_usd INTEGER NOT NULL, down_pico INTEGER NOT NULL,
+    PRIMARY KEY (tenant, provider, model)
+   ) STRICT, WITHOUT ROWID;`,
 ]
