@@ -19,7 +19,9 @@ interface Row {
   id: string
   provider: string
   endpoint: string
-  request_headers: Record<string, string>
+  method: string
+  url_path: string
+  request_headers: Record<string, string> | null
   request_body: unknown
   response_status: number
   expected: {
@@ -42,15 +44,26 @@ type Counts = Partial<
   >
 >
 
+/** Rows that this test cannot hold, and why; the dialects' own tests do. */
+const NOT_HERE: Record<string, string> = {
+  // Told by the provider's host, which here is the mock's.
+  '1aac41a85284e397': 'Writer has a path of its own for the chat format',
+  '431202e9ae42c79a': 'Writer has a path of its own for the chat format',
+  '435adab426dc1649': 'Writer has a path of its own for the chat format',
+  '8f8f65fd3db414e9': 'Cohere and others generate under one path',
+  bf4a1e5e8ba8bc13: 'Gemini leaves thoughts out of completion_tokens, others do not',
+  // Azure's grok says more cached than prompt tokens: units that do not overlap are clamped, and marked.
+  '230158dc0e2f9022': 'clamped',
+  '5bb5963df3cc9ad2': 'clamped',
+  b078091419069e07: 'clamped',
+}
+
 const rows: Row[] = present
   ? readFileSync(recordings, 'utf8')
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line) as Row)
-      .filter(
-        ({ provider, endpoint }) =>
-          (provider === 'openai' && endpoint === 'chat') || (provider === 'anthropic' && endpoint === 'messages'),
-      )
+      .filter(({ id, expected }) => !(expected.flags ?? []).includes('ambiguous') && !(id in NOT_HERE))
   : []
 
 /** Each row is a tenant of its own, so that the ledger's rows are the recording's rows. */
@@ -60,6 +73,7 @@ describe.skipIf(!present)('real recordings through gateway, plugin and sidecar',
   const directory = mkdtempSync(join(tmpdir(), 'real-input-'))
   const agent = new Agent({ connections: 4 })
   let stack: Stack
+  const sources = new Map<string, string>()
   let ledger: Map<string, { calls: number; usage: Usage }>
 
   beforeAll(async () => {
@@ -73,12 +87,12 @@ describe.skipIf(!present)('real recordings through gateway, plugin and sidecar',
     writeFileSync(configFile, stringify(kong))
     stack = await startStack({ directory, configFile, provider: { recordings } })
     for (const row of rows) {
-      const path = row.provider === 'openai' ? '/openai/v1/chat/completions' : '/anthropic/v1/messages'
-      const response = await request(`${stack.gateway.url}${path}`, {
+      const service = row.url_path.startsWith('/v1/messages') ? 'anthropic' : 'openai'
+      const response = await request(`${stack.gateway.url}/${service}${row.url_path}`, {
         dispatcher: agent,
-        method: 'POST',
+        method: row.method as 'GET' | 'POST',
         headers: { 'content-type': 'application/json', apikey: `key-${row.id}`, 'x-mock-replay': row.id },
-        body: JSON.stringify(row.request_body ?? {}),
+        ...(row.method === 'GET' ? {} : { body: JSON.stringify(row.request_body ?? {}) }),
       })
       await response.body.dump({ limit: 64 * 1024 * 1024 })
       expect(response.statusCode).toBe(row.response_status)
@@ -88,6 +102,11 @@ describe.skipIf(!present)('real recordings through gateway, plugin and sidecar',
       async () =>
         sumOfMetric(await (await fetch(`${stack.sidecarUrl}/metrics`)).text(), 'llm_calls_total') === rows.length,
     )
+    const metrics = await (await fetch(`${stack.sidecarUrl}/metrics`)).text()
+    for (const [, tenant, source, calls] of metrics.matchAll(
+      /^llm_usage_source_calls_total\{tenant_id="([^"]+)",source="([^"]+)"\} (\d+)$/gm,
+    ))
+      if (Number(calls) > 0) sources.set(tenant!, source!)
     ledger = readLedger(stack.ledgerFile)
   }, 120_000)
   afterAll(async () => {
@@ -96,19 +115,21 @@ describe.skipIf(!present)('real recordings through gateway, plugin and sidecar',
     rmSync(directory, { recursive: true, force: true })
   })
 
-  it('there are recordings of both formats', () => {
-    expect(rows.filter((row) => row.provider === 'openai').length).toBeGreaterThan(40)
-    expect(rows.filter((row) => row.provider === 'anthropic').length).toBeGreaterThan(50)
+  it('there are recordings of every format', () => {
+    expect(rows.length).toBeGreaterThan(600)
   })
 
-  it.each(rows.map((row) => [row.id, row] as const))('row %s: the ledger holds what was expected', (_id, row) => {
+  it.each(rows.map((row) => [`${row.provider} ${row.endpoint} ${row.id}`, row] as const))('%s', (_id, row) => {
     const counted = ledger.get(tenantOf(row))
     expect(counted?.calls).toBe(1)
+    const source = sources.get(tenantOf(row))
+    if (!row.expected.billable) return expect(counted?.usage).toEqual({})
+    if (!row.expected.usage_reported) return expect(source).not.toBe('provider')
+    expect(source).toBe('provider')
     const { usage } = counted!
     const { expected } = row
-    const reported = expected.billable && expected.usage_reported
     const sum = (name: keyof Counts) =>
-      reported ? (expected.billed ?? [expected]).reduce((total, line) => total + (line[name] ?? 0), 0) : 0
+      (expected.billed ?? [expected]).reduce((total, line) => total + (line[name] ?? 0), 0)
     expect({
       input: inputTokens(usage),
       output: outputTokens(usage),
@@ -121,8 +142,7 @@ describe.skipIf(!present)('real recordings through gateway, plugin and sidecar',
       cacheRead: sum('cache_read_tokens'),
       cacheWrite: sum('cache_write_tokens'),
       // Lines of a bill do not say how much of them was thought; the answer as a whole does.
-      reasoning:
-        reported && expected.billed === null ? (expected.reasoning_tokens ?? 0) : (usage.output_reasoning ?? 0),
+      reasoning: expected.billed === null ? (expected.reasoning_tokens ?? 0) : (usage.output_reasoning ?? 0),
     })
   })
 })

@@ -169,6 +169,7 @@ describe('transcriptions', () => {
       input: 3,
       input_audio: 375,
       output: 11,
+      audio_milliseconds: 3000,
     })
   })
   it('streamed say their usage at the end', () => {
