@@ -280,17 +280,20 @@ function parametersOf({ parameters }: Reading, keepsContent: boolean, redactor: 
 /** All lines of an answer; of a batch with many, one line a model. */
 function billedLinesOf({ billedLines }: Reading): BilledLine[] | undefined {
   if (billedLines === undefined) return undefined
-  const lines = billedLines.length <= MAX_LIST ? billedLines : mergedLines(billedLines)
-  return lines.map(({ kind, model, counts }) => ({
-    kind: kind.slice(0, MAX_NAME),
-    ...optional('model', nameOf(model)),
-    usage: unitsOf(counts).usage,
-  }))
+  const groups = billedLines.length <= MAX_LIST ? billedLines.map((line) => [line]) : linesByModel(billedLines)
+  return groups.map((same) => {
+    const { kind, model } = same[0]!
+    return {
+      kind: kind.slice(0, MAX_NAME),
+      ...optional('model', nameOf(model)),
+      usage: unitsOf(sumOfCounts(same.map(({ counts }) => counts))).usage,
+      ...optional('merged', same.length > 1 ? same.length : undefined),
+    }
+  })
 }
 
-function mergedLines(lines: NonNullable<Reading['billedLines']>): NonNullable<Reading['billedLines']> {
-  const byModel = Map.groupBy(lines, ({ kind, model }) => `${kind}\u0000${model ?? ''}`)
-  return [...byModel.values()].map((same) => ({ ...same[0]!, counts: sumOfCounts(same.map(({ counts }) => counts)) }))
+function linesByModel(lines: NonNullable<Reading['billedLines']>): NonNullable<Reading['billedLines']>[] {
+  return [...Map.groupBy(lines, ({ kind, model }) => `${kind}\u0000${model ?? ''}`).values()]
 }
 
 function epochMs(time: number): number {

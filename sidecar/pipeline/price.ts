@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
-import type { PriceBook, PriceKey } from '../../pricing/price-book.ts'
+import { costOfBill } from '../../pricing/cost-of-bill.ts'
+import type { PriceBook } from '../../pricing/price-book.ts'
 import type { CacheStatus, Cost, Usage, UsageSource, UsageUnit } from '../call.ts'
 import { unitsOf } from '../dialects/counts.ts'
 import type { Reading } from '../dialects/dialect.ts'
@@ -62,8 +63,6 @@ export function price(reading: Reading, context: PriceContext): PricedReading {
 }
 
 const MAX_RESPONSE_ID = 256
-/** Starts the price id of a cost that the provider reported and no book could check. */
-export const REPORTED = 'reported:'
 
 /** An id of any length as a key: a long one by its hash, so that two of them never become one. */
 function boundedId(id: string): string {
@@ -89,49 +88,31 @@ function billedUsage({ usage, billedLines }: Reading): Usage {
   return sum
 }
 
-/** By the book; where it has no price, what the provider itself says that it takes. */
-function costOf(reading: Reading, context: PriceContext): Cost {
-  const cost = bookedCost(reading, context)
-  const { reportedPicoUsd } = reading
-  if (cost.state !== 'unpriced' || cost.reason === 'overflow' || reportedPicoUsd === undefined) return cost
-  return {
-    state: 'priced',
-    picoUsd: reportedPicoUsd,
-    byUnit: { requests: reportedPicoUsd },
-    priceId: `${REPORTED}${context.provider}`,
-    book: cost.book,
-  }
-}
-
 /** The answer, or the lines in which it is billed, each at its own model. */
-function bookedCost(reading: Reading, { book, tenant, provider, startedAt, durationMs }: PriceContext): Cost {
-  const models = [reading.responseModel, reading.requestModel].filter((model) => model !== undefined)
-  const key: Omit<PriceKey, 'models'> = {
-    tenant,
-    provider,
-    at: startedAt,
-    durationMs,
-    ...(reading.serviceTier === undefined ? {} : { serviceTier: reading.serviceTier }),
-    ...(reading.priceAttributes === undefined ? {} : { attributes: reading.priceAttributes }),
-  }
-  if (reading.billedLines === undefined) return book.costOf({ ...key, models }, reading.usage)
-  let total: Cost = { state: 'free', picoUsd: 0, reason: 'not_billable', book: book.version }
-  for (const line of reading.billedLines) {
-    const own = book.costOf(
-      { ...key, models: line.model === undefined ? models : [line.model] },
-      unitsOf(line.counts).usage,
-    )
-    if (own.state !== 'priced') return own
-    total = total.state === 'priced' ? add(total, own) : own
-    if (total.state !== 'priced') return total
-  }
-  return total
-}
-
-function add(a: Extract<Cost, { state: 'priced' }>, b: Extract<Cost, { state: 'priced' }>): Cost {
-  const picoUsd = a.picoUsd + b.picoUsd
-  if (!Number.isSafeInteger(picoUsd)) return { state: 'unpriced', reason: 'overflow', book: a.book }
-  const byUnit = { ...a.byUnit }
-  for (const unit of Object.keys(b.byUnit) as UsageUnit[]) byUnit[unit] = (byUnit[unit] ?? 0) + (b.byUnit[unit] ?? 0)
-  return { ...a, picoUsd, byUnit, priceId: a.priceId === b.priceId ? a.priceId : `${a.priceId} + ${b.priceId}` }
+function costOf(reading: Reading, { book, tenant, provider, startedAt, durationMs }: PriceContext): Cost {
+  const { usage, billedLines, reportedPicoUsd } = reading
+  return costOfBill(
+    book,
+    {
+      tenant,
+      provider,
+      models: [reading.responseModel, reading.requestModel].filter((model) => model !== undefined),
+      at: startedAt,
+      durationMs,
+      ...(reading.serviceTier === undefined ? {} : { serviceTier: reading.serviceTier }),
+      ...(reading.priceAttributes === undefined ? {} : { attributes: reading.priceAttributes }),
+    },
+    {
+      usage,
+      ...(billedLines === undefined
+        ? {}
+        : {
+            lines: billedLines.map(({ model, counts }) => ({
+              ...(model !== undefined && { model }),
+              usage: unitsOf(counts).usage,
+            })),
+          }),
+      ...(reportedPicoUsd === undefined ? {} : { reportedPicoUsd }),
+    },
+  )
 }

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { REPORTED } from '../../pricing/cost-of-bill.ts'
 import { openPriceBook } from '../../pricing/open-price-book.ts'
-import { REPORTED } from '../pipeline/price.ts'
 import { parseExchangeLine } from './exchange-line.ts'
 import { readLine } from './result-line.ts'
 

@@ -1,10 +1,11 @@
+import { REPORTED } from '../../pricing/cost-of-bill.ts'
 import type { PriceBook } from '../../pricing/price-book.ts'
 import { type Cost, decimalUsd, EXTRA_UNITS, type UsageUnit } from '../call.ts'
 import type { Counts } from '../dialects/counts.ts'
 import type { Reading } from '../dialects/dialect.ts'
 import { defaultProviderOf, read } from '../dialects/index.ts'
 import { providerOfHost } from '../dialects/provider-of-host.ts'
-import { price, REPORTED } from '../pipeline/price.ts'
+import { price } from '../pipeline/price.ts'
 import type { ExchangeLine } from './exchange-line.ts'
 
 /** Names of the inclusive counts: `input_tokens` is every prompt token. */
