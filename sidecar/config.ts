@@ -85,9 +85,10 @@ export const configSchema = z
         workers: z.number().int().min(1).max(16).default(1),
         /** Text that may wait for its count; beyond it calls go on with usage unknown, counted. */
         queueBytes: byteSize.default(8 * MEBIBYTE),
-        /** Of a longer text the beginning is counted, and the rest by its length. */
+        /** Of a call with more text an even share is counted, and the rest taken to be like it. */
         maxTextBytes: byteSize.default(256 * 1024),
-        timeoutMs: z.number().int().positive().default(5000),
+        /** How long a batch may wait for its counts: less than the plugin's send_timeout_ms. */
+        timeoutMs: z.number().int().positive().default(2000),
       })
       .prefault({}),
     /** Host or Kong service name → provider, where neither the host nor the wire format tells it. */

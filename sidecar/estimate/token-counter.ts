@@ -1,14 +1,17 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { CountJob, CountOutcome } from './estimate.ts'
-import type { CountAnswer, CountRequest } from './tokens-worker.ts'
+import type { WorkerMessage } from './tokens-worker.ts'
 
 export interface TokenCounterOptions {
   workers: number
-  /** Text that may wait; beyond it a call goes on without an estimate. */
+  /** Text that may wait or be worked on at one time; a call with more goes on without an estimate. */
   queueBytes: number
-  /** A job that takes longer is given up and its worker replaced. */
+  /** From asking to the answer, and for a worker from the job to its count. */
   timeoutMs: number
+  /** A worker that could not be started is tried again after this time. */
+  retryStartMs?: number
+  workerFile?: URL
 }
 
 /** What became of the jobs. */
@@ -20,105 +23,137 @@ export interface TokenCounterStats {
 }
 
 export interface TokenCounter {
+  /** Never rejects, and never takes longer than `timeoutMs`. */
   count(job: CountJob): Promise<CountOutcome>
   readonly stats: Readonly<TokenCounterStats>
   close(): Promise<void>
 }
 
 interface Job {
-  request: CountRequest
-  bytes: number
+  job: CountJob
   settle: (outcome: CountOutcome) => void
 }
+interface Slot {
+  worker: Worker
+  ready: boolean
+  running: Job | undefined
+  /** Ends a worker that hangs, in its start or in a job. */
+  limit: NodeJS.Timeout | undefined
+}
+
+const START_LIMIT_MS = 15_000
 
 /**
- * Counts tokens in worker threads, which load the encodings (some 50 MB each) when the first job comes. Never rejects and
- * never hangs: a worker that dies or dawdles costs its job and is replaced.
+ * Counts tokens in worker threads, started by the first job because each takes some 100 MB. A job that a worker dies of
+ * or hangs on costs that call its estimate and nothing else: the worker is replaced, the others go on.
  */
-export function openTokenCounter({ workers, queueBytes, timeoutMs }: TokenCounterOptions): TokenCounter {
+export function openTokenCounter(options: TokenCounterOptions): TokenCounter {
+  const { workers, queueBytes, timeoutMs, retryStartMs = 10_000 } = options
+  // The same extension as this file: .ts in the checkout, .js in the package.
+  const file = options.workerFile ?? new URL(`./tokens-worker${extname(import.meta.url)}`, import.meta.url)
   const stats: TokenCounterStats = { counted: 0, queue_full: 0, failed: 0, waitingBytes: 0 }
-  const waiting: Job[] = []
-  const slots: Slot[] = Array.from({ length: workers }, () => ({ worker: undefined, job: undefined, timer: undefined }))
-  let tickets = 0
+  const slots = new Set<Slot>()
+  const queue: Job[] = []
+  let startAgainAt = 0
   let closed = false
 
-  interface Slot {
-    worker: Worker | undefined
-    job: Job | undefined
-    timer: NodeJS.Timeout | undefined
-  }
-
-  function settle(slot: Slot, outcome: CountOutcome): void {
-    const { job } = slot
-    clearTimeout(slot.timer)
-    slot.job = undefined
-    if (job === undefined) return
-    stats.waitingBytes -= job.bytes
-    stats[typeof outcome === 'string' ? outcome : 'counted']++
-    job.settle(outcome)
-  }
-
-  function start(slot: Slot): Worker {
-    const worker = new Worker(new URL(`./tokens-worker${extname(import.meta.url)}`, import.meta.url))
-    slot.worker = worker
-    worker.unref()
-    worker.on('message', (answer: CountAnswer) => {
-      if (slot.job?.request.ticket !== answer.ticket) return
-      settle(slot, 'counts' in answer ? answer.counts : 'failed')
-      next()
+  function start(): void {
+    let worker: Worker
+    try {
+      worker = new Worker(file)
+    } catch {
+      cannotStart()
+      return
+    }
+    const slot: Slot = { worker, ready: false, running: undefined, limit: undefined }
+    slots.add(slot)
+    slot.limit = setTimeout(() => lose(slot), START_LIMIT_MS)
+    worker.on('message', (message: WorkerMessage) => {
+      if (!slots.has(slot)) return
+      clearTimeout(slot.limit)
+      slot.ready = true
+      const { running } = slot
+      slot.running = undefined
+      running?.settle('counts' in message ? message.counts : 'failed')
+      work()
     })
-    const lost = () => {
-      if (slot.worker !== worker) return
-      slot.worker = undefined
-      settle(slot, 'failed')
-      if (!closed) next()
-    }
-    worker.on('error', lost)
-    worker.on('exit', lost)
-    return worker
+    worker.on('error', () => lose(slot))
+    worker.on('exit', () => lose(slot))
   }
 
-  function next(): void {
+  function lose(slot: Slot): void {
+    if (!slots.delete(slot)) return
+    clearTimeout(slot.limit)
+    slot.running?.settle('failed')
+    void slot.worker.terminate()
+    if (!slot.ready) cannotStart()
+    work()
+  }
+
+  function cannotStart(): void {
+    startAgainAt = Date.now() + retryStartMs
+    if (slots.size === 0) for (const { settle } of queue.splice(0)) settle('failed')
+  }
+
+  function work(): void {
     for (const slot of slots) {
-      if (slot.job !== undefined) continue
-      const job = waiting.shift()
-      if (job === undefined) return
-      slot.job = job
-      const worker = slot.worker ?? start(slot)
-      slot.timer = setTimeout(() => {
-        // It may never come back: another one takes its place.
-        slot.worker = undefined
-        void worker.terminate()
-        settle(slot, 'failed')
-        next()
-      }, timeoutMs)
-      worker.postMessage(job.request)
+      if (!slot.ready || slot.running !== undefined) continue
+      const next = queue.shift()
+      if (next === undefined) return
+      slot.running = next
+      slot.limit = setTimeout(() => lose(slot), timeoutMs)
+      slot.worker.postMessage(next.job)
     }
+    if (!closed && queue.length > 0 && slots.size < workers && Date.now() >= startAgainAt) start()
   }
 
   return {
     stats,
-    count({ encoding, texts }) {
-      const bytes = texts.reduce((sum, text) => sum + 2 * text.length, 0)
-      if (closed || stats.waitingBytes + bytes > queueBytes) {
+    count(job) {
+      const bytes = job.texts.reduce((sum, text) => sum + 2 * text.length, 0)
+      if (stats.waitingBytes + bytes > queueBytes) {
         stats.queue_full++
         return Promise.resolve('queue_full')
       }
-      stats.waitingBytes += bytes
+      if (closed || (slots.size === 0 && Date.now() < startAgainAt)) {
+        stats.failed++
+        return Promise.resolve('failed')
+      }
       return new Promise((resolve) => {
-        waiting.push({ request: { ticket: ++tickets, encoding, texts }, bytes, settle: resolve })
-        next()
+        stats.waitingBytes += bytes
+        let settled = false
+        const entry: Job = {
+          job,
+          settle(outcome) {
+            if (settled) return
+            settled = true
+            clearTimeout(deadline)
+            stats.waitingBytes -= bytes
+            stats[typeof outcome === 'string' ? outcome : 'counted']++
+            resolve(outcome)
+          },
+        }
+        const deadline = setTimeout(() => {
+          const at = queue.indexOf(entry)
+          if (at >= 0) queue.splice(at, 1)
+          entry.settle('failed')
+        }, timeoutMs)
+        queue.push(entry)
+        work()
       })
     },
     async close() {
       closed = true
-      for (const job of waiting.splice(0)) job.settle('failed')
-      const running = slots.flatMap(({ worker }) => worker ?? [])
-      for (const slot of slots) {
-        slot.worker = undefined
-        settle(slot, 'failed')
-      }
-      await Promise.all(running.map((worker) => worker.terminate()))
+      for (const { settle } of queue.splice(0)) settle('failed')
+      const ending = [...slots]
+      slots.clear()
+      await Promise.all(
+        ending.map((slot) => {
+          clearTimeout(slot.limit)
+          slot.running?.settle('failed')
+          return slot.worker.terminate()
+        }),
+      )
     },
   }
 }

@@ -2,15 +2,19 @@ import { parentPort } from 'node:worker_threads'
 import { countTokens } from './encode.ts'
 import type { CountJob } from './estimate.ts'
 
-/** A job in, its counts out: one answer for each ticket. */
-export type CountRequest = CountJob & { ticket: number }
-export type CountAnswer = { ticket: number; counts: number[] } | { ticket: number; error: true }
+/** `ready` once, then an answer for each job, in order. */
+export type WorkerMessage = { ready: true } | { counts: number[] } | { failed: true }
 
-parentPort!.on('message', ({ ticket, encoding, texts }: CountRequest) => {
+const port = parentPort!
+// The encoding that most need, before the first job's time runs.
+countTokens('ready', 'o200k_base')
+port.postMessage({ ready: true } satisfies WorkerMessage)
+port.on('message', ({ encoding, texts }: CountJob) => {
+  let answer: WorkerMessage
   try {
-    const counts = texts.map((text) => countTokens(text, encoding))
-    parentPort!.postMessage({ ticket, counts } satisfies CountAnswer)
+    answer = { counts: texts.map((text) => countTokens(text, encoding)) }
   } catch {
-    parentPort!.postMessage({ ticket, error: true } satisfies CountAnswer) // what the tokenizer says may quote the text
+    answer = { failed: true } // what the tokenizer says may quote the text
   }
+  port.postMessage(answer)
 })
