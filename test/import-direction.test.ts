@@ -20,7 +20,7 @@ const ROOMS: Record<string, readonly string[]> = {
   pricing: ['sidecar/call.ts', 'sidecar/yaml-document.ts'],
   'sidecar/exporters': ['sidecar/call.ts', 'sidecar/secret.ts'],
   'sidecar/spool': ['sidecar/call.ts'],
-  'sidecar/ledger': ['sidecar/call.ts', 'sidecar/spool'],
+  'sidecar/ledger': ['sidecar/call.ts', 'sidecar/spool', 'pricing'],
   'sidecar/metrics': ['sidecar/call.ts', 'sidecar/capture.ts', 'sidecar/ledger', 'sidecar/spool'],
   'sidecar/deliver.ts': ['sidecar/call.ts', 'sidecar/logger.ts', 'sidecar/exporters', 'sidecar/spool'],
   'sidecar/pipeline': ['sidecar/call.ts', 'sidecar/capture.ts', 'sidecar/dialects', 'pricing'],

@@ -1,0 +1,216 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { costOfBill } from '../../pricing/cost-of-bill.ts'
+import type { PriceBook } from '../../pricing/price-book.ts'
+import type { Cost } from '../call.ts'
+import { makeAdjustmentSums } from './adjustment-totals.ts'
+import type { KeptCall } from './call-lines.ts'
+import { openLedgerFile } from './open-ledger-file.ts'
+import { boundsOf, type Period } from './period.ts'
+import { makePresentPrices, type PresentPrice } from './present-price.ts'
+import { walkCalls } from './walk-calls.ts'
+
+/*
+ * New prices for a past period make adjusting entries; nothing that was counted is edited (schema.ts, L4).
+ *
+ *   slice of calls ─▶ price again, no lock held ─▶ those whose price differs from first price + adjustments so far
+ *                                                     ▼
+ *                      one short transaction: is it still so? ─no─▶ the slice again
+ *                                                     │ yes
+ *                                                     ▼
+ *                                             entries and their sums
+ *
+ * So a second run writes nothing, a run that was killed is finished by the next, and two at once do not adjust twice. A
+ * sidecar that writes at the same time waits for one such transaction at most: there is a pause after each.
+ */
+
+export interface RepriceOptions extends Period {
+  /** Only the calls of these; a model as the response or the request names it. */
+  tenant?: string
+  provider?: string
+  model?: string
+  /** Says what would be written, and writes nothing. */
+  dryRun?: boolean
+  /** The present prices. Each call is priced as of its own start. */
+  book: PriceBook
+  now: () => number
+}
+
+export interface RepriceSummary {
+  /** Calls that started before it are not kept: they were not looked at. Undefined where that touches none of the period. */
+  keptFrom: number | undefined
+  seen: number
+  /** Nothing was to be paid for them, at any price. */
+  free: number
+  /** Their price is what it was. */
+  unchanged: number
+  /** Adjusting entries written (dry run: that would be). */
+  adjusted: number
+  /** Bills of more lines than are kept: their price stays. */
+  merged: number
+  /** Calls that have no price now either, or none any more. */
+  unpriced: { provider: string; model: string; reason: string; calls: number }[]
+  tenants: { tenant: string; adjusted: number; up: bigint; down: bigint }[]
+}
+
+const HOUR_MS = 3_600_000
+const PAUSE_MS = 5
+
+interface Adjustment {
+  call: KeptCall
+  before: PresentPrice
+  after: Pick<PresentPrice, 'priceId' | 'reason' | 'cost'>
+  book: string
+}
+
+/** Throws RangeError for a bad period, and Error with what to do where there is no such ledger. */
+export async function reprice(file: string, options: RepriceOptions): Promise<RepriceSummary> {
+  const { start, end } = boundsOf(options)
+  const database = openLedgerFile(file, options.dryRun === true ? 'read' : 'write')
+  try {
+    const { kept_from: keptFrom } = database.prepare('SELECT kept_from FROM retention').get() as { kept_from: number }
+    const tally = makeTally(start < keptFrom ? keptFrom : undefined)
+    const present = makePresentPrices(database)
+    const write = makeWriter(database, present, options.now)
+    const { tenant, provider, model } = options
+    for (const slice of walkCalls(database, { start: Math.max(start, keptFrom), end, tenant, provider, model }))
+      for (const outcome of await adjust(slice)) tally.add(outcome)
+    return tally.summary()
+
+    async function adjust(slice: readonly KeptCall[]): Promise<Outcome[]> {
+      for (;;) {
+        const before = present.of(slice)
+        const outcomes = slice.map((call, index) => outcomeOf(call, before[index]!, options.book))
+        const adjustments = outcomes.flatMap(({ adjustment }) => adjustment ?? [])
+        if (adjustments.length === 0 || options.dryRun === true) return outcomes
+        const began = performance.now()
+        const written = write(adjustments)
+        await sleep(Math.max(PAUSE_MS, performance.now() - began))
+        // Otherwise another run was faster: what it wrote is the new base.
+        if (written) return outcomes
+      }
+    }
+  } finally {
+    database.close()
+  }
+}
+
+interface Outcome {
+  call: KeptCall
+  is: 'free' | 'merged' | 'unchanged' | 'adjusted'
+  /** Why it has no price now. */
+  unpriced?: string
+  adjustment?: Adjustment
+}
+
+function outcomeOf(call: KeptCall, before: PresentPrice, book: PriceBook): Outcome {
+  if (call.state === 'free') return { call, is: 'free' }
+  // Nobody knows what was used: no price book can tell what it costs.
+  if (call.usageSource === 'unknown') return { call, is: 'unchanged', unpriced: 'no_usage' }
+  if (call.merged) return { call, is: 'merged', ...(before.reason !== null && { unpriced: before.reason }) }
+  const cost = presentCost(call, book)
+  const after =
+    cost.state === 'unpriced'
+      ? { priceId: null, reason: cost.reason, cost: 0 }
+      : { priceId: cost.state === 'priced' ? cost.priceId : cost.reason, reason: null, cost: cost.picoUsd }
+  const unpriced = after.reason === null ? {} : { unpriced: after.reason }
+  if ((before.reason === null) === (after.reason === null) && before.cost === after.cost)
+    return { call, is: 'unchanged', ...unpriced }
+  return { call, is: 'adjusted', ...unpriced, adjustment: { call, before, after, book: cost.book } }
+}
+
+function presentCost(call: KeptCall, book: PriceBook): Cost {
+  const { tenant, provider, models, startedAt, durationMs, serviceTier, attributes } = call
+  const { usage, lines, reportedPicoUsd } = call
+  return costOfBill(
+    book,
+    {
+      tenant,
+      provider,
+      models,
+      at: startedAt,
+      durationMs,
+      ...(serviceTier === undefined ? {} : { serviceTier }),
+      ...(attributes === undefined ? {} : { attributes }),
+    },
+    { usage, ...(lines === undefined ? {} : { lines }), ...(reportedPicoUsd === undefined ? {} : { reportedPicoUsd }) },
+  )
+}
+
+/** Writes all of a slice, or nothing and false where a base has changed meanwhile. */
+function makeWriter(database: DatabaseSync, present: ReturnType<typeof makePresentPrices>, now: () => number) {
+  const insert = database.prepare('INSERT INTO adjustments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
+  const addSums = makeAdjustmentSums(database)
+  return (adjustments: readonly Adjustment[]): boolean => {
+    database.exec('BEGIN IMMEDIATE')
+    try {
+      const base = present.of(adjustments.map(({ call }) => call))
+      const stale = adjustments.some(({ before }, index) => base[index]!.number !== before.number)
+      if (!stale) for (const adjustment of adjustments) add(adjustment)
+      database.exec(stale ? 'ROLLBACK' : 'COMMIT')
+      return !stale
+    } catch (error) {
+      if (database.isTransaction) database.exec('ROLLBACK')
+      throw error
+    }
+  }
+
+  function add({ call, before, after, book }: Adjustment): void {
+    const difference = after.cost - before.cost
+    insert.run(
+      call.startedAt,
+      Buffer.from(call.id, 'hex'),
+      before.number + 1,
+      now(),
+      before.priceId,
+      before.reason,
+      before.cost,
+      after.priceId,
+      after.reason,
+      after.cost,
+      difference,
+      book,
+    )
+    addSums(Math.floor(call.startedAt / HOUR_MS), {
+      ...call.labels,
+      entries: 1n,
+      up: BigInt(Math.max(0, difference)),
+      down: BigInt(Math.max(0, -difference)),
+    })
+  }
+}
+
+function makeTally(keptFrom: number | undefined) {
+  const count = { free: 0, merged: 0, unchanged: 0, adjusted: 0 }
+  const unpriced = new Map<string, RepriceSummary['unpriced'][number]>()
+  const tenants = new Map<string, RepriceSummary['tenants'][number]>()
+  return {
+    add({ call, is, unpriced: reason, adjustment }: Outcome): void {
+      count[is]++
+      if (reason !== undefined) {
+        const { provider, models } = call
+        const model = models[0] ?? 'unknown'
+        const key = [provider, model, reason].join('\u0000')
+        const known = unpriced.get(key)
+        if (known === undefined) unpriced.set(key, { provider, model, reason, calls: 1 })
+        else known.calls++
+      }
+      if (adjustment !== undefined) {
+        const { tenant } = call
+        const sum = tenants.get(tenant) ?? { tenant, adjusted: 0, up: 0n, down: 0n }
+        const difference = BigInt(adjustment.after.cost - adjustment.before.cost)
+        sum.adjusted++
+        if (difference > 0n) sum.up += difference
+        else sum.down -= difference
+        tenants.set(tenant, sum)
+      }
+    },
+    summary: (): RepriceSummary => ({
+      keptFrom,
+      ...count,
+      seen: count.free + count.merged + count.unchanged + count.adjusted,
+      unpriced: [...unpriced.values()].sort((a, b) => b.calls - a.calls),
+      tenants: [...tenants.values()].sort((a, b) => (a.tenant < b.tenant ? -1 : 1)),
+    }),
+  }
+}
