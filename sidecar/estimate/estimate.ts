@@ -53,10 +53,12 @@ export const DEFAULT_MAX_TEXT = 256 * 1024
 const AROUND_A_MESSAGE = 3
 const ROLE = 1
 const PRIMES_THE_ANSWER = 3
-// Measured on recorded exchanges (docs/usage.md): what else stands around an answer.
+// Measured on recorded exchanges (docs/usage.md).
 const LESS_FOR_REASONING_MODELS = 1
 const AROUND_A_TOOL_CALL = 7
+const AROUND_A_TOOL_CALL_OF_CLAUDE = 35
 const END_OF_A_RESPONSE = 1
+const END_OF_CLAUDE = 3
 
 const ESTIMATED: ReadonlySet<Operation> = new Set(['chat', 'text_completion', 'generate_content', 'embeddings'])
 /** These think without showing it: what they show is less than what they bill. */
@@ -78,7 +80,12 @@ export function planEstimate(reading: Reading, maxText: number = DEFAULT_MAX_TEX
   const found = textsOf(content)
   const reported = reading.counts.input !== undefined
   const input = reported ? [] : found.input
-  const tools = reported || content.tools === undefined ? undefined : toolDefinitions(content.tools, encoding)
+  const tools =
+    reported || content.tools === undefined
+      ? undefined
+      : standIn
+        ? { texts: [content.tools], tokens: 0 } // others put the JSON itself into the prompt
+        : toolDefinitions(content.tools, encoding)
   const isChat = operation === 'chat' || operation === 'generate_content'
   const aroundMessages =
     isChat && found.messages > 0
@@ -114,8 +121,7 @@ export function planEstimate(reading: Reading, maxText: number = DEFAULT_MAX_TEX
     roles: texts.map(([role]) => role),
     factors: bounded.factors,
     inputOverhead: aroundMessages + (tools?.tokens ?? 0),
-    outputOverhead:
-      found.toolCalls * AROUND_A_TOOL_CALL + (reading.dialect === 'openai-responses' ? END_OF_A_RESPONSE : 0),
+    outputOverhead: aroundAnswer(reading, model, found),
     estimatesInput: !reported && found.messages > 0,
     standIn,
     lowerBound,
@@ -170,6 +176,15 @@ export function makeEstimator(count: CountTexts, maxText?: number) {
 /** Why there is no usage, and what was done about it. */
 function reasonOf({ usageReason }: Reading, words: readonly EstimateWord[]): string {
   return [...(usageReason === undefined ? [] : [usageReason]), ...words].join(' + ')
+}
+
+/** Tokens of an answer that are no text: they are there once the answer, or its call of a tool, has come. */
+function aroundAnswer({ dialect, finishReasons }: Reading, model: string, { toolCalls }: Texts): number {
+  const claude = /claude/i.test(model)
+  const end = claude ? END_OF_CLAUDE : dialect === 'openai-responses' ? END_OF_A_RESPONSE : 0
+  return (
+    toolCalls * (claude ? AROUND_A_TOOL_CALL_OF_CLAUDE : AROUND_A_TOOL_CALL) + (finishReasons === undefined ? 0 : end)
+  )
 }
 
 /** At least a word came, or the end of an empty answer: an error before the first word is no answer. */

@@ -12,7 +12,7 @@ const CLASSES = Uint8Array.from({ length: 128 }, (_, code) => {
 /**
  * The text in pieces in which no stretch of letters, of space or of signs is longer than MAX_RUN. The tokenizer's work
  * grows with the square of such a stretch (10,000 characters of Chinese without a sign: 200 ms; a megabyte of one
- * letter: minutes), and ordinary text has none. A cut costs a token at most.
+ * letter: minutes), and ordinary text has none. A cut costs a token or two.
  */
 export function splitRuns(text: string): string[] {
   if (text.length <= MAX_RUN) return [text]

@@ -1,0 +1,2 @@
+/** A worker for tests that cannot be started. */
+throw new Error('no start')
