@@ -97,6 +97,7 @@ function answerOfEvents(view: Extract<ResponseView, { form: 'events' }>, status:
   const answer: Answer = { role: 'assistant', whole: false, parts: [], started: false }
   const assembly: BlockAssembly = { blocks: new Map() }
   let final = false
+  let told = false
   for (let position = 0; position < view.events.length; position++) {
     if (position === view.gapAt) markGap(assembly)
     const event = asObject(parseJson((view.events[position] as (typeof view.events)[number]).data))
@@ -119,9 +120,12 @@ function answerOfEvents(view: Extract<ResponseView, { form: 'events' }>, status:
       case 'message_delta':
         addMessage(answer, asObject(event.delta) ?? {})
         addUsage(answer, asObject(event.usage))
-        if (answer.stopReason !== undefined && asObject(event.usage) !== undefined) final = true
+        if (asObject(event.usage) !== undefined) told = true
+        if (answer.stopReason !== undefined && told) final = true
         break
       case 'message_stop':
+        // Some say no stop reason; after this nothing is said at all.
+        if (told) final = true
         break
       default: {
         const error = errorOf(event, status)

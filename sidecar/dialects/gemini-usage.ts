@@ -66,7 +66,7 @@ export function geminiServiceTier(
 
 /** The model that a path names: `…/models/gemini-2.5-flash:generateContent`. */
 export function modelInGooglePath(path: string): string | undefined {
-  const found = /\/models\/([^/:]+):[A-Za-z]+$/.exec(path)?.[1]
+  const found = /\/(?:models|tunedModels|endpoints)\/([^/:]+):[A-Za-z]+$/.exec(path)?.[1]
   if (found === undefined) return undefined
   try {
     return decodeURIComponent(found)

@@ -9,11 +9,13 @@ import { cohereEmbed } from './cohere-embed.ts'
 import { unitsOf } from './counts.ts'
 import { membersBeforeCut } from './cut-json.ts'
 import type { Dialect, Exchange, Reading, RequestView } from './dialect.ts'
+import { geminiBatchResults } from './gemini-batch-results.ts'
 import { geminiEmbeddings, vertexPredict } from './gemini-embeddings.ts'
 import { geminiGenerateContent } from './gemini-generate-content.ts'
 import { geminiInteractions } from './gemini-interactions.ts'
 import { hostedModels } from './hosted-models.ts'
 import { asObject, decodeText, type JsonObject, parseJson } from './json-value.ts'
+import { mistralConversations } from './mistral-conversations.ts'
 import { mistralOcr } from './mistral-ocr.ts'
 import { multipartFields } from './multipart-fields.ts'
 import { ollama } from './ollama.ts'
@@ -30,6 +32,7 @@ import { rerank } from './rerank.ts'
 import { isRefusal } from './response-view.ts'
 import { unknownDialect } from './unknown.ts'
 import { vertexAnthropic } from './vertex-anthropic.ts'
+import { vertexMistral } from './vertex-mistral.ts'
 import { watsonx } from './watsonx.ts'
 import { xAiVoice } from './x-ai-voice.ts'
 
@@ -47,8 +50,9 @@ const DIALECTS: readonly Entry[] = [
     dialect: openAiChat,
     provider: 'openai',
     answers: {
-      stream: /^data: ?\{.*"object"\s*:\s*"chat\.completion\.chunk"/s,
-      body: ({ object }) => object === 'chat.completion',
+      stream: /^data: ?\{(?:.*"object"\s*:\s*"chat\.completion\.chunk"|[^{[]*"choices"\s*:)/s,
+      body: ({ object, choices, usage }) =>
+        object === 'chat.completion' || (Array.isArray(choices) && (usage !== undefined || object !== undefined)),
     },
   },
   {
@@ -83,7 +87,9 @@ const DIALECTS: readonly Entry[] = [
   { dialect: geminiInteractions, provider: 'gcp.gemini' },
   { dialect: geminiEmbeddings, provider: 'gcp.gemini' },
   { dialect: vertexPredict, provider: 'gcp.vertex_ai' },
+  { dialect: geminiBatchResults, provider: 'gcp.gemini' },
   { dialect: vertexAnthropic, provider: 'gcp.vertex_ai' },
+  { dialect: vertexMistral, provider: 'gcp.vertex_ai' },
   { dialect: bedrockConverse, provider: 'aws.bedrock' },
   { dialect: bedrockInvoke, provider: 'aws.bedrock' },
   { dialect: bedrockApplyGuardrail, provider: 'aws.bedrock' },
@@ -94,6 +100,7 @@ const DIALECTS: readonly Entry[] = [
   { dialect: rerank },
   { dialect: ollama, provider: 'ollama' },
   { dialect: watsonx, provider: 'ibm.watsonx.ai' },
+  { dialect: mistralConversations, provider: 'mistral_ai' },
   { dialect: mistralOcr, provider: 'mistral_ai' },
   { dialect: xAiVoice, provider: 'x_ai' },
   ...hostedModels.map((dialect) => ({ dialect })),

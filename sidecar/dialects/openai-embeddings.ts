@@ -10,7 +10,8 @@ import { usageOutcome } from './usage-outcome.ts'
 export const openAiEmbeddings: Dialect = {
   id: 'openai-embeddings',
   // Ollama's and watsonx's own embeddings have other paths that end alike.
-  matches: ({ path }) => path.endsWith('/embeddings') && !/\/(?:api|text)\/embeddings$/.test(path),
+  matches: ({ path }) =>
+    /\/(?:multimodal|contextualized)?embeddings$/.test(path) && !/\/(?:api|text)\/embeddings$/.test(path),
   read: readEmbeddings,
 }
 

@@ -34,6 +34,7 @@ export const openAiResponses: Dialect = {
 
 /** After these nothing more is said of the answer. */
 const FINAL_STATES = new Set(['completed', 'incomplete', 'failed', 'cancelled'])
+const FINAL_EVENTS = new Set([...FINAL_STATES].map((state) => `response.${state}`))
 const PENDING_STATES = new Set(['queued', 'in_progress'])
 
 interface Answer {
@@ -111,6 +112,7 @@ function answerOfBody(exchange: Exchange, view: ResponseView): Answer {
 }
 
 function answerOfEvents(exchange: Exchange, view: Extract<ResponseView, { form: 'events' }>): Answer {
+  let ended = false
   const answer: Answer = { response: {}, usage: undefined, ended: false, started: false, text: '', error: undefined }
   for (let position = 0; position < view.events.length; position++) {
     if (position === view.gapAt && answer.text !== '') answer.text += '[…]'
@@ -123,6 +125,7 @@ function answerOfEvents(exchange: Exchange, view: Extract<ResponseView, { form: 
       if (failure !== undefined) answer.error = errorOf(response, exchange.status)
     }
     const type = asText(event.type)
+    if (type !== undefined && FINAL_EVENTS.has(type)) ended = true
     if (type === 'response.output_text.delta') {
       answer.started = true
       answer.text += asText(event.delta) ?? ''
@@ -132,7 +135,7 @@ function answerOfEvents(exchange: Exchange, view: Extract<ResponseView, { form: 
   }
   // Earlier events say `usage: null`: only the last one, of a final state, holds it.
   const status = asText(answer.response.status)
-  answer.ended = status !== undefined && FINAL_STATES.has(status)
+  answer.ended = ended || (status !== undefined && FINAL_STATES.has(status))
   answer.usage = asObject(answer.response.usage)
   if (answer.usage === undefined && exchange.responseTail !== undefined) {
     // The last event repeats the whole answer: its beginning may lie in the part that was cut out.

@@ -12,7 +12,7 @@ import { usageOutcome } from './usage-outcome.ts'
 /** Reranking: Cohere bills search units, Voyage, Together, Jina, OpenRouter and others tokens. */
 export const rerank: Dialect = {
   id: 'rerank',
-  matches: ({ path }) => /\/(?:rerank|multimodalembeddings)$/.test(path),
+  matches: ({ path }) => /\/rerank$/.test(path),
   read: readRerank,
 }
 
@@ -26,7 +26,7 @@ function readRerank(exchange: Exchange, body: JsonObject | undefined): DialectRe
   const error = errorOf(answer, exchange.status)
   const query = asText(body?.query)
   return {
-    operation: exchange.path.endsWith('/rerank') ? 'rerank' : 'embeddings',
+    operation: 'rerank',
     stream: false,
     ...withoutUndefined({
       requestModel: asText(body?.model),

@@ -1,0 +1,56 @@
+import { type Counts, sumOfCounts } from './counts.ts'
+import type { Dialect, DialectReading, Exchange } from './dialect.ts'
+import { countGeminiUsage } from './gemini-usage.ts'
+import { asList, asObject, asText, type JsonObject } from './json-value.ts'
+import { isRefusal, objectsOf, viewResponse } from './response-view.ts'
+
+/** Results of Gemini's batches: in the batch itself, or a file of one answer a line. The name tells when they are read again. */
+export const geminiBatchResults: Dialect = {
+  id: 'gemini-batch-results',
+  matches: ({ path, method, host }) =>
+    method === 'GET' &&
+    host.endsWith('googleapis.com') &&
+    (/\/v1[a-z0-9]*\/batches\/[^/:]+$/.test(path) || /\/files\/[^/:]+:download$/.test(path)),
+  read: readBatchResults,
+}
+
+function readBatchResults(exchange: Exchange): DialectReading {
+  const view = viewResponse(exchange)
+  const objects = objectsOf(view)
+  const answers = view.form === 'json' ? inlined(objects[0]) : objects
+  const lines = answers.flatMap((item) => lineOf(item) ?? [])
+  const cut = !exchange.responseComplete || (view.form === 'json_lines' && (view.cut || view.gapAt !== undefined))
+  const base = { operation: 'batch' as const, stream: false, guardrails: [] }
+  if (isRefusal(exchange.status) || lines.length === 0)
+    return { ...base, counts: {}, usageSource: 'none', billable: false }
+  const id = /\/((?:batches|files)\/[^/:]+)(?::download)?$/.exec(exchange.path)?.[1]
+  const model = lines[0]?.model
+  return {
+    ...base,
+    ...(model === undefined ? {} : { responseModel: model }),
+    ...(id === undefined ? {} : { responseId: id }),
+    serviceTier: 'batch',
+    priceAttributes: { batch: 'true' },
+    counts: sumOfCounts(lines.map(({ counts }) => counts)),
+    billedLines: lines,
+    usageSource: cut ? 'partial' : 'provider',
+    ...(cut ? { usageReason: 'body_cut' } : {}),
+    billable: true,
+  }
+}
+
+/** `response.inlinedResponses.inlinedResponses[]`, one list in another. */
+function inlined(batch: JsonObject | undefined): JsonObject[] {
+  const response = asObject(batch?.response)
+  const outer = response?.inlinedResponses
+  const list = Array.isArray(outer) ? outer : asList(asObject(outer)?.inlinedResponses)
+  return list.map(asObject).filter((item) => item !== undefined)
+}
+
+function lineOf(item: JsonObject): { kind: string; model?: string; counts: Counts } | undefined {
+  const response = asObject(item.response)
+  const usage = asObject(response?.usageMetadata)
+  const counts = usage === undefined ? undefined : countGeminiUsage(usage)
+  const model = asText(response?.modelVersion)
+  return counts === undefined ? undefined : { kind: 'batch_request', ...(model === undefined ? {} : { model }), counts }
+}
