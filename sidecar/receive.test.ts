@@ -38,8 +38,11 @@ beforeEach(async () => {
     maxBodyBytes: MAX_BODY,
     logger: makeLogger('DEBUG', sink),
     observe: (capture) => {
-      if (capture.log.request.id === 'breaks-the-reader') throw new Error('defect')
-      return makeCall({ requestId: capture.log.request.id })
+      const { id } = capture.log.request
+      if (id === 'breaks-the-reader') throw new Error('defect')
+      const call = makeCall({ requestId: id })
+      if (id === 'breaks-the-estimate') return Promise.reject(new Error('defect'))
+      return id.startsWith('estimated') ? new Promise((resolve) => setImmediate(() => resolve(call))) : call
     },
     spool: {
       append: async (calls) => {
@@ -90,6 +93,15 @@ describe('POST /v1/captures', () => {
     expect(answer).toEqual({ status: 202, stored: 2, duplicate: 0, rejected: [] })
     expect(appended.map((call) => call.requestId)).toEqual(['request-1', 'request-2'])
     expect(counters.captures.stored).toBe(2)
+  })
+
+  it('waits for calls that are estimated, keeps the order, and one that fails harms only itself', async () => {
+    const ids = ['estimated-1', 'request-2', 'breaks-the-estimate', 'estimated-4', 'request-5']
+    const captures = ids.map((id) => makeCapture({ log: { request: { ...makeCapture().log.request, id } } }))
+    const answer = await answerOf(await post(JSON.stringify(batch(captures))))
+    expect(answer).toMatchObject({ status: 202, stored: 4, rejected: [{ index: 2 }] })
+    expect(appended.map(({ requestId }) => requestId)).toEqual(ids.filter((id) => id !== 'breaks-the-estimate'))
+    expect(logged).toContain('a capture could not be read')
   })
 
   it('takes an empty batch that only tells of drops', async () => {

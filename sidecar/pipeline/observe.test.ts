@@ -2,14 +2,15 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { openPriceBook } from '../../pricing/open-price-book.ts'
 import { CALL_STATUSES, type LlmCall } from '../call.ts'
 import { type Capture, captureSchema } from '../capture.ts'
+import type { Reading } from '../dialects/dialect.ts'
 import { type CaptureParts, makeCapture } from '../testing/make-capture.ts'
 import { makeStream } from '../testing/make-exchange.ts'
 import { attributionConfigSchema } from './attribute.ts'
-import { makeObserver, type ObserveOptions } from './observe.ts'
+import { makeEstimatingObserver, makeObserver, type ObserveOptions } from './observe.ts'
 import { makeRedactor, redactionConfigSchema } from './redact.ts'
 
 const options: ObserveOptions = {
@@ -242,6 +243,75 @@ describe('content', () => {
     expect(text).toContain('[EMAIL]')
     expect(text).not.toMatch(/alice@/)
     expect(text.length).toBeLessThan(5000)
+  })
+})
+
+describe('a stream without usage', () => {
+  const body = makeStream([
+    {
+      id: 'c-1',
+      object: 'chat.completion.chunk',
+      model: 'gpt-4o',
+      choices: [{ index: 0, delta: { content: 'Violets' }, finish_reason: 'stop' }],
+    },
+    '[DONE]',
+  ])
+  const silent = (capture: Partial<Capture> = {}): Capture =>
+    captureSchema.parse(
+      makeCapture({
+        log: answered(200, { 'content-type': 'text/event-stream' })!,
+        requestBody: { model: 'gpt-4o', stream: true, messages: [{ role: 'user', content: 'Roses' }] },
+        responseBody: body,
+        capture,
+      }),
+    )
+  const texts: string[] = []
+  const estimate = async (reading: Reading): Promise<Reading> => {
+    texts.push(JSON.stringify(reading.content))
+    return { ...reading, usage: { input: 8, output: 3 }, usageSource: 'estimated', usageReason: 'why + how' }
+  }
+  const estimating = (parts: Partial<ObserveOptions & { estimateWhenContentOff: boolean }> = {}) =>
+    makeEstimatingObserver({ ...options, estimateWhenContentOff: false, ...parts }, estimate)
+  beforeEach(() => {
+    texts.length = 0
+  })
+
+  it('is estimated before it is priced, on its text before redaction, and claims its answer', async () => {
+    expect(await estimating()(silent())).toMatchObject({
+      usage: { input: 8, output: 3 },
+      usageSource: 'estimated',
+      usageReason: 'why + how',
+      cost: { state: 'priced', picoUsd: 8 * 2_500_000 + 3 * 10_000_000 },
+      billingKey: 'blue/openai/c-1',
+    })
+    expect(texts).toHaveLength(1)
+  })
+
+  it.each<[string, Partial<Capture>, boolean]>([
+    ['the route says no content', { content: 'off' }, true],
+    ['the operator says no content', {}, false],
+  ])('%s: nobody looks at the text', async (_name, capture, content) => {
+    expect(await estimating({ content })(silent(capture))).toMatchObject({
+      usageSource: 'unknown',
+      cost: { state: 'unpriced', reason: 'no_usage' },
+    })
+    expect(texts).toEqual([])
+  })
+
+  it.each<[string, Partial<Capture>, boolean]>([
+    ['the route says no content', { content: 'off' }, true],
+    ['the operator says no content', {}, false],
+  ])('%s, and that it may be counted: counted, and no word is kept', async (_name, capture, content) => {
+    const call = await estimating({ content, estimateWhenContentOff: true })(silent(capture))
+    expect(call.usageSource).toBe('estimated')
+    expect(texts[0]).toContain('Roses')
+    expect(JSON.stringify(call)).not.toMatch(/Roses|Violets/)
+    expect(call).not.toHaveProperty('content')
+  })
+
+  it('only such a call takes time', () => {
+    const observer = makeEstimatingObserver({ ...options, estimateWhenContentOff: false }, (reading) => reading)
+    expect(observer(captureSchema.parse(makeCapture()))).toEqual(observed())
   })
 })
 

@@ -69,6 +69,20 @@ describe('what a call costs', () => {
     expect(price(cut, context)).not.toHaveProperty('billingKey')
   })
 
+  it('an estimated answer is billed once if it is whole; of a broken one the whole is still to be billed', () => {
+    const estimated: Reading = { ...reading, usageSource: 'estimated', finishReasons: ['stop'] }
+    expect(price(estimated, context)).toMatchObject({
+      usageSource: 'estimated',
+      cost: { state: 'priced', picoUsd: 140_000_000 },
+      billingKey: 'blue/openai/chatcmpl-1',
+    })
+    const { finishReasons: _, ...broken } = estimated
+    for (const given of [broken, { ...estimated, usageSource: 'partial' as const }]) {
+      expect(price(given, context).cost).toMatchObject({ state: 'priced' })
+      expect(price(given, context)).not.toHaveProperty('billingKey')
+    }
+  })
+
   it('what a provider never bills is free', () => {
     expect(price({ ...reading, billable: false }, context)).toMatchObject({
       usage: {},
