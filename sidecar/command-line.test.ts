@@ -11,9 +11,29 @@ describe('command line', () => {
     [['dead-letters', 'list', '--reader', 'loki'], { name: 'dead-letters', action: 'list', reader: 'loki' }],
     [['dead-letters', 'replay'], { name: 'dead-letters', action: 'replay' }],
     [['plugin-server'], { name: 'plugin-server' }],
+    [
+      ['reprice', '--from', '2026-11-01', '--to', '2026-11-30', '--tenant', 'blue', '--dry-run'],
+      { name: 'reprice', from: '2026-11-01', to: '2026-11-30', tenant: 'blue', dryRun: true },
+    ],
+    [['unpriced'], { name: 'unpriced', json: false }],
+    [
+      ['unpriced', '--json', '--from', '2026-11-01', '--to', '2026-11-01', '-c', 'f'],
+      { name: 'unpriced', json: true, config: 'f', period: { from: '2026-11-01', to: '2026-11-01' } },
+    ],
     [['--help'], { name: 'help' }],
   ])('%j', (argv, command) => expect(parseCommandLine(argv)).toEqual(command))
-  it.each([[['--chekc-config']], [['fly']], [['dead-letters']], [['serve', 'now']]])('%j is refused', (argv) => {
+  it.each([
+    [['--chekc-config']],
+    [['fly']],
+    [['dead-letters']],
+    [['serve', 'now']],
+    [['reprice']],
+    [['reprice', '--from', '2026-11-01']],
+    [['reprice', '--from', '2026-11-31', '--to', '2026-12-01']],
+    [['reprice', '--from', '2026-11-02', '--to', '2026-11-01']],
+    [['reprice', 'all', '--from', '2026-11-01', '--to', '2026-11-01']],
+    [['unpriced', '--to', '2026-11-01']],
+  ])('%j is refused', (argv) => {
     expect(() => parseCommandLine(argv)).toThrow(UsageError)
   })
 

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { boundsOf, type Period } from './ledger/period.ts'
 
 export const USAGE = `usage: kong-llm-observer [command] [options]
 
@@ -7,6 +8,8 @@ commands
   dead-letters list            calls that a sink will never take, with the reason
   dead-letters replay          send them to their sink again
   read FILE.jsonl              usage and cost of recorded exchanges, one JSON line each (- reads the standard input)
+  reprice --from DAY --to DAY  price past calls by today's prices: adjusting entries in the ledger, beside what was counted
+  unpriced                     models without a price in the ledger: reason, calls, first and last seen
   plugin-server                Kong's settings that start kong-js-pluginserver with the plugin, for this machine
 
 options
@@ -14,6 +17,11 @@ options
       --check-config           check the configuration, say all that is wrong with it, and end
       --reader NAME            dead-letters: only those of one sink
       --explain                read: how each number came about, for a person
+      --from, --to DAY         reprice, unpriced: days in UTC, both included, as 2026-11-30
+      --tenant, --provider, --model NAME
+                               reprice: only the calls of these
+      --dry-run                reprice: say what would be adjusted, and write nothing
+      --json                   unpriced: for a program
       --version, --help
 `
 
@@ -21,6 +29,8 @@ export type Command =
   | { name: 'serve' | 'check-config'; config?: string }
   | { name: 'dead-letters'; action: 'list' | 'replay'; config?: string; reader?: string }
   | { name: 'read'; file: string; explain: boolean; config?: string }
+  | ({ name: 'reprice'; dryRun: boolean; config?: string; tenant?: string; provider?: string; model?: string } & Period)
+  | { name: 'unpriced'; period?: Period; json: boolean; config?: string }
   | { name: 'plugin-server' | 'version' | 'help' }
 
 export class UsageError extends Error {}
@@ -53,7 +63,38 @@ export function parseCommandLine(argv: readonly string[]): Command {
       ...config,
       ...(values.reader === undefined ? {} : { reader: values.reader }),
     }
+  if (name === 'reprice' && action === undefined) {
+    const period = periodOf(values)
+    if (period === undefined) throw new UsageError('reprice: name the days, as --from 2026-11-01 --to 2026-11-30')
+    return {
+      name: 'reprice',
+      ...period,
+      dryRun: values['dry-run'] === true,
+      ...config,
+      ...optional('tenant', values.tenant),
+      ...optional('provider', values.provider),
+      ...optional('model', values.model),
+    }
+  }
+  if (name === 'unpriced' && action === undefined)
+    return { name: 'unpriced', json: values.json === true, ...config, ...optional('period', periodOf(values)) }
   throw new UsageError(`no such command: ${positionals.join(' ')}`)
+}
+
+/** Both days, or none. */
+function periodOf({ from, to }: { from?: string | undefined; to?: string | undefined }): Period | undefined {
+  if (from === undefined && to === undefined) return undefined
+  if (from === undefined || to === undefined) throw new UsageError('--from and --to go together')
+  try {
+    boundsOf({ from, to })
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+  return { from, to }
+}
+
+function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { [P in K]: V })
 }
 
 function parse(argv: readonly string[]) {
@@ -65,6 +106,13 @@ function parse(argv: readonly string[]) {
       'check-config': { type: 'boolean' },
       reader: { type: 'string' },
       explain: { type: 'boolean' },
+      from: { type: 'string' },
+      to: { type: 'string' },
+      tenant: { type: 'string' },
+      provider: { type: 'string' },
+      model: { type: 'string' },
+      'dry-run': { type: 'boolean' },
+      json: { type: 'boolean' },
       version: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     },

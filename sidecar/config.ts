@@ -59,6 +59,8 @@ export const configSchema = z
         maxModels: z.number().int().positive().default(500),
         /** A capture that the tap numbered and that has not come for this long is reported as lost. */
         gapGraceSeconds: z.number().positive().default(60),
+        /** How long each call keeps a line of its own, so that `reprice` can price it again. */
+        callRetentionDays: z.number().positive().max(3660).default(62),
       })
       .prefault({}),
     content: z

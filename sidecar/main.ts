@@ -6,6 +6,9 @@ import { openPriceBook, PriceFileError } from '../pricing/open-price-book.ts'
 import { type Command, parseCommandLine, USAGE, UsageError } from './command-line.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
 import { makeEstimator } from './estimate/estimate.ts'
+import { repriceText, unpricedJson, unpricedText } from './ledger/reports.ts'
+import { reprice } from './ledger/reprice.ts'
+import { listUnpriced } from './ledger/unpriced.ts'
 import { makeLogger } from './logger.ts'
 import { linesOf, readExchanges } from './read-command/run.ts'
 import { serve } from './serve.ts'
@@ -39,6 +42,15 @@ async function main(): Promise<void> {
     case 'read':
       await readCommand(command)
       return
+    case 'reprice':
+      await repriceCommand(command)
+      return
+    case 'unpriced': {
+      const { data } = loadConfig(configFile(command), process.env)
+      const list = listUnpriced(join(data, 'ledger.db'), command.period)
+      process.stdout.write(command.json ? unpricedJson(list) : unpricedText(list))
+      return
+    }
     case 'serve':
       await run(loadConfig(configFile(command), process.env), configFile(command))
   }
@@ -115,6 +127,14 @@ async function readCommand(command: Command & { name: 'read' }): Promise<void> {
     complain: (text) => process.stderr.write(`kong-llm-observer: ${text}`),
   })
   if (invalid > 0) process.exitCode = 1
+}
+
+async function repriceCommand(command: Command & { name: 'reprice' }): Promise<void> {
+  const { name: _name, config: _config, ...wanted } = command
+  const { data, prices } = loadConfig(configFile(command), process.env)
+  const book = openPriceBook(prices.file)
+  const summary = await reprice(join(data, 'ledger.db'), { ...wanted, book, now: Date.now })
+  process.stdout.write(repriceText(summary, { ...wanted, bookVersion: book.version }))
 }
 
 /** A tool may take its time: it counts in its own thread, and loads the encodings only if something needs them. */

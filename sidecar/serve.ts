@@ -51,8 +51,9 @@ export async function serve(
     file: join(config.data, 'ledger.db'),
     labelLimits: { tenants: config.ledger.maxTenants, models: config.ledger.maxModels },
     gapGraceMs: config.ledger.gapGraceSeconds * 1000,
+    callRetentionMs: config.ledger.callRetentionDays * 86_400_000,
     onStall: (error) =>
-      logger.error({ error: error.message }, 'the ledger waits for room on its disk; calls wait in the spool'),
+      logger.error({ error: error.message }, 'the ledger cannot write and tries again; calls wait in the spool'),
   })
 
   const stop = new AbortController()
