@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { collectDefaultMetrics, Registry } from 'prom-client'
-import { CALL_STATUSES } from '../call.ts'
+import { CALL_STATUSES, USAGE_SOURCES } from '../call.ts'
 import { PLUGIN_DROP_REASONS } from '../capture.ts'
 import type { Ledger, LedgerSeries } from '../ledger/ledger.ts'
 import type { HistogramName } from '../ledger/series.ts'
@@ -10,7 +10,7 @@ import { type LabelsOf, METRICS, type MetricName } from './metrics.ts'
 import { picoToUsd } from './pico-to-usd.ts'
 
 export interface ExpositionSources {
-  ledger: Pick<Ledger, 'series' | 'histogram' | 'confirmGaps' | 'labelOf'>
+  ledger: Pick<Ledger, 'series' | 'histogram' | 'confirmGaps' | 'readAdjustments' | 'labelOf'>
   spool: Pick<Spool, 'stats'>
   receive: { captures: Readonly<Record<string, number>>; refusals: Readonly<Record<string, number>>; bytes: number }
   deliver: ReadonlyMap<string, SinkStats>
@@ -40,6 +40,9 @@ export const FROM_LEDGER: readonly { series: LedgerSeries; metric: MetricName; m
   { series: 'tokens', metric: 'llm_tokens_total' },
   { series: 'cost', metric: 'llm_cost_usd_total', money: true },
   { series: 'saved', metric: 'llm_savings_usd_total', money: true },
+  { series: 'cache_saved', metric: 'llm_cache_savings_usd_total', money: true },
+  { series: 'adjusted_cost', metric: 'llm_cost_adjustment_usd_total', money: true },
+  { series: 'adjusted_calls', metric: 'llm_adjusted_calls_total' },
   { series: 'unpriced', metric: 'llm_unpriced_calls_total' },
   { series: 'usage_source_calls', metric: 'llm_usage_source_calls_total' },
   { series: 'usage_source_cost', metric: 'llm_usage_source_cost_usd_total', money: true },
@@ -89,35 +92,38 @@ export function makeExposition(sources: ExpositionSources) {
     const { ledger } = sources
     // A ledger that cannot write says so itself (`follow`); what it has counted stands.
     await ledger.confirmGaps().catch(() => {})
-    // Every outcome exists from the start at 0, so that no ratio is empty and no first increment is lost.
-    const known = new Map<string, { labels: readonly string[]; statuses: Set<string> }>()
-    for (const { labels } of ledger.series('calls')) {
-      const key = labels.slice(0, 3).join('\u0000')
-      const series = known.get(key)
-      if (series === undefined) known.set(key, { labels, statuses: new Set([labels[3]!]) })
-      else series.statuses.add(labels[3]!)
-    }
-    for (const [series, metric] of [
-      ['cache_requests', 'kong_semantic_cache_requests_total'],
-      ['cache_hits', 'kong_semantic_cache_hits_total'],
-    ] as const) {
-      const counted = new Set([...ledger.series(series)].map(({ labels }) => labels[0]))
-      for (const tenant_id of tenantsOf(ledger)) if (!counted.has(tenant_id)) write(metric, { tenant_id }, 0)
-    }
-    for (const { labels, statuses } of known.values()) {
-      const [tenant_id = '', provider = '', model = ''] = labels
-      for (const status of CALL_STATUSES)
-        if (!statuses.has(status)) write('llm_calls_total', { tenant_id, provider, model, status }, 0)
-    }
-    const dropped = new Set([...ledger.series('plugin_dropped')].map(({ labels }) => labels[0]))
-    for (const reason of PLUGIN_DROP_REASONS)
-      if (!dropped.has(reason)) write('observer_plugin_dropped_total', { reason }, 0)
+    await ledger.readAdjustments().catch(() => {})
+    collectZeros(write)
     for (const { series, metric, money } of FROM_LEDGER)
       for (const { labels, value } of ledger.series(series)) {
-        const named = Object.fromEntries(METRICS[metric].labels.map((label, index) => [label, labels[index] ?? '']))
-        write(metric, named as never, money ? picoToUsd(value) : Number(value))
+        write(metric, named(metric, labels), money ? picoToUsd(value) : Number(value))
       }
     for (const histogram of Object.keys(HISTOGRAM_METRICS) as HistogramName[]) collectHistogram(histogram)
+  }
+
+  /** Every outcome exists at 0 before it happens, so that no ratio is empty and no first increment is lost. */
+  function collectZeros(write: Write): void {
+    const { ledger } = sources
+    const known = new Map<string, readonly string[]>()
+    for (const { labels } of ledger.series('calls')) known.set(keyOf(labels.slice(0, 3)), labels.slice(0, 3))
+    const models = [...known.values()]
+    const tenants = [...tenantsOf(ledger)].map((tenant) => [tenant])
+    const usageSources = tenants.flatMap((tenant) => USAGE_SOURCES.map((source) => [...tenant, source]))
+    const zeros: Partial<Record<LedgerSeries, readonly (readonly string[])[]>> = {
+      calls: models.flatMap((labels) => CALL_STATUSES.map((status) => [...labels, status])),
+      adjusted_cost: models.flatMap((labels) => ['up', 'down'].map((direction) => [...labels, direction])),
+      adjusted_calls: models,
+      usage_source_calls: usageSources,
+      usage_source_cost: usageSources,
+      cache_requests: tenants,
+      cache_hits: tenants,
+      plugin_dropped: PLUGIN_DROP_REASONS.map((reason) => [reason]),
+    }
+    for (const { series, metric } of FROM_LEDGER) {
+      if (zeros[series] === undefined) continue
+      const counted = new Set([...ledger.series(series)].map(({ labels }) => keyOf(labels)))
+      for (const labels of zeros[series]) if (!counted.has(keyOf(labels))) write(metric, named(metric, labels), 0)
+    }
   }
 
   function collectHistogram(histogram: HistogramName): void {
@@ -125,18 +131,18 @@ export function makeExposition(sources: ExpositionSources) {
     const bounds = (METRICS[name] as { buckets: readonly number[] }).buckets
     const into = values.get(name)!
     for (const { labels, counts, sumMs } of sources.ledger.histogram(histogram)) {
-      const named = Object.fromEntries(METRICS[name].labels.map((label, index) => [label, labels[index] ?? '']))
+      const series = named(name, labels)
       let cumulative = 0
       counts.forEach((count, index) => {
         cumulative += Number(count)
         into.push({
           metricName: `${name}_bucket`,
-          labels: { ...named, le: index < bounds.length ? String(bounds[index]) : '+Inf' },
+          labels: { ...series, le: index < bounds.length ? String(bounds[index]) : '+Inf' },
           value: cumulative,
         })
       })
-      into.push({ metricName: `${name}_sum`, labels: named, value: Number(sumMs) / 1000 })
-      into.push({ metricName: `${name}_count`, labels: named, value: cumulative })
+      into.push({ metricName: `${name}_sum`, labels: series, value: Number(sumMs) / 1000 })
+      into.push({ metricName: `${name}_count`, labels: series, value: cumulative })
     }
   }
 
@@ -237,6 +243,15 @@ export function makeExposition(sources: ExpositionSources) {
       registry.clear()
     },
   }
+}
+
+function named<M extends MetricName>(metric: M, labels: readonly string[]): Record<LabelsOf<M>, string> {
+  const names: readonly string[] = METRICS[metric].labels
+  return Object.fromEntries(names.map((name, index) => [name, labels[index] ?? ''])) as Record<LabelsOf<M>, string>
+}
+
+function keyOf(labels: readonly string[]): string {
+  return labels.join('\u0000')
 }
 
 function tenantsOf(ledger: Pick<Ledger, 'series'>): Set<string> {

@@ -3,12 +3,14 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { CALL_STATUSES, type LlmCall } from '../call.ts'
+import { CALL_STATUSES, type LlmCall, USAGE_SOURCES } from '../call.ts'
 import { LEDGER_SERIES, type Ledger, openLedger } from '../ledger/ledger.ts'
+import { reprice } from '../ledger/reprice.ts'
 import { newReceiveCounters } from '../receive.ts'
 import { LEDGER_READER, type Spool } from '../spool/spool.ts'
 import { openSqliteSpool } from '../spool/sqlite.ts'
 import { makeCall } from '../testing/make-call.ts'
+import { tableBook } from '../testing/table-book.ts'
 import { FROM_LEDGER, makeExposition } from './exposition.ts'
 import { type LabelsOf, METRICS, type MetricDefinition, type MetricName } from './metrics.ts'
 
@@ -175,6 +177,51 @@ describe('/metrics', () => {
     expect(ofLedger(await render(again))).toEqual(before)
     expect(before.length).toBeGreaterThan(60)
     await again.close()
+  })
+
+  it('shows what repricing wrote meanwhile beside the cost as first priced, and savings by their kind', async () => {
+    const store = await open()
+    const { cost } = makeCall()
+    await feed(store, [
+      makeCall({ cost: { ...cost, cacheSavedPicoUsd: 12_500_000 } as LlmCall['cost'] }, 1),
+      makeCall(
+        { cache: 'hit', cost: { state: 'free', picoUsd: 0, reason: 'cache_hit', book: 'b' }, savedPicoUsd: 7 },
+        2,
+      ),
+      makeCall({ usageSource: 'estimated' }, 3),
+    ])
+    const blue = 'tenant_id="blue",provider="openai",model="gpt-4o-2024-08-06"'
+    const adjustments = (up: string, down: string, entries: number) => [
+      `llm_adjusted_calls_total{${blue}} ${entries}`,
+      `llm_cost_adjustment_usd_total{${blue},direction="down"} ${down}`,
+      `llm_cost_adjustment_usd_total{${blue},direction="up"} ${up}`,
+    ]
+    const shown = (text: string) => [
+      ...samples(text, 'llm_adjusted_calls_total'),
+      ...samples(text, 'llm_cost_adjustment_usd_total'),
+    ]
+    const before = await render(store)
+    expect(shown(before)).toEqual(adjustments('0', '0', 0))
+    expect(samples(before, 'llm_savings_usd_total')).toEqual([`llm_savings_usd_total{${blue}} 7e-12`])
+    expect(samples(before, 'llm_cache_savings_usd_total')).toEqual([`llm_cache_savings_usd_total{${blue}} 0.0000125`])
+    const sources = samples(before, 'llm_usage_source_calls_total')
+    expect(sources).toHaveLength(USAGE_SOURCES.length)
+    expect(sources).toContain('llm_usage_source_calls_total{tenant_id="blue",source="estimated"} 1')
+    expect(samples(before, 'llm_usage_source_cost_usd_total')).toContain(
+      'llm_usage_source_cost_usd_total{tenant_id="blue",source="partial"} 0',
+    )
+
+    const file = join(folder, 'ledger.db')
+    const days = { from: '2026-11-01', to: '2026-11-30', now: Date.now }
+    for (const picoUsd of [5_000_000, 3_000_000])
+      await reprice(file, { ...days, book: tableBook(`${picoUsd}`, { 'gpt-4o-2024-08-06': picoUsd }) })
+    const after = await render(store)
+    // 34 tokens a call: 140,000,000 → 170,000,000 → 102,000,000 pico-USD, twice.
+    expect(shown(after)).toEqual(adjustments('0.00006', '0.000136', 4))
+    const counted = (text: string) =>
+      text.split('\n').filter((line) => /^(llm|kong)_/.test(line) && !/^llm_(adjusted|cost_adjustment)_/.test(line))
+    expect(counted(after)).toEqual(counted(before))
+    await store.close()
   })
 
   it('the tenants of the spool stand under the labels of the ledger: beyond the limit they are one', async () => {

@@ -39,9 +39,24 @@ export const METRICS = {
     help: 'Cost in US dollars, as first priced.',
     labels: ['tenant_id', 'provider', 'model'],
   },
+  llm_cost_adjustment_usd_total: {
+    type: 'counter',
+    help: 'What repricing added to the cost (up) or took from it (down), in US dollars; both only grow.',
+    labels: ['tenant_id', 'provider', 'model', 'direction'],
+  },
+  llm_adjusted_calls_total: {
+    type: 'counter',
+    help: 'Adjusting entries of repricing; a call that is adjusted again counts again.',
+    labels: ['tenant_id', 'provider', 'model'],
+  },
   llm_savings_usd_total: {
     type: 'counter',
-    help: 'What cached answers would have cost, in US dollars.',
+    help: 'What answers from a semantic cache would have cost, in US dollars.',
+    labels: ['tenant_id', 'provider', 'model'],
+  },
+  llm_cache_savings_usd_total: {
+    type: 'counter',
+    help: "What prompt tokens from the provider's cache would have cost more as fresh ones, in US dollars.",
     labels: ['tenant_id', 'provider', 'model'],
   },
   llm_unpriced_calls_total: {
