@@ -78,7 +78,7 @@ export function unpricedText({ keptFrom, models }: UnpricedList): string {
 
 export function unpricedJson({ keptFrom, models }: UnpricedList): string {
   return `${JSON.stringify({
-    kept_from: new Date(keptFrom).toISOString(),
+    kept_from: keptFrom === 0 ? null : new Date(keptFrom).toISOString(),
     models: models.map(({ provider, model, reason, calls, firstAt, lastAt }) => ({
       provider,
       model,
