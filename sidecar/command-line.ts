@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { boundsOf, type Period } from './ledger/period.ts'
+import { EXPORTS } from './reconcile/run.ts'
 
 export const USAGE = `usage: kong-llm-observer [command] [options]
 
@@ -10,6 +11,7 @@ commands
   read FILE.jsonl              usage and cost of recorded exchanges, one JSON line each (- reads the standard input)
   reprice --from DAY --to DAY  price past calls by today's prices: adjusting entries in the ledger, beside what was counted
   unpriced                     models without a price in the ledger: reason, calls, first and last seen
+  reconcile FILE…              a provider's own usage or cost export against the ledger, by day, model and key
   plugin-server                Kong's settings that start kong-js-pluginserver with the plugin, for this machine
 
 options
@@ -17,11 +19,13 @@ options
       --check-config           check the configuration, say all that is wrong with it, and end
       --reader NAME            dead-letters: only those of one sink
       --explain                read: how each number came about, for a person
-      --from, --to DAY         reprice, unpriced: days in UTC, both included, as 2026-11-30
+      --from, --to DAY         reprice, unpriced, reconcile: days in UTC, both included, as 2026-11-30
       --tenant, --provider, --model NAME
                                reprice: only the calls of these
       --dry-run                reprice: say what would be adjusted, and write nothing
-      --json                   unpriced: for a program
+      --json                   unpriced, reconcile: for a program
+      --names FILE             reconcile: whose key is whose tenant, which meter is which model
+      --tolerance PERCENT      reconcile: how far apart the totals may be (default 0.5)
       --version, --help
 `
 
@@ -31,7 +35,19 @@ export type Command =
   | { name: 'read'; file: string; explain: boolean; config?: string }
   | ({ name: 'reprice'; dryRun: boolean; config?: string; tenant?: string; provider?: string; model?: string } & Period)
   | { name: 'unpriced'; period?: Period; json: boolean; config?: string }
+  | ReconcileCommand
   | { name: 'plugin-server' | 'version' | 'help' }
+
+export interface ReconcileCommand extends Period {
+  name: 'reconcile'
+  provider: string
+  files: string[]
+  names?: string
+  /** A share: 0.005 is half a percent. */
+  tolerance: number
+  json: boolean
+  config?: string
+}
 
 export class UsageError extends Error {}
 
@@ -78,7 +94,30 @@ export function parseCommandLine(argv: readonly string[]): Command {
   }
   if (name === 'unpriced' && action === undefined)
     return { name: 'unpriced', json: values.json === true, ...config, ...optional('period', periodOf(values)) }
+  if (name === 'reconcile')
+    return { ...reconcileCommand(values, action === undefined ? [] : [action, ...rest]), ...config }
   throw new UsageError(`no such command: ${positionals.join(' ')}`)
+}
+
+function reconcileCommand(values: ReturnType<typeof parse>['values'], files: string[]): ReconcileCommand {
+  const known = Object.keys(EXPORTS)
+  const { provider, names } = values
+  if (provider === undefined || !known.includes(provider))
+    throw new UsageError(`reconcile: name whose export it is, as --provider ${known.join(' | ')}`)
+  const period = periodOf(values)
+  if (period === undefined) throw new UsageError('reconcile: name the days, as --from 2026-11-01 --to 2026-11-30')
+  if (files.length === 0) throw new UsageError('reconcile: name the files of the export')
+  const percent = Number(values.tolerance ?? '0.5')
+  if (!(percent >= 0 && percent <= 100)) throw new UsageError(`--tolerance: a percentage, not ${values.tolerance}`)
+  return {
+    name: 'reconcile',
+    provider,
+    ...period,
+    files,
+    ...optional('names', names),
+    tolerance: percent / 100,
+    json: values.json === true,
+  }
 }
 
 /** Both days, or none. */
@@ -113,6 +152,8 @@ function parse(argv: readonly string[]) {
       model: { type: 'string' },
       'dry-run': { type: 'boolean' },
       json: { type: 'boolean' },
+      names: { type: 'string' },
+      tolerance: { type: 'string' },
       version: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     },

@@ -3,18 +3,25 @@ import { createReadStream, existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { openPriceBook, PriceFileError } from '../pricing/open-price-book.ts'
-import { type Command, parseCommandLine, USAGE, UsageError } from './command-line.ts'
+import { type Command, parseCommandLine, type ReconcileCommand, USAGE, UsageError } from './command-line.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
 import { makeEstimator } from './estimate/estimate.ts'
+import { readSources } from './ledger/read-sources.ts'
+import { readUsage } from './ledger/read-usage.ts'
 import { repriceText, unpricedJson, unpricedText } from './ledger/reports.ts'
 import { reprice } from './ledger/reprice.ts'
 import { listUnpriced } from './ledger/unpriced.ts'
 import { makeLogger } from './logger.ts'
 import { linesOf, readExchanges } from './read-command/run.ts'
+import { ExportError } from './reconcile/export-line.ts'
+import { parseNames } from './reconcile/names.ts'
+import { distance, reportJson, reportText } from './reconcile/report.ts'
+import { reconcile } from './reconcile/run.ts'
 import { serve } from './serve.ts'
 import { openSqliteSpool } from './spool/sqlite.ts'
+import { readText } from './yaml-document.ts'
 
-// The only file that touches process.env, signals and exit. Exit codes: 0 well, 1 failed while running, 2 bad usage or configuration.
+// The only file that touches process.env, signals and exit. Exit codes: 0 well, 1 failed while running, 2 bad usage, configuration or input, 3 a reconciliation that differs.
 const SHUTDOWN_LIMIT_MS = 20_000
 
 async function main(): Promise<void> {
@@ -51,6 +58,9 @@ async function main(): Promise<void> {
       process.stdout.write(command.json ? unpricedJson(list) : unpricedText(list))
       return
     }
+    case 'reconcile':
+      reconcileCommand(command)
+      return
     case 'serve':
       await run(loadConfig(configFile(command), process.env), configFile(command))
   }
@@ -137,6 +147,26 @@ async function repriceCommand(command: Command & { name: 'reprice' }): Promise<v
   process.stdout.write(repriceText(summary, { ...wanted, bookVersion: book.version }))
 }
 
+/** Ends with 3 where the totals are further apart than they may be. */
+function reconcileCommand(command: ReconcileCommand): void {
+  const { data } = loadConfig(configFile(command), process.env)
+  const ledger = join(data, 'ledger.db')
+  const text = (file: string) => {
+    const content = readText(file)
+    if (typeof content !== 'string') throw new ExportError([content.problem])
+    return content
+  }
+  const result = reconcile({
+    ...command,
+    files: command.files.map((name) => ({ name, text: text(name) })),
+    ledger: readUsage(ledger, command),
+    sources: readSources(ledger, command),
+    names: command.names === undefined ? { tenants: {}, models: {} } : parseNames(text(command.names), command.names),
+  })
+  process.stdout.write(command.json ? reportJson(result) : reportText(result))
+  if (distance(result) > command.tolerance) process.exitCode = 3
+}
+
 /** A tool may take its time: it counts in its own thread, and loads the encodings only if something needs them. */
 const estimateHere = makeEstimator(async ({ encoding, texts }) => {
   const { countTokens } = await import('./estimate/encode.ts')
@@ -177,5 +207,12 @@ function version(): string {
 main().catch((error: Error) => {
   if (error instanceof UsageError) process.stderr.write(`kong-llm-observer: ${error.message}\n\n${USAGE}`)
   else process.stderr.write(`kong-llm-observer: ${error.message}\n`)
-  process.exit(error instanceof UsageError || error instanceof ConfigError || error instanceof PriceFileError ? 2 : 1)
+  process.exit(
+    error instanceof UsageError ||
+      error instanceof ConfigError ||
+      error instanceof PriceFileError ||
+      error instanceof ExportError
+      ? 2
+      : 1,
+  )
 })

@@ -25,6 +25,7 @@ const ROOMS: Record<string, readonly string[]> = {
   'sidecar/deliver.ts': ['sidecar/call.ts', 'sidecar/logger.ts', 'sidecar/exporters', 'sidecar/spool'],
   'sidecar/pipeline': ['sidecar/call.ts', 'sidecar/capture.ts', 'sidecar/dialects', 'pricing'],
   'sidecar/estimate': ['sidecar/call.ts', 'sidecar/dialects'],
+  'sidecar/reconcile': ['sidecar/call.ts', 'sidecar/yaml-document.ts'],
   'sidecar/read-command': ['sidecar/call.ts', 'sidecar/dialects', 'sidecar/pipeline', 'pricing'],
   'sidecar/receive.ts': [
     'sidecar/call.ts',
