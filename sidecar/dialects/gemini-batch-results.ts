@@ -1,18 +1,24 @@
 import { type Counts, sumOfCounts } from './counts.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
-import { countGeminiUsage } from './gemini-usage.ts'
-import { asList, asObject, asText, type JsonObject } from './json-value.ts'
+import { countGeminiUsage, modelInGooglePath } from './gemini-usage.ts'
+import { asList, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
+import { errorOf } from './provider-error.ts'
 import { isRefusal, objectsOf, viewResponse } from './response-view.ts'
 
 /** Results of Gemini's batches: in the batch itself, or a file of one answer a line. The name tells when they are read again. */
 export const geminiBatchResults: Dialect = {
   id: 'gemini-batch-results',
   matches: ({ path, method, host }) =>
-    method === 'GET' &&
-    host.endsWith('googleapis.com') &&
-    (/\/v1[a-z0-9]*\/batches\/[^/:]+$/.test(path) || /\/files\/[^/:]+:download$/.test(path)),
+    method === 'POST'
+      ? CREATES.test(path)
+      : method === 'GET' &&
+        host.endsWith('googleapis.com') &&
+        (/\/v1[a-z0-9]*\/batches\/[^/:]+$/.test(path) || /\/files\/[^/:]+:download$/.test(path)),
   read: readBatchResults,
 }
+
+/** Handing a batch in bills nothing: its results do. */
+const CREATES = /\/models\/[^/]+(?::|%3A)(?:batchGenerateContent|asyncBatchEmbedContent)$/i
 
 function readBatchResults(exchange: Exchange): DialectReading {
   const view = viewResponse(exchange)
@@ -21,8 +27,15 @@ function readBatchResults(exchange: Exchange): DialectReading {
   const lines = answers.flatMap((item) => lineOf(item) ?? [])
   const cut = !exchange.responseComplete || (view.form === 'json_lines' && (view.cut || view.gapAt !== undefined))
   const base = { operation: 'batch' as const, stream: false, guardrails: [] }
-  if (isRefusal(exchange.status) || lines.length === 0)
-    return { ...base, counts: {}, usageSource: 'none', billable: false }
+  // The results are in there, and nobody can see how many.
+  if (view.form === 'cut_json' && lines.length === 0 && exchange.method === 'GET' && !isRefusal(exchange.status))
+    return { ...base, counts: {}, usageSource: 'unknown', usageReason: 'body_cut', billable: true }
+  if (isRefusal(exchange.status) || lines.length === 0) {
+    const error = objects[0] === undefined ? undefined : errorOf(objects[0], exchange.status)
+    const requestModel = modelInGooglePath(exchange.path)
+    const said = withoutUndefined({ error, requestModel })
+    return { ...base, ...said, counts: {}, usageSource: 'none', billable: false }
+  }
   const id = /\/((?:batches|files)\/[^/:]+)(?::download)?$/.exec(exchange.path)?.[1]
   const model = lines[0]?.model
   return {

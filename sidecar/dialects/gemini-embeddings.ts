@@ -1,30 +1,23 @@
-import type { Counts } from './counts.ts'
+import { lastObjectNamed } from './cut-json.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
 import { geminiParts } from './gemini-content.ts'
-import { countGeminiUsage, geminiPriceAttributes, modelInGooglePath } from './gemini-usage.ts'
-import { asCount, asList, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
+import { countGeminiUsage, geminiPriceAttributes, modelInGooglePath, verbOfGooglePath } from './gemini-usage.ts'
+import { asObject, decodeText, type JsonObject, withoutUndefined } from './json-value.ts'
 import { errorOf } from './provider-error.ts'
-import { isRefusal, viewResponse } from './response-view.ts'
+import { viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
 
 /** Gemini's embedContent and batchEmbedContents: newer models report usage, older ones nothing. */
 export const geminiEmbeddings: Dialect = {
   id: 'gemini-embeddings',
-  matches: ({ path }) => /:(?:embedContent|batchEmbedContents)$/.test(path),
+  matches: ({ path }) => /^(?:embedContent|batchEmbedContents)$/i.test(verbOfGooglePath(path) ?? ''),
   read: readEmbeddings,
-}
-
-/** Vertex's predict: embeddings with statistics of each text, or pictures. */
-export const vertexPredict: Dialect = {
-  id: 'vertex-predict',
-  matches: ({ path }) => /\/publishers\/google\/models\/[^/:]+:predict$/.test(path),
-  read: readPredict,
 }
 
 function readEmbeddings(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const view = viewResponse(exchange)
   const answer = view.form === 'json' || view.form === 'cut_json' ? view.value : {}
-  const usage = asObject(answer.usageMetadata)
+  const usage = asObject(answer.usageMetadata) ?? usageInTail(exchange)
   const error = errorOf(answer, exchange.status)
   const requests = Array.isArray(body?.requests) ? body.requests : [body]
   const texts = requests.flatMap((item) => {
@@ -44,7 +37,7 @@ function readEmbeddings(exchange: Exchange, body: JsonObject | undefined): Diale
       form: view.form,
       counts: usage === undefined ? undefined : countGeminiUsage(usage),
       raw: usage,
-      whole: true,
+      whole: true, // said once: there or not
       ended: view.form === 'json',
       failed: error !== undefined,
       started: false,
@@ -55,39 +48,9 @@ function readEmbeddings(exchange: Exchange, body: JsonObject | undefined): Diale
   }
 }
 
-function readPredict(exchange: Exchange): DialectReading {
-  const view = viewResponse(exchange)
-  const answer = view.form === 'json' || view.form === 'cut_json' ? view.value : {}
-  const predictions = asList(answer.predictions).map(asObject)
-  const texts = predictions.flatMap(
-    (item) => asCount(asObject(asObject(item?.embeddings)?.statistics)?.token_count) ?? [],
-  )
-  const images = predictions.filter((item) => asText(item?.bytesBase64Encoded) ?? asText(item?.gcsUri)).length
-  const input = texts.reduce((sum, count) => sum + count, 0)
-  const counts: Counts | undefined = texts.length > 0 ? { input } : undefined
-  const error = errorOf(answer, exchange.status)
-  const outcome = usageOutcome({
-    status: exchange.status,
-    form: view.form,
-    counts,
-    raw: asObject(answer.metadata),
-    whole: view.form === 'json',
-    ended: view.form === 'json',
-    failed: error !== undefined,
-    started: false,
-  })
-  // Imagen bills the picture and reports nothing.
-  const counted = outcome.usageSource === 'unknown' && images > 0 && view.form === 'json' && !isRefusal(exchange.status)
-  return {
-    operation: images > 0 ? 'image_generation' : 'embeddings',
-    stream: false,
-    ...withoutUndefined({
-      requestModel: modelInGooglePath(exchange.path),
-      priceAttributes: geminiPriceAttributes(undefined, exchange.host, exchange.path),
-      error,
-    }),
-    ...(counted ? { counts: { images }, usageSource: 'counted' as const } : outcome),
-    guardrails: [],
-    billable: true,
-  }
+/** Usage stands after the vectors: in the end that was kept of a long answer. Vectors hold no names and no texts. */
+function usageInTail(exchange: Exchange): JsonObject | undefined {
+  return exchange.responseTail === undefined
+    ? undefined
+    : lastObjectNamed(decodeText(exchange.responseTail), 'usageMetadata')
 }

@@ -1,8 +1,17 @@
-import type { Content, GuardrailEvent, Message } from '../call.ts'
+import type { Content, Message } from '../call.ts'
 import { lastObjectNamed } from './cut-json.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
 import { appendParts, geminiParameters, geminiParts, geminiRequestContent } from './gemini-content.ts'
-import { countGeminiUsage, geminiPriceAttributes, geminiServiceTier, modelInGooglePath } from './gemini-usage.ts'
+import { endOfCutAnswer } from './gemini-cut-answer.ts'
+import { blockReasonOf, finishReasonOf, geminiGuardrails } from './gemini-outcomes.ts'
+import {
+  billedSearches,
+  countGeminiUsage,
+  geminiPriceAttributes,
+  geminiServiceTier,
+  modelInGooglePath,
+  verbOfGooglePath,
+} from './gemini-usage.ts'
 import {
   asCount,
   asList,
@@ -21,60 +30,40 @@ import { usageOutcome } from './usage-outcome.ts'
 /** Gemini's generateContent, whole or streamed (events, or one JSON array), at Google AI and on Vertex. */
 export const geminiGenerateContent: Dialect = {
   id: 'gemini-generate-content',
-  matches: ({ path }) => /:(?:streamGenerateContent|generateContent)$/.test(path),
+  matches: ({ path }) => /^(?:stream)?generateContent$/i.test(verbOfGooglePath(path) ?? ''),
   read: readGenerateContent,
 }
 
-/** `enum-encoding=int`: the numbers of google.cloud.aiplatform.v1.Candidate.FinishReason. */
-const FINISH_REASONS = [
-  'FINISH_REASON_UNSPECIFIED',
-  'STOP',
-  'MAX_TOKENS',
-  'SAFETY',
-  'RECITATION',
-  'OTHER',
-  'BLOCKLIST',
-  'PROHIBITED_CONTENT',
-  'SPII',
-  'MALFORMED_FUNCTION_CALL',
-  'MODEL_ARMOR',
-  'IMAGE_SAFETY',
-]
-const BLOCK_REASONS = [
-  'BLOCKED_REASON_UNSPECIFIED',
-  'SAFETY',
-  'OTHER',
-  'BLOCKLIST',
-  'PROHIBITED_CONTENT',
-  'MODEL_ARMOR',
-]
-const FILTERED =
-  /^(?:SAFETY|RECITATION|BLOCKLIST|PROHIBITED_CONTENT|SPII|MODEL_ARMOR|IMAGE_SAFETY|IMAGE_PROHIBITED_CONTENT|LANGUAGE)$/
-
 interface Candidate {
   message: Message
-  finishReason: string | undefined
+  finishReason?: string
   searches: number
 }
 interface Answer {
+  provider: string
+  /** How many candidates were asked for. */
+  wanted: number
   model?: string
   id?: string
   usage?: JsonObject
   candidates: Map<number, Candidate>
   blockReason?: string
-  error: DialectReading['error']
-  /** The answer's own end was heard. */
-  ended: boolean
+  error?: DialectReading['error']
+  /** Every candidate has its finish reason, or it was said why there is none. */
+  finished: boolean
+  /** Nothing that is still to come can change the usage. */
+  whole: boolean
 }
 
 function readGenerateContent(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const view = viewResponse(exchange)
-  const answer = answerOf(view, exchange)
-  const provider = providerOfHost(exchange.host) ?? 'gcp.gemini'
+  const parameters = body === undefined ? undefined : geminiParameters(body)
+  const answer = answerOf(view, exchange, parameters?.choiceCount ?? 1)
   const requestModel = modelInGooglePath(exchange.path)
   const candidates = [...answer.candidates].sort(([left], [right]) => left - right).map(([, candidate]) => candidate)
   const tokens = answer.usage === undefined ? undefined : countGeminiUsage(answer.usage)
-  const searches = searchesOf(candidates, answer.model ?? requestModel)
+  const queries = candidates.reduce((sum, { searches }) => sum + searches, 0)
+  const webSearches = billedSearches(queries, answer.model ?? requestModel)
   const finishReasons = candidates.flatMap(({ finishReason }) => finishReason ?? [])
   const cut = exchange.requestTruncated || !exchange.responseComplete || exchange.responseTail !== undefined
   const output = candidates.map(({ message, finishReason }) => ({
@@ -88,13 +77,13 @@ function readGenerateContent(exchange: Exchange, body: JsonObject | undefined): 
   }
   return {
     operation: 'generate_content',
-    stream: exchange.path.endsWith(':streamGenerateContent'),
+    stream: verbOfGooglePath(exchange.path)?.toLowerCase() === 'streamgeneratecontent' || view.form === 'events',
     ...withoutUndefined({
       requestModel,
       responseModel: answer.model,
       responseId: answer.id,
       serviceTier: geminiServiceTier(answer.usage, exchange.responseHeaders),
-      parameters: body === undefined ? undefined : geminiParameters(body),
+      parameters,
       finishReasons: finishReasons.length > 0 ? finishReasons : undefined,
       priceAttributes: geminiPriceAttributes(answer.usage, exchange.host, exchange.path),
       error: answer.error,
@@ -102,44 +91,55 @@ function readGenerateContent(exchange: Exchange, body: JsonObject | undefined): 
     ...usageOutcome({
       status: exchange.status,
       form: view.form,
-      counts: tokens && withoutUndefined({ ...tokens, webSearches: searches }),
+      counts: tokens && withoutUndefined({ ...tokens, webSearches }),
       raw: answer.usage,
-      whole: answer.ended,
-      ended: answer.ended,
+      whole: answer.whole,
+      ended: answer.finished,
       failed: answer.error !== undefined,
       started: candidates.length > 0,
     }),
-    guardrails: guardrailsOf(answer, candidates, provider),
+    guardrails: geminiGuardrails(answer.blockReason, finishReasons, answer.provider),
     billable: true,
     content,
   }
 }
 
-function answerOf(view: ResponseView, exchange: Exchange): Answer {
-  const answer: Answer = { candidates: new Map(), error: undefined, ended: false }
-  if (view.form === 'json' || view.form === 'cut_json') addChunk(answer, view.value, exchange.status)
-  if (view.form === 'json') answer.ended = true
-  if (view.form === 'json_list' || view.form === 'json_lines')
-    for (const item of view.items) addChunk(answer, item, exchange.status)
-  if (view.form === 'json_list' && !view.cut) answer.ended = true
-  if (view.form === 'events')
-    for (const { data } of view.events) {
-      const chunk = asObject(parseJson(data))
-      if (chunk !== undefined) addChunk(answer, chunk, exchange.status)
+function answerOf(view: ResponseView, exchange: Exchange, wanted: number): Answer {
+  const { status } = exchange
+  const provider = providerOfHost(exchange.host) ?? 'gcp.gemini'
+  const answer: Answer = { provider, wanted, candidates: new Map(), finished: false, whole: false }
+  const tail = exchange.responseTail === undefined ? undefined : decodeText(exchange.responseTail)
+  switch (view.form) {
+    case 'json':
+      addChunk(answer, view.value, status)
+      answer.finished = answer.whole = true
+      break
+    case 'cut_json':
+      addChunk(answer, view.value, status)
+      // Members stand whole or not at all: with what was answered and its usage, only names can be missing.
+      answer.whole = answer.usage !== undefined && (answer.finished || answer.candidates.size > 0)
+      if (tail !== undefined) addEnd(answer, tail, 'object', status)
+      break
+    case 'json_list':
+      for (const item of view.items) addChunk(answer, item, status)
+      // Each chunk has a count so far: that one was the last is said by the bracket after it.
+      answer.finished = answer.whole = !view.cut
+      if (tail !== undefined) addEnd(answer, tail, 'list', status)
+      break
+    case 'json_lines':
+      for (const item of view.items) addChunk(answer, item, status)
+      if (view.cut) answer.whole = false
+      break
+    case 'events': {
+      view.events.forEach(({ data }, position) => {
+        if (position === view.gapAt) markGap(answer)
+        const chunk = asObject(parseJson(data))
+        if (chunk !== undefined) addChunk(answer, chunk, status)
+        // A chunk that was cut: whatever was heard before, it was not the end.
+        else if (data.startsWith('{')) answer.whole = false
+      })
     }
-  // Each chunk has a count so far; only one that ends a candidate, or says why there is none, holds the last word.
-  if (view.form !== 'json' && view.form !== 'json_list')
-    answer.ended =
-      answer.usage !== undefined &&
-      (answer.blockReason !== undefined || [...answer.candidates.values()].some(({ finishReason }) => finishReason))
-  if (exchange.responseTail !== undefined && (view.form === 'json_list' || view.form === 'cut_json')) {
-    const tail = decodeText(exchange.responseTail).trimEnd()
-    const usage = lastObjectNamed(tail, 'usageMetadata')
-    if (usage !== undefined) {
-      answer.usage = usage
-      answer.ended = tail.endsWith(view.form === 'json_list' ? ']' : '}')
-    }
-  } else if (view.form === 'cut_json' && answer.usage !== undefined) answer.ended = true
+  }
   return answer
 }
 
@@ -148,57 +148,61 @@ function addChunk(answer: Answer, chunk: JsonObject, status: number): void {
   if (model !== undefined) answer.model = model
   const id = asText(chunk.responseId)
   if (id !== undefined) answer.id = id
-  // The last snapshot wins whole: its parts agree with its own total, those of earlier ones do not.
-  const usage = asObject(chunk.usageMetadata)
-  if (usage !== undefined && countGeminiUsage(usage) !== undefined) answer.usage = usage
-  else if (usage !== undefined) answer.usage ??= usage
-  const block = asObject(chunk.promptFeedback)?.blockReason
-  if (block !== undefined) answer.blockReason = enumName(block, BLOCK_REASONS) ?? 'BLOCKED'
+  const block = blockReasonOf(asObject(chunk.promptFeedback)?.blockReason, answer.provider)
+  if (block !== undefined) answer.blockReason = block
   const error = errorOf(chunk, status)
   if (error !== undefined) answer.error = error
   asList(chunk.candidates).forEach((item, position) => {
     const given = asObject(item)
     if (given !== undefined) addCandidate(answer, given, asCount(given.index) ?? position)
   })
+  const reasons = [...answer.candidates.values()].map(({ finishReason }) => finishReason)
+  answer.finished =
+    answer.blockReason !== undefined || (reasons.length >= answer.wanted && !reasons.includes(undefined))
+  // The last snapshot wins whole: its parts agree with its own total, those of earlier ones do not.
+  const usage = asObject(chunk.usageMetadata)
+  if (usage === undefined) return
+  if (countGeminiUsage(usage) === undefined) answer.usage ??= usage
+  else {
+    answer.usage = usage
+    // Each chunk has a count so far; only one that ends the answer, or comes after that, holds the last word.
+    answer.whole = answer.finished
+  }
 }
 
 function addCandidate(answer: Answer, given: JsonObject, index: number): void {
   let candidate = answer.candidates.get(index)
   if (candidate === undefined) {
-    candidate = { message: { role: 'assistant', parts: [] }, finishReason: undefined, searches: 0 }
+    candidate = { message: { role: 'assistant', parts: [] }, searches: 0 }
     answer.candidates.set(index, candidate)
   }
   const content = asObject(given.content)
   if (content !== undefined) appendParts(candidate.message, geminiParts(content))
-  const finishReason = enumName(given.finishReason, FINISH_REASONS)
+  const finishReason = finishReasonOf(given.finishReason, answer.provider)
   if (finishReason !== undefined) candidate.finishReason = finishReason
   const queries = asList(asObject(given.groundingMetadata)?.webSearchQueries).length
   if (queries > 0) candidate.searches = queries
 }
 
-/** Up to Gemini 2.x a grounded prompt is billed once, from Gemini 3 on each query. */
-function searchesOf(candidates: readonly Candidate[], model: string | undefined): number | undefined {
-  const queries = candidates.reduce((sum, { searches }) => sum + searches, 0)
-  if (queries === 0) return undefined
-  return /gemini-[12]/.test(model ?? '') ? 1 : queries
+/** What the end says of an answer whose middle was cut out. */
+function addEnd(answer: Answer, tail: string, form: 'object' | 'list', status: number): void {
+  answer.finished = answer.whole = false
+  const end = endOfCutAnswer(tail, form)
+  if (end !== undefined) {
+    markGap(answer)
+    for (const chunk of end) addChunk(answer, chunk, status)
+    // The end stands whole up to the last bracket: its usage is the last word.
+    answer.finished = true
+    answer.whole = end.some(({ usageMetadata }) => asObject(usageMetadata) !== undefined)
+    return
+  }
+  const usage = lastObjectNamed(tail, 'usageMetadata')
+  if (usage !== undefined) answer.usage = usage
 }
 
-function enumName(value: unknown, names: readonly string[]): string | undefined {
-  return typeof value === 'number' ? (names[value] ?? `${value}`) : asText(value)
-}
-
-function guardrailsOf(answer: Answer, candidates: readonly Candidate[], provider: string): GuardrailEvent[] {
-  const events: GuardrailEvent[] = []
-  const guardrail = (reason: string) => (reason === 'MODEL_ARMOR' ? 'gcp.model_armor' : `${provider}.safety`)
-  if (answer.blockReason !== undefined)
-    events.push({
-      guardrail: guardrail(answer.blockReason),
-      stage: 'input',
-      action: 'blocked',
-      reason: answer.blockReason.slice(0, 64),
-    })
-  for (const { finishReason } of candidates)
-    if (finishReason !== undefined && FILTERED.test(finishReason))
-      events.push({ guardrail: guardrail(finishReason), stage: 'output', action: 'blocked', reason: finishReason })
-  return events
+function markGap(answer: Answer): void {
+  for (const { message } of answer.candidates.values()) {
+    const last = message.parts.at(-1)
+    if (last?.type === 'text' || last?.type === 'reasoning') last.content += '[…]'
+  }
 }

@@ -1,6 +1,15 @@
+import type { Content, MessagePart } from '../call.ts'
 import type { Counts } from './counts.ts'
 import { lastObjectNamed } from './cut-json.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
+import {
+  addStepEvent,
+  type InteractionAssembly,
+  interactionOutput,
+  interactionParameters,
+  interactionRequestContent,
+} from './gemini-interactions-content.ts'
+import { billedSearches, geminiPriceAttributes, geminiServiceTier, tokensOfModality } from './gemini-usage.ts'
 import {
   asCount,
   asList,
@@ -11,88 +20,155 @@ import {
   parseJson,
   withoutUndefined,
 } from './json-value.ts'
-import { partsOfContent } from './openai-content.ts'
 import { errorOf } from './provider-error.ts'
-import { type ResponseView, viewResponse } from './response-view.ts'
+import { isRefusal, type ResponseView, viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
+
+const PATH = /\/v\d[a-z0-9]*\/(?:.+\/)?interactions(\/[^/:]+(?:\/cancel)?)?$/
 
 /** Gemini's interactions: whole, streamed, in the background and polled (`GET /interactions/{id}`). */
 export const geminiInteractions: Dialect = {
   id: 'gemini-interactions',
-  matches: ({ path }) => /\/interactions(?:\/[^/]+(?:\/cancel)?)?$/.test(path),
+  matches: ({ path, method }) => {
+    const found = PATH.exec(path)
+    return found !== null && (method === 'POST' || (method === 'GET' && found[1] !== undefined))
+  },
   read: readInteraction,
+}
+
+/** At work in the background; any other status is the last one. */
+const PENDING = new Set(['queued', 'in_progress'])
+
+interface Answer {
+  interaction: JsonObject
+  usage?: JsonObject
+  /** The usage is the last word, not a count so far. */
+  whole: boolean
+  ended: boolean
+  started: boolean
+  parts: MessagePart[]
+  error?: DialectReading['error']
 }
 
 function readInteraction(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const view = viewResponse(exchange)
-  const { interaction, text, error, started } = answerOf(view, exchange.status)
-  const usage =
-    asObject(interaction.usage) ??
-    // The last event repeats the whole: its beginning may lie in the part that was cut out.
-    (exchange.responseTail === undefined ? undefined : lastObjectNamed(decodeText(exchange.responseTail), 'usage'))
-  const counts = usage === undefined ? undefined : countInteraction(usage)
-  const status = asText(interaction.status)
-  // At work in the background: the poll that sees its usage bills it.
-  const pending = counts === undefined && status === 'in_progress' && view.form === 'json'
-  const input = asText(body?.input)
-  const output = text === '' ? outputOf(interaction) : text
-  const outcome = pending
-    ? { counts: {}, usageSource: 'none' as const, usageReason: 'pending' }
-    : usageOutcome({
-        status: exchange.status,
-        form: view.form,
-        counts,
-        raw: usage,
-        whole: true, // usage is said once, at the end
-        ended: view.form === 'json' || (status !== undefined && status !== 'in_progress'),
-        failed: error !== undefined,
-        started,
-      })
+  const answer = view.form === 'events' ? answerOfEvents(view, exchange) : answerOfBody(view, exchange)
+  const { interaction } = answer
+  const model = asText(interaction.model)
+  const requestModel = asText(body?.model) ?? asText(body?.agent)
+  const id = asText(interaction.id) ?? PATH.exec(exchange.path)?.[1]?.split('/')[1]
+  const created = exchange.method === 'POST' && PATH.exec(exchange.path)?.[1] === undefined
+  const cut = exchange.requestTruncated || !exchange.responseComplete || exchange.responseTail !== undefined
+  const content: Content = {
+    ...(body === undefined ? {} : interactionRequestContent(body)),
+    ...(answer.parts.length > 0 ? { output: [{ role: 'assistant', parts: answer.parts }] } : {}),
+    ...(cut ? { truncated: true } : {}),
+  }
+  const outcome = usageOutcome({
+    status: exchange.status,
+    form: view.form,
+    counts: answer.usage === undefined ? undefined : countInteraction(answer.usage, model ?? requestModel),
+    raw: answer.usage,
+    whole: answer.whole,
+    ended: answer.ended,
+    failed: answer.error !== undefined,
+    started: answer.started,
+  })
+  // At work in the background: the poll that sees its end bills it, with whatever was counted so far.
+  const pending = view.form === 'json' && PENDING.has(asText(interaction.status) ?? '') && !isRefusal(exchange.status)
+  // Who only looks, or cancels, is billed for nothing where no usage is said.
+  const idle = !created && outcome.usageSource === 'unknown'
   return {
     operation: 'generate_content',
     stream: view.form === 'events' || body?.stream === true,
     ...withoutUndefined({
-      requestModel: asText(body?.model) ?? asText(body?.agent),
-      responseModel: asText(interaction.model),
-      responseId: asText(interaction.id),
-      serviceTier: asText(interaction.service_tier),
-      error,
+      requestModel,
+      responseModel: model,
+      responseId: isRefusal(exchange.status) ? undefined : id,
+      serviceTier: asText(interaction.service_tier) ?? geminiServiceTier(undefined, exchange.responseHeaders),
+      parameters: body === undefined ? undefined : interactionParameters(body),
+      priceAttributes: geminiPriceAttributes(undefined, exchange.host, exchange.path),
+      error: answer.error,
     }),
-    ...outcome,
+    ...(pending ? { counts: {}, usageSource: 'none' as const, usageReason: 'pending' } : outcome),
+    ...(idle && !pending ? { usageSource: 'none' as const } : {}),
     guardrails: [],
-    billable: exchange.method !== 'GET' || outcome.usageSource !== 'unknown',
-    content: {
-      ...(input === undefined ? {} : { input: [{ role: 'user', parts: [{ type: 'text' as const, content: input }] }] }),
-      ...(output === ''
-        ? {}
-        : { output: [{ role: 'assistant', parts: [{ type: 'text' as const, content: output }] }] }),
-    },
+    billable: created || !idle,
+    content,
   }
 }
 
-function answerOf(view: ResponseView, status: number) {
-  if (view.form === 'json' || view.form === 'cut_json')
-    return { interaction: view.value, text: '', error: errorOf(view.value, status), started: false }
-  let interaction: JsonObject = {}
-  let text = ''
-  let error: DialectReading['error']
-  let started = false
-  if (view.form === 'events')
-    for (const { data } of view.events) {
-      const event = asObject(parseJson(data))
-      if (event === undefined) continue
-      const own = asObject(event.interaction)
-      if (own !== undefined) interaction = { ...interaction, ...own }
-      error = errorOf(event, status) ?? error
-      const delta = asObject(event.delta)
-      if (delta !== undefined) started = true
-      if (delta?.type === 'text') text += asText(delta.text) ?? ''
-    }
-  return { interaction, text, error, started }
+function answerOfBody(view: ResponseView, exchange: Exchange): Answer {
+  const interaction = view.form === 'json' || view.form === 'cut_json' ? view.value : {}
+  const answer: Answer = {
+    interaction,
+    whole: !PENDING.has(asText(interaction.status) ?? ''), // usage is said once
+    ended: view.form === 'json',
+    started: false,
+    parts: interactionOutput(interaction),
+  }
+  const usage = view.form === 'cut_json' ? view.usage : asObject(interaction.usage)
+  if (usage !== undefined) answer.usage = usage
+  addError(answer, interaction, exchange.status)
+  return answer
+}
+
+function answerOfEvents(view: Extract<ResponseView, { form: 'events' }>, exchange: Exchange): Answer {
+  const answer: Answer = { interaction: {}, whole: false, ended: false, started: false, parts: [] }
+  const assembly: InteractionAssembly = new Map()
+  for (const { data } of view.events) {
+    const event = asObject(parseJson(data))
+    if (event === undefined) continue
+    const own = asObject(event.interaction)
+    if (own !== undefined) addInteraction(answer, own)
+    else if (event.event_type === 'interaction.status_update')
+      addInteraction(answer, { status: event.status, id: event.interaction_id })
+    addError(answer, event, exchange.status)
+    if (asObject(event.delta) !== undefined) answer.started = true
+    addStepEvent(assembly, event)
+    const running = asObject(asObject(event.metadata)?.usage)
+    if (running !== undefined && !answer.whole) answer.usage = running
+  }
+  answer.parts = [...assembly].sort(([left], [right]) => left - right).map(([, part]) => part)
+  if (answer.parts.length === 0) answer.parts = interactionOutput(answer.interaction)
+  if (exchange.responseTail !== undefined && !answer.whole) addEnd(answer, decodeText(exchange.responseTail))
+  return answer
+}
+
+function addInteraction(answer: Answer, own: JsonObject): void {
+  answer.interaction = { ...answer.interaction, ...withoutUndefined(own) }
+  const usage = asObject(own.usage)
+  if (usage !== undefined) answer.usage = usage
+  const status = asText(answer.interaction.status)
+  answer.ended = status !== undefined && !PENDING.has(status)
+  // Events on the way count so far; the one that ends the interaction says what was used in all.
+  if (answer.ended && usage !== undefined) answer.whole = true
+}
+
+/** The last event repeats the whole interaction: its beginning may lie in the part that was cut out. */
+function addEnd(answer: Answer, tail: string): void {
+  const type = [...tail.matchAll(/"event_type"\s*:\s*"interaction\.([a-z_]{1,40})"/g)].at(-1)?.[1]
+  if (type === undefined || /^(?:created|start|status_update)$/.test(type) || PENDING.has(type)) return
+  const usage = lastObjectNamed(tail, 'usage')
+  if (usage === undefined) return
+  answer.usage = usage
+  answer.ended = true
+  answer.whole = true
+}
+
+function addError(answer: Answer, value: JsonObject, status: number): void {
+  const interaction = asObject(value.interaction) ?? value
+  const listed = asObject(asList(interaction.errors)[0])
+  const error =
+    errorOf(value, status) ??
+    (interaction === value ? undefined : errorOf(interaction, status)) ??
+    (listed === undefined ? undefined : errorOf({ error: listed }, status)) ??
+    (interaction.status === 'failed' ? { type: 'failed' } : undefined)
+  if (error !== undefined) answer.error = error
 }
 
 /** `total_output_tokens` leaves the thoughts out, `total_input_tokens` what tools added. */
-function countInteraction(usage: JsonObject): Counts | undefined {
+function countInteraction(usage: JsonObject, model: string | undefined): Counts | undefined {
   const prompt = asCount(usage.total_input_tokens)
   const generated = asCount(usage.total_output_tokens)
   if (prompt === undefined && generated === undefined) return undefined
@@ -104,30 +180,20 @@ function countInteraction(usage: JsonObject): Counts | undefined {
     cacheRead: asCount(usage.total_cached_tokens),
     toolPrompt: tools,
     reasoning: thoughts,
-    inputAudio: ofModality(usage.input_tokens_by_modality, 'audio'),
-    inputImage: ofModality(usage.input_tokens_by_modality, 'image'),
-    cacheReadAudio: ofModality(usage.cached_tokens_by_modality, 'audio'),
-    outputAudio: ofModality(usage.output_tokens_by_modality, 'audio'),
-    outputImage: ofModality(usage.output_tokens_by_modality, 'image'),
+    inputAudio: tokensOfModality(usage.input_tokens_by_modality, 'audio'),
+    inputImage: tokensOfModality(usage.input_tokens_by_modality, 'image'),
+    cacheReadAudio: tokensOfModality(usage.cached_tokens_by_modality, 'audio'),
+    outputAudio: tokensOfModality(usage.output_tokens_by_modality, 'audio'),
+    outputImage: tokensOfModality(usage.output_tokens_by_modality, 'image'),
+    webSearches: billedSearches(searchesOf(usage.grounding_tool_count), model),
     total: asCount(usage.total_tokens),
   })
 }
 
-function ofModality(list: unknown, wanted: string): number | undefined {
-  for (const item of asList(list)) {
-    const detail = asObject(item)
-    if (detail?.modality === wanted) return asCount(detail.tokens)
-  }
-  return undefined
-}
-
-function outputOf(interaction: JsonObject): string {
-  const items = [...asList(interaction.steps), ...asList(interaction.outputs)]
-  return items
-    .flatMap((item) => {
-      const step = asObject(item)
-      return step?.type === 'thought' ? [] : partsOfContent(step?.content ?? [step])
-    })
-    .map((part) => (part.type === 'text' ? part.content : ''))
-    .join('')
+/** `[{type: 'google_search', count}]` */
+function searchesOf(list: unknown): number {
+  return asList(list).reduce<number>((sum, item) => {
+    const tool = asObject(item)
+    return tool?.type === 'google_search' ? sum + (asCount(tool.count) ?? 0) : sum
+  }, 0)
 }

@@ -5,14 +5,16 @@ import { geminiPriceAttributes, modelInGooglePath } from './gemini-usage.ts'
 /** Claude on Vertex: Anthropic's messages under Google's path, whole (rawPredict) or streamed (streamRawPredict). */
 export const vertexAnthropic: Dialect = {
   id: 'vertex-anthropic',
+  // Counting tokens is free, and no message.
   matches: ({ path }) =>
-    /\/publishers\/anthropic\/models\/(?!count-tokens)[^/:]+:(?:streamRawPredict|rawPredict)$/.test(path),
+    /\/publishers\/anthropic\/models\/(?!count-tokens)[^/:]+?(?::|%3A)(?:streamRawPredict|rawPredict)$/i.test(path),
   read(exchange, body) {
     const reading = anthropicMessages.read(exchange, body)
     const requestModel = modelInGooglePath(exchange.path)
     const place = geminiPriceAttributes(undefined, exchange.host, exchange.path)
     return {
       ...reading,
+      stream: reading.stream || /streamRawPredict$/i.test(exchange.path),
       ...(requestModel === undefined ? {} : { requestModel }),
       ...(place === undefined ? {} : { priceAttributes: { ...place, ...reading.priceAttributes } }),
     }
