@@ -93,7 +93,7 @@ function readInteraction(exchange: Exchange, body: JsonObject | undefined): Dial
     ...(pending ? { counts: {}, usageSource: 'none' as const, usageReason: 'pending' } : outcome),
     ...(idle && !pending ? { usageSource: 'none' as const } : {}),
     guardrails: [],
-    billable: created || !idle,
+    billable: created || !(idle || pending),
     content,
   }
 }
