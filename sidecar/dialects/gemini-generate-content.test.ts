@@ -437,6 +437,13 @@ describe('cut at any byte', () => {
     }
   })
 
+  it('an end that is not whole gives the count so far', () => {
+    const bytes = Buffer.from(asList(chunks))
+    const to = bytes.lastIndexOf('"usageMetadata"') + 40
+    const reading = read_(streaming, bytes.subarray(0, 60), { responseTail: bytes.subarray(80, to) })
+    expect(reading).toMatchObject({ counts: { input: 100, output: 3 }, usageSource: 'partial' })
+  })
+
   it('text that shows an answer is not one', () => {
     const shown = JSON.stringify({ candidates: [], usageMetadata: { promptTokenCount: 1, candidatesTokenCount: 1 } })
     const body = Buffer.from(JSON.stringify([{ candidates: [candidate([{ text: `${shown}]`.repeat(20) }], 'STOP')] }]))

@@ -143,6 +143,12 @@ describe('an interaction', () => {
     expect(streamed(events)).toEqual({ ...whole(), stream: true })
   })
 
+  it('streamed is not final with a count on the way', () => {
+    const way = { event_type: 'interaction.in_progress', interaction: { status: 'in_progress', usage: running } }
+    expect(streamed([way])).toMatchObject({ counts: { input: 100, output: 1 }, usageSource: 'partial' })
+    expect(streamed([way, ...events])).toMatchObject({ counts, usageSource: 'provider' })
+  })
+
   it('knows the older names of events, outputs and counts', () => {
     const older = [
       { event_type: 'interaction.start', interaction: { id: 'i1', status: 'in_progress' } },

@@ -91,7 +91,6 @@ describe('Claude on Vertex', () => {
         error: { type: 'RESOURCE_EXHAUSTED' },
       })
   })
-  })
 
   it('counts tokens for nothing', () => {
     const counted = at({ input_tokens: 14 }, { host, path: `${models}/count-tokens:rawPredict` })
