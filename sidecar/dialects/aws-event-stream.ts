@@ -6,8 +6,9 @@ import { crc32 } from 'node:zlib'
  *   ┌ total length u32 ┬ headers length u32 ┬ CRC of these 8 bytes u32 ┬ headers … ┬ payload … ┬ CRC of all before u32 ┐
  *   header: name length u8, name, type u8, value (type 7, a string: length u16, bytes)
  *
- * A message whose CRC is wrong is left out. Where the beginning is missing, reading starts at the first place whose
- * prelude has a right CRC and a whole message with a right CRC behind it.
+ * A message whose CRC is wrong is left out, and so is one that was cut. Where the beginning is missing, or something in
+ * the middle, reading goes on at the first place whose prelude has a right CRC and a whole message with a right CRC
+ * behind it.
  */
 export interface AwsMessage {
   /** Of the headers those that are text: `:event-type`, `:message-type`, `:exception-type`, … */
@@ -25,24 +26,27 @@ const PRELUDE = 12
 const OVERHEAD = 16
 /** AWS allows 24 MB of payload; one that says more is none. */
 const MAX_MESSAGE = 25 * 1024 * 1024
+/** … and 128 KB of headers. */
+const MAX_HEADERS = 128 * 1024
 
 export function parseAwsEventStream(bytes: Uint8Array): AwsMessages {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const messages: AwsMessage[] = []
-  let leftOver = 0
+  let taken = 0
   let at = 0
+  // Preludes made to look right could have every byte summed many times over: after this many in vain they are believed.
+  let inVain = buffer.length * 4
   while (at + OVERHEAD <= buffer.length) {
     const total = lengthAt(buffer, at)
-    const message = total === undefined || at + total > buffer.length ? undefined : messageAt(buffer, at, total)
-    if (message === undefined) {
-      leftOver++
-      at++
-    } else {
+    const fits = total !== undefined && at + total <= buffer.length
+    const message = fits ? messageAt(buffer, at, total) : undefined
+    if (message !== undefined) {
       messages.push(message)
-      at += total as number
-    }
+      taken += total as number
+    } else if (fits) inVain -= total
+    at += message !== undefined || (fits && inVain < 0) ? (total as number) : 1
   }
-  return { messages, leftOver: leftOver + buffer.length - at }
+  return { messages, leftOver: buffer.length - taken }
 }
 
 /** True where the bytes begin as a stream of messages does. */
@@ -51,11 +55,12 @@ export function isAwsEventStream(bytes: Uint8Array): boolean {
   return buffer.length >= PRELUDE && lengthAt(buffer, 0) !== undefined
 }
 
+/** The message's whole length where a prelude stands here. */
 function lengthAt(buffer: Buffer, at: number): number | undefined {
   const total = buffer.readUInt32BE(at)
   if (total < OVERHEAD || total > MAX_MESSAGE) return undefined
   const headers = buffer.readUInt32BE(at + 4)
-  if (headers > total - OVERHEAD) return undefined
+  if (headers > total - OVERHEAD || headers > MAX_HEADERS) return undefined
   return crc32(buffer.subarray(at, at + 8)) === buffer.readUInt32BE(at + 8) ? total : undefined
 }
 

@@ -1,6 +1,7 @@
+import { billedGuardrailUnits, guardrailEvents } from './bedrock-guardrail.ts'
 import { bedrockError, bedrockPriceAttributes } from './bedrock-usage.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
-import { asCount, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
+import { asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
 import { boundedRawUsage } from './raw-usage.ts'
 import { isRefusal, viewResponse } from './response-view.ts'
 
@@ -16,8 +17,7 @@ function readApplyGuardrail(exchange: Exchange, body: JsonObject | undefined): D
   const answer = view.form === 'json' || view.form === 'cut_json' ? view.value : {}
   const usage = view.form === 'cut_json' ? view.usage : asObject(answer.usage)
   const action = asText(answer.action)
-  const reason = asText(answer.actionReason)?.slice(0, 200)
-  const units = usage === undefined ? undefined : billedUnits(usage)
+  const units = usage === undefined ? undefined : billedGuardrailUnits(usage)
   const stage = body?.source === 'OUTPUT' ? 'output' : 'input'
   const outcome =
     units === undefined
@@ -35,28 +35,13 @@ function readApplyGuardrail(exchange: Exchange, body: JsonObject | undefined): D
       error: bedrockError(answer, exchange),
     }),
     ...outcome,
-    guardrails:
-      action === 'GUARDRAIL_INTERVENED'
-        ? [
-            {
-              guardrail: 'aws.bedrock.guardrail',
-              stage,
-              action: 'blocked',
-              ...(reason === undefined ? {} : { reason }),
-            },
-          ]
-        : [],
+    guardrails: guardrailEvents({
+      input: stage === 'input' ? answer.assessments : undefined,
+      output: stage === 'output' ? answer.assessments : undefined,
+      intervened: action === 'GUARDRAIL_INTERVENED',
+      stage,
+      reason: asText(answer.actionReason),
+    }),
     billable: true,
   }
-}
-
-/** `…PolicyUnits`, each a policy's; the free ones of regular expressions are not billed, nor the word filter. */
-function billedUnits(usage: JsonObject): number | undefined {
-  let units: number | undefined
-  for (const [name, value] of Object.entries(usage)) {
-    const count = asCount(value)
-    if (count === undefined || !/Units$/.test(name) || /Free|^wordPolicy/.test(name)) continue
-    units = (units ?? 0) + count
-  }
-  return units
 }

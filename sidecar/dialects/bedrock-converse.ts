@@ -1,26 +1,26 @@
-import type { Content, GuardrailEvent, Message, MessagePart } from '../call.ts'
-import { type AwsMessages, parseAwsEventStream } from './aws-event-stream.ts'
+import type { Content, GuardrailEvent, Message } from '../call.ts'
+import {
+  addConverseDelta,
+  bedrockParameters,
+  type ConverseBlocks,
+  converseRequestContent,
+  markConverseGap,
+  partsInOrder,
+  partsOfConverse,
+  startConverseBlock,
+} from './bedrock-content.ts'
+import { guardrailEvents } from './bedrock-guardrail.ts'
+import { bedrockEvents, isStreamed } from './bedrock-stream.ts'
 import { bedrockError, bedrockPriceAttributes, countConverseUsage, modelInBedrockPath } from './bedrock-usage.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
-import {
-  asCount,
-  asList,
-  asNumber,
-  asObject,
-  asText,
-  decodeText,
-  type JsonObject,
-  parseJson,
-  toJson,
-  withoutUndefined,
-} from './json-value.ts'
+import { asCount, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
 import { viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
 
 /** Bedrock's converse: one format for every model, whole or as a binary stream of events. */
 export const bedrockConverse: Dialect = {
   id: 'bedrock-converse',
-  matches: ({ path }) => /\/model\/[^/]+\/converse(?:-stream)?$/.test(path),
+  matches: ({ path }) => /\/model\/.+\/converse(?:-stream)?$/.test(path),
   read: readConverse,
 }
 
@@ -29,32 +29,36 @@ interface Answer {
   usage?: JsonObject
   stopReason?: string
   serviceTier?: string
-  trace?: JsonObject
+  latency?: string
+  /** The model that a prompt router chose. */
+  model?: string
+  guardrail?: JsonObject
   message: Message
   started: boolean
+  /** Something was cut off, or out. */
+  cut: boolean
   error: DialectReading['error']
 }
 
 function readConverse(exchange: Exchange, body: JsonObject | undefined): DialectReading {
-  const stream = exchange.path.endsWith('-stream')
-  const answer = stream && exchange.status < 400 ? answerOfStream(exchange) : answerOfBody(exchange)
+  const answer = isStreamed(exchange) ? answerOfStream(exchange) : answerOfBody(exchange)
   const { stopReason, usage, message } = answer
   const finishReason = stopReason === undefined ? {} : { finishReason: stopReason }
-  const cut = exchange.requestTruncated || !exchange.responseComplete || exchange.responseTail !== undefined
   const content: Content = {
-    ...(body === undefined ? {} : requestContent(body)),
+    ...(body === undefined ? {} : converseRequestContent(body)),
     ...(message.parts.length > 0 ? { output: [{ ...message, ...finishReason }] } : {}),
-    ...(cut ? { truncated: true } : {}),
+    ...(exchange.requestTruncated || answer.cut ? { truncated: true } : {}),
   }
   return {
     operation: 'chat',
-    stream,
+    stream: exchange.path.endsWith('-stream'),
     ...withoutUndefined({
       requestModel: modelInBedrockPath(exchange.path),
+      responseModel: answer.model,
       serviceTier: answer.serviceTier,
-      parameters: body === undefined ? undefined : parametersOf(body),
+      parameters: bedrockParameters(body?.inferenceConfig, body?.additionalModelRequestFields),
       finishReasons: stopReason === undefined ? undefined : [stopReason],
-      priceAttributes: bedrockPriceAttributes(exchange.host),
+      priceAttributes: bedrockPriceAttributes(exchange.host, answer.latency),
       error: answer.error,
     }),
     ...usageOutcome({
@@ -62,8 +66,9 @@ function readConverse(exchange: Exchange, body: JsonObject | undefined): Dialect
       form: answer.form,
       counts: usage === undefined ? undefined : countConverseUsage(usage),
       raw: usage,
-      whole: true, // the metadata event is the last one, and the only one with usage
-      ended: stopReason !== undefined,
+      // Usage is said once, in one object: the metadata event that ends a stream, or a member of the body.
+      whole: true,
+      ended: answer.form === 'events' ? stopReason !== undefined : answer.form === 'json',
       failed: answer.error !== undefined,
       started: answer.started,
     }),
@@ -73,162 +78,90 @@ function readConverse(exchange: Exchange, body: JsonObject | undefined): Dialect
   }
 }
 
+function emptyAnswer(form: Answer['form'], cut: boolean): Answer {
+  return { form, message: { role: 'assistant', parts: [] }, started: false, cut, error: undefined }
+}
+
 function answerOfBody(exchange: Exchange): Answer {
   const view = viewResponse(exchange)
-  const answer: Answer = { form: 'none', message: { role: 'assistant', parts: [] }, started: false, error: undefined }
+  const cut = !exchange.responseComplete || exchange.responseTail !== undefined
   if (view.form !== 'json' && view.form !== 'cut_json')
-    return { ...answer, form: view.form === 'none' ? 'none' : 'unreadable' }
+    return emptyAnswer(view.form === 'none' ? 'none' : 'unreadable', cut)
+  const answer = emptyAnswer(view.form, cut || view.form === 'cut_json')
   const { value } = view
   const message = asObject(asObject(value.output)?.message)
-  return {
-    ...answer,
-    form: view.form,
-    message: { role: asText(message?.role) ?? 'assistant', parts: asList(message?.content).flatMap(partOf) },
-    error: bedrockError(value, exchange),
-    ...withoutUndefined({
-      usage: view.form === 'cut_json' ? view.usage : asObject(value.usage),
-      stopReason: asText(value.stopReason),
-      serviceTier: asText(asObject(value.serviceTier)?.type),
-      trace: asObject(asObject(value.trace)?.guardrail),
-    }),
-  }
-}
-
-/** Messages of head and tail; the beginning of a tail is found again by its checksums. */
-export function messagesOf({ responseBody, responseTail }: Exchange): AwsMessages {
-  const head = responseBody === undefined ? { messages: [], leftOver: 0 } : parseAwsEventStream(responseBody)
-  if (responseTail === undefined) return head
-  const tail = parseAwsEventStream(responseTail)
-  return { messages: [...head.messages, ...tail.messages], leftOver: head.leftOver + tail.leftOver }
-}
-
-function answerOfStream(exchange: Exchange): Answer {
-  const { messages } = messagesOf(exchange)
-  const answer: Answer = {
-    form: exchange.responseBody === undefined || exchange.responseBody.length === 0 ? 'none' : 'events',
-    message: { role: 'assistant', parts: [] },
-    started: false,
-    error: undefined,
-  }
-  const blocks = new Map<number, MessagePart>()
-  for (const { headers, payload } of messages) {
-    const event = asObject(parseJson(decodeText(payload))) ?? {}
-    if (headers[':message-type'] !== undefined && headers[':message-type'] !== 'event') {
-      const type = headers[':exception-type'] ?? headers[':error-code'] ?? 'exception'
-      const message = asText(event.message) ?? headers[':error-message']
-      answer.error = { type: type.slice(0, 64), ...(message === undefined ? {} : { message: message.slice(0, 1024) }) }
-      continue
-    }
-    const index = asCount(event.contentBlockIndex) ?? 0
-    switch (headers[':event-type']) {
-      case 'messageStart':
-        answer.message.role = asText(event.role) ?? 'assistant'
-        break
-      case 'contentBlockStart': {
-        const tool = asObject(asObject(event.start)?.toolUse)
-        if (tool !== undefined) blocks.set(index, toolCall(tool, ''))
-        answer.started = true
-        break
-      }
-      case 'contentBlockDelta':
-        answer.started = true
-        addDelta(blocks, index, asObject(event.delta) ?? {})
-        break
-      case 'messageStop': {
-        const stopReason = asText(event.stopReason)
-        if (stopReason !== undefined) answer.stopReason = stopReason
-        break
-      }
-      case 'metadata': {
-        const usage = asObject(event.usage)
-        if (usage !== undefined) answer.usage = usage
-        const trace = asObject(asObject(event.trace)?.guardrail)
-        if (trace !== undefined) answer.trace = trace
-        const tier = asText(asObject(event.serviceTier)?.type)
-        if (tier !== undefined) answer.serviceTier = tier
-      }
-    }
-  }
-  answer.message.parts = [...blocks].sort(([left], [right]) => left - right).map(([, part]) => part)
+  answer.message = { role: asText(message?.role) ?? 'assistant', parts: partsOfConverse(message?.content) }
+  answer.started = answer.message.parts.length > 0
+  answer.error = bedrockError(value, exchange)
+  const stopReason = asText(value.stopReason)
+  if (stopReason !== undefined) answer.stopReason = stopReason
+  addMetadata(answer, view.form === 'cut_json' ? { ...value, usage: view.usage } : value)
   return answer
 }
 
-function addDelta(blocks: Map<number, MessagePart>, index: number, delta: JsonObject): void {
-  const known = blocks.get(index)
-  const thought = asText(asObject(delta.reasoningContent)?.text)
-  const given = asText(asObject(delta.toolUse)?.input)
-  const text = asText(delta.text)
-  if (text !== undefined) {
-    if (known?.type === 'text') known.content += text
-    else blocks.set(index, { type: 'text', content: text })
-  } else if (thought !== undefined) {
-    if (known?.type === 'reasoning') known.content += thought
-    else blocks.set(index, { type: 'reasoning', content: thought })
-  } else if (given !== undefined && known?.type === 'tool_call') known.arguments += given
+/** What stands beside the message: in a whole body, or in a stream's metadata event. */
+function addMetadata(answer: Answer, metadata: JsonObject): void {
+  const usage = asObject(metadata.usage)
+  if (usage !== undefined) answer.usage = usage
+  const trace = asObject(metadata.trace)
+  const guardrail = asObject(trace?.guardrail)
+  if (guardrail !== undefined) answer.guardrail = guardrail
+  const model = asText(asObject(trace?.promptRouter)?.invokedModelId)
+  if (model !== undefined) answer.model = model
+  const tier = asText(asObject(metadata.serviceTier)?.type)
+  if (tier !== undefined) answer.serviceTier = tier
+  const latency = asText(asObject(metadata.performanceConfig)?.latency)
+  if (latency !== undefined) answer.latency = latency
 }
 
-function toolCall(tool: JsonObject, given: string): MessagePart {
-  const id = asText(tool.toolUseId)
-  return { type: 'tool_call', ...(id === undefined ? {} : { id }), name: asText(tool.name) ?? '', arguments: given }
-}
-
-function partOf(item: unknown): MessagePart[] {
-  const block = asObject(item)
-  if (block === undefined) return []
-  if (typeof block.text === 'string') return [{ type: 'text', content: block.text }]
-  const tool = asObject(block.toolUse)
-  if (tool !== undefined) return [toolCall(tool, toJson(tool.input ?? {}) ?? '')]
-  const result = asObject(block.toolResult)
-  if (result !== undefined) {
-    const id = asText(result.toolUseId)
-    return [{ type: 'tool_call_response', ...(id === undefined ? {} : { id }), response: toJson(result.content) ?? '' }]
+function answerOfStream(exchange: Exchange): Answer {
+  const { form, events, gapAt, broken } = bedrockEvents(exchange)
+  const answer = emptyAnswer(form, broken || !exchange.responseComplete || gapAt !== undefined)
+  const blocks: ConverseBlocks = { parts: new Map() }
+  for (let position = 0; position < events.length; position++) {
+    const { type, value, error } = events[position] as (typeof events)[number]
+    if (position === gapAt) markConverseGap(blocks)
+    if (error !== undefined) answer.error = error
+    switch (type) {
+      case 'messageStart':
+        answer.message.role = asText(value.role) ?? 'assistant'
+        break
+      case 'contentBlockStart':
+        answer.started = true
+        startConverseBlock(blocks, value)
+        break
+      case 'contentBlockDelta':
+        answer.started = true
+        addConverseDelta(blocks, value)
+        break
+      case 'messageStop': {
+        const stopReason = asText(value.stopReason)
+        if (stopReason !== undefined) answer.stopReason = stopReason
+        break
+      }
+      case 'metadata':
+        addMetadata(answer, value)
+    }
   }
-  const thought = asObject(asObject(block.reasoningContent)?.reasoningText)
-  if (thought !== undefined) return [{ type: 'reasoning', content: asText(thought.text) ?? '' }]
-  const kind = Object.keys(block)[0]
-  return kind === undefined || kind === 'cachePoint' ? [] : [{ type: 'other', kind: kind.slice(0, 64) }]
+  answer.message.parts = partsInOrder(blocks)
+  return answer
 }
 
-function requestContent(body: JsonObject): Content {
-  const system = asList(body.system).flatMap((item) => asText(asObject(item)?.text) ?? [])
-  const input = asList(body.messages).flatMap((item) => {
-    const message = asObject(item)
-    return message === undefined
-      ? []
-      : [{ role: asText(message.role) ?? 'user', parts: asList(message.content).flatMap(partOf) }]
+function guardrailsOf({ stopReason, guardrail, usage }: Answer): GuardrailEvent[] {
+  const events = guardrailEvents({
+    input: guardrail?.inputAssessment,
+    output: guardrail?.outputAssessments,
+    intervened: stopReason === 'guardrail_intervened',
+    // A prompt that was blocked never reached the model.
+    stage: (asCount(usage?.outputTokens) ?? 0) > 0 ? 'output' : 'input',
+    reason: asText(guardrail?.actionReason),
   })
-  const tools = asList(asObject(body.toolConfig)?.tools)
-  return withoutUndefined({
-    system: system.length > 0 ? system.join('\n\n') : undefined,
-    input: input.length > 0 ? input : undefined,
-    tools: tools.length > 0 ? toJson(tools) : undefined,
-  })
-}
-
-function parametersOf(body: JsonObject): DialectReading['parameters'] {
-  const config = asObject(body.inferenceConfig) ?? {}
-  const stop = asList(config.stopSequences).filter((text) => typeof text === 'string')
-  return withoutUndefined({
-    maxTokens: asCount(config.maxTokens),
-    temperature: asNumber(config.temperature),
-    topP: asNumber(config.topP),
-    stopSequences: stop.length > 0 ? stop : undefined,
-  })
-}
-
-function guardrailsOf({ stopReason, trace }: Answer): GuardrailEvent[] {
-  if (stopReason === 'content_filtered')
-    return [{ guardrail: 'aws.bedrock.content_filter', stage: 'output', action: 'blocked' }]
-  if (stopReason !== 'guardrail_intervened') return []
-  // The trace is there only where it was asked for.
-  const output = Object.keys(asObject(trace?.outputAssessments) ?? {}).length > 0
-  const reason = asText(trace?.actionReason)?.slice(0, 200)
-  return [
-    {
-      guardrail: 'aws.bedrock.guardrail',
-      stage: output ? 'output' : 'input',
+  // The model's own filter, not the operator's guardrail.
+  if (stopReason === 'content_filtered' || stopReason === 'refusal')
+    events.push({
+      guardrail: `aws.bedrock.${stopReason === 'refusal' ? 'refusal' : 'content_filter'}`,
+      stage: 'output',
       action: 'blocked',
-      ...(reason === undefined ? {} : { reason }),
-    },
-  ]
+    })
+  return events
 }

@@ -1,29 +1,30 @@
-import type { Content, GuardrailEvent } from '../call.ts'
+import type { Content, PriceAttributes } from '../call.ts'
 import { anthropicMessages } from './anthropic-messages.ts'
-import { messagesOf } from './bedrock-converse.ts'
+import { bedrockParameters } from './bedrock-content.ts'
+import {
+  finishReasonsOf,
+  operationOf,
+  picturePriceAttributes,
+  picturesOf,
+  plainContent,
+  plainCounts,
+} from './bedrock-families.ts'
+import { guardrailEvents, guardrailUnitsOf } from './bedrock-guardrail.ts'
+import { searchUnitsOf } from './bedrock-rerank.ts'
+import { bedrockEvents, isStreamed } from './bedrock-stream.ts'
 import {
   bedrockError,
   bedrockPriceAttributes,
   countBedrockHeaders,
-  countConverseUsage,
   countInvocationMetrics,
   modelInBedrockPath,
 } from './bedrock-usage.ts'
 import type { Counts } from './counts.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
-import {
-  asCount,
-  asList,
-  asObject,
-  asText,
-  decodeText,
-  type JsonObject,
-  parseJson,
-  withoutUndefined,
-} from './json-value.ts'
+import { asList, asObject, asText, decodeText, type JsonObject, parseJson, withoutUndefined } from './json-value.ts'
 import { readOpenAiChoices } from './openai-chat.ts'
 import { isRefusal, viewResponse } from './response-view.ts'
-import { usageOutcome } from './usage-outcome.ts'
+import { type UsageOutcome, usageOutcome } from './usage-outcome.ts'
 
 /**
  * Bedrock's invoke: each model family's own JSON, whole or in the chunks of a binary stream. Bedrock adds token counts of
@@ -31,7 +32,7 @@ import { usageOutcome } from './usage-outcome.ts'
  */
 export const bedrockInvoke: Dialect = {
   id: 'bedrock-invoke',
-  matches: ({ path }) => /\/model\/[^/]+\/invoke(?:-with-response-stream)?$/.test(path),
+  matches: ({ path }) => /\/model\/.+\/invoke(?:-with-response-stream)?$/.test(path),
   read: readInvoke,
 }
 
@@ -41,80 +42,83 @@ interface Heard {
   form: 'none' | 'json' | 'cut_json' | 'events' | 'unreadable'
   /** The model's own JSON: one object, or one for each chunk. */
   parts: JsonObject[]
+  /** The middle of the stream was cut out before this chunk. */
+  gapAt: number | undefined
+  cut: boolean
   error: DialectReading['error']
 }
 
 function readInvoke(exchange: Exchange, body: JsonObject | undefined): DialectReading {
-  const stream = exchange.path.endsWith('-stream')
-  const heard = stream && !isRefusal(exchange.status) ? chunksOf(exchange) : bodyOf(exchange)
-  const family = familyReading(exchange, body, heard, stream)
-  const metrics = heard.parts.map((part) => asObject(part[METRICS])).find((found) => found !== undefined)
-  const byBedrock =
-    metrics === undefined ? countBedrockHeaders(exchange.responseHeaders) : countInvocationMetrics(metrics)
-  const intervened = heard.parts.some((part) => part['amazon-bedrock-guardrailAction'] === 'INTERVENED')
-  // The model's own usage object holds more (how long a cache write lives, thoughts) than Bedrock's counts, which every
-  // family has; families without one say their numbers piece by piece. Where a guardrail stepped in, the text that they
-  // count is the guardrail's.
-  const own = family?.counts
-  const plain = intervened ? undefined : plainCounts(heard.parts)
-  const counts = own ?? byBedrock ?? plain
-  const differs = own?.output !== undefined && byBedrock?.output !== undefined && own.output !== byBedrock.output
-  const images = heard.parts.reduce((sum, part) => sum + asList(part.images).length + asList(part.artifacts).length, 0)
-  const outcome = usageOutcome({
-    status: exchange.status,
-    form: heard.form,
-    counts,
-    raw: metrics ?? (asObject(family?.rawUsage) as JsonObject | undefined),
-    whole: !stream || metrics !== undefined || family?.usageSource === 'provider',
-    ended: !stream || metrics !== undefined,
-    failed: heard.error !== undefined,
-    started: heard.parts.length > 0,
-  })
-  const counted = outcome.usageSource === 'unknown' && images > 0
+  const { responseHeaders } = exchange
+  const model = modelInBedrockPath(exchange.path)
+  const heard = isStreamed(exchange) ? chunksOf(exchange) : bodyOf(exchange)
+  const { parts } = heard
+  const family = familyReading(exchange, body, heard, model)
+  const error = heard.error ?? family?.error
+  const guardrail = guardrailOf(parts)
+  const operation = operationOf(parts, body, model)
+  const content: Content = family?.content ?? plainContent(body, parts)
+  const latency = asText(responseHeaders['x-amzn-bedrock-performanceconfig-latency'])
   return {
-    operation: operationOf(heard.parts, images),
-    stream,
+    operation,
+    stream: exchange.path.endsWith('-stream'),
     ...withoutUndefined({
-      requestModel: modelInBedrockPath(exchange.path),
+      requestModel: model,
       responseId: family?.responseId,
-      serviceTier: asText(exchange.responseHeaders['x-amzn-bedrock-service-tier']) ?? family?.serviceTier,
-      parameters: family?.parameters,
-      finishReasons: family?.finishReasons ?? finishReasonsOf(heard.parts),
-      priceAttributes: bedrockPriceAttributes(exchange.host),
-      usageReason: differs && outcome.usageSource === 'provider' ? 'metrics_differ' : undefined,
-      error: heard.error ?? family?.error,
+      serviceTier: asText(responseHeaders['x-amzn-bedrock-service-tier']) ?? family?.serviceTier,
+      systemFingerprint: family?.systemFingerprint,
+      parameters:
+        family?.parameters ??
+        bedrockParameters(body, body?.inferenceConfig, body?.textGenerationConfig, body?.imageGenerationConfig),
+      finishReasons: family?.finishReasons ?? finishReasonsOf(parts),
+      billedLines: family?.billedLines,
+      priceAttributes: someOf({
+        ...family?.priceAttributes,
+        ...(operation === 'image_generation' ? picturePriceAttributes(body) : {}),
+        ...bedrockPriceAttributes(exchange.host, latency),
+      }),
+      error,
     }),
-    ...(counted ? { counts: { images }, usageSource: 'counted' as const } : outcome),
-    guardrails: [...(family?.guardrails ?? []), ...(intervened ? [intervention(heard.parts)] : [])],
+    ...outcomeOf(exchange, body, heard, family, guardrail, operation),
+    guardrails: [...(family?.guardrails ?? []), ...guardrail.events],
     billable: true,
-    content: family?.content ?? contentOf(body, heard.parts),
+    content: { ...content, ...(exchange.requestTruncated || heard.cut ? { truncated: true } : {}) },
   }
+}
+
+function someOf(attributes: PriceAttributes): PriceAttributes | undefined {
+  return Object.keys(attributes).length > 0 ? attributes : undefined
 }
 
 function bodyOf(exchange: Exchange): Heard {
   const view = viewResponse(exchange)
+  const cut = !exchange.responseComplete || exchange.responseTail !== undefined
   if (view.form !== 'json' && view.form !== 'cut_json')
-    return { form: view.form === 'none' ? 'none' : 'unreadable', parts: [], error: undefined }
-  return { form: view.form, parts: [view.value], error: bedrockError(view.value, exchange) }
+    return { form: view.form === 'none' ? 'none' : 'unreadable', parts: [], gapAt: undefined, cut, error: undefined }
+  const usage = view.form === 'cut_json' && view.usage !== undefined ? { usage: view.usage } : {}
+  return {
+    form: view.form,
+    parts: [{ ...view.value, ...usage }],
+    gapAt: undefined,
+    cut: cut || view.form === 'cut_json',
+    error: bedrockError(view.value, exchange),
+  }
 }
 
 function chunksOf(exchange: Exchange): Heard {
+  const { form, events, gapAt, broken } = bedrockEvents(exchange)
   const heard: Heard = {
-    form: exchange.responseBody === undefined || exchange.responseBody.length === 0 ? 'none' : 'events',
+    form,
     parts: [],
+    gapAt: undefined,
+    cut: broken || gapAt !== undefined || !exchange.responseComplete,
     error: undefined,
   }
-  for (const { headers, payload } of messagesOf(exchange).messages) {
-    const event = asObject(parseJson(decodeText(payload))) ?? {}
-    if (headers[':message-type'] !== undefined && headers[':message-type'] !== 'event') {
-      const message = asText(event.message)
-      heard.error = {
-        type: (headers[':exception-type'] ?? 'exception').slice(0, 64),
-        ...(message === undefined ? {} : { message: message.slice(0, 1024) }),
-      }
-      continue
-    }
-    const part = asObject(parseJson(decodeText(Buffer.from(asText(event.bytes) ?? '', 'base64'))))
+  for (let position = 0; position < events.length; position++) {
+    if (position === gapAt) heard.gapAt = heard.parts.length
+    const { value, error } = events[position] as (typeof events)[number]
+    if (error !== undefined) heard.error = error
+    const part = asObject(parseJson(decodeText(Buffer.from(asText(value.bytes) ?? '', 'base64'))))
     if (part !== undefined) heard.parts.push(part)
   }
   return heard
@@ -124,100 +128,127 @@ function chunksOf(exchange: Exchange): Heard {
 function familyReading(
   exchange: Exchange,
   body: JsonObject | undefined,
-  { parts }: Heard,
-  stream: boolean,
+  heard: Heard,
+  model: string | undefined,
 ): DialectReading | undefined {
-  const first = parts[0]
-  if (first === undefined || isRefusal(exchange.status)) return undefined
-  const claude = first.type === 'message_start' || (first.type === 'message' && first.role === 'assistant')
-  const choices = Array.isArray(first.choices)
-  if (!claude && !choices) return undefined
-  const inner: Exchange = stream
-    ? {
-        ...exchange,
-        responseHeaders: { 'content-type': 'text/event-stream' },
-        responseBody: Buffer.from(parts.map((part) => `data: ${JSON.stringify(part)}\n\n`).join('')),
-        responseTail: undefined,
-      }
-    : exchange
-  return claude ? anthropicMessages.read(inner, body) : readOpenAiChoices(inner, body, 'chat')
+  const { parts, form } = heard
+  if (parts.length === 0 || isRefusal(exchange.status)) return undefined
+  const claude =
+    parts.some(({ type }) => typeof type === 'string' && /^(?:message|content_block)(?:_|$)/.test(type)) ||
+    // Of a body that was cut the first members may be lost; the oldest Claudes speak another format.
+    (form === 'cut_json' && /claude-(?!v\d|instant)/.test(model ?? '') && parts[0]?.completion === undefined)
+  const inner = form === 'events' ? asServerSentEvents(exchange, heard) : exchange
+  if (claude) return anthropicMessages.read(inner, body)
+  const choices = parts.some((part) => Array.isArray(part.choices) || /^chat\.completion/.test(String(part.object)))
+  return choices ? readOpenAiChoices(inner, body, 'chat') : undefined
 }
 
-/** Families that only name a few numbers: Nova, Llama, Titan. Of a stream the last word counts. */
-function plainCounts(parts: readonly JsonObject[]): Counts | undefined {
-  let counts: Counts | undefined
-  for (const part of parts) {
-    const nova = asObject(part.usage) ?? asObject(asObject(part.metadata)?.usage)
-    const own =
-      (nova === undefined ? undefined : countConverseUsage(nova)) ?? countLlama(part, counts) ?? countTitan(part)
-    if (own !== undefined) counts = own
-  }
-  return counts
-}
-
-/** Llama names its prompt in the first chunk, and its output so far in each. */
-function countLlama(part: JsonObject, before: Counts | undefined): Counts | undefined {
-  const input = asCount(part.prompt_token_count) ?? before?.input
-  const output = asCount(part.generation_token_count)
-  return output === undefined ? undefined : withoutUndefined({ input, output })
-}
-
-function countTitan(part: JsonObject): Counts | undefined {
-  const input = asCount(part.inputTextTokenCount)
-  if (input === undefined) return undefined
-  const results = asList(part.results).flatMap((item) => asCount(asObject(item)?.tokenCount) ?? [])
-  const output =
-    asCount(part.totalOutputTextTokenCount) ?? (results.length > 0 ? results.reduce((a, b) => a + b) : undefined)
-  return withoutUndefined({ input, output })
-}
-
-function finishReasonsOf(parts: readonly JsonObject[]): string[] | undefined {
-  for (const part of [...parts].reverse()) {
-    const result = asObject(asList(part.results)[0]) ?? asObject(asList(part.outputs)[0]) ?? part
-    const reason =
-      asText(result.completionReason) ??
-      asText(result.stop_reason) ??
-      asText(result.stopReason) ??
-      asText(asObject(part.messageStop)?.stopReason)
-    if (reason !== undefined) return [reason]
-  }
-  return undefined
-}
-
-function operationOf(parts: readonly JsonObject[], images: number): DialectReading['operation'] {
-  const first = parts[0] ?? {}
-  if (images > 0) return 'image_generation'
-  if (first.embedding !== undefined || first.embeddings !== undefined || first.embeddingsByType !== undefined)
-    return 'embeddings'
-  if (Array.isArray(first.results) && asObject(first.results[0])?.relevance_score !== undefined) return 'rerank'
-  return 'chat'
-}
-
-function intervention(parts: readonly JsonObject[]): GuardrailEvent {
-  const trace = parts.map((part) => asObject(asObject(part['amazon-bedrock-trace'])?.guardrail)).find(Boolean)
-  const output = Object.keys(asObject(trace?.outputs) ?? {}).length > 0 || asList(trace?.outputs).length > 0
-  return { guardrail: 'aws.bedrock.guardrail', stage: output ? 'output' : 'input', action: 'blocked' }
-}
-
-/** The text of families without a reader of their own. */
-function contentOf(body: JsonObject | undefined, parts: readonly JsonObject[]): Content {
-  const prompt = asText(body?.prompt) ?? asText(body?.inputText) ?? asText(body?.message)
-  const text = parts.map(textOf).join('')
+function asServerSentEvents(exchange: Exchange, { parts, gapAt }: Heard): Exchange {
+  const text = (some: readonly JsonObject[]) => some.map((part) => `data: ${JSON.stringify(part)}\n\n`).join('')
   return {
-    ...(prompt === undefined ? {} : { input: [{ role: 'user', parts: [{ type: 'text', content: prompt }] }] }),
-    ...(text === '' ? {} : { output: [{ role: 'assistant', parts: [{ type: 'text', content: text }] }] }),
+    ...exchange,
+    responseHeaders: { 'content-type': 'text/event-stream' },
+    responseBody: Buffer.from(`:\n\n${text(parts.slice(0, gapAt))}`),
+    responseTail: gapAt === undefined ? undefined : Buffer.from(`\n\n${text(parts.slice(gapAt))}`),
   }
 }
 
-function textOf(part: JsonObject): string {
-  const delta = asText(asObject(asObject(part.contentBlockDelta)?.delta)?.text)
-  const message = asList(asObject(asObject(part.output)?.message)?.content).flatMap(
-    (item) => asText(asObject(item)?.text) ?? [],
-  )
-  const listed = [...asList(part.results), ...asList(part.outputs), ...asList(part.generations)].flatMap((item) => {
-    const one = asObject(item)
-    return asText(one?.outputText) ?? asText(one?.text) ?? []
+interface Guarded {
+  intervened: boolean
+  /** The prompt was blocked: the model was never asked. */
+  refused: boolean
+  /** Units of text that the guardrail looked at, where a trace was asked for. */
+  units: number | undefined
+  events: DialectReading['guardrails']
+}
+
+function guardrailOf(parts: readonly JsonObject[]): Guarded {
+  const intervened = parts.some((part) => part['amazon-bedrock-guardrailAction'] === 'INTERVENED')
+  const traces = parts
+    .map((part) => asObject(asObject(part['amazon-bedrock-trace'])?.guardrail))
+    .filter((trace) => trace !== undefined)
+  const assessed = {
+    input: traces.map((trace) => trace.input ?? trace.inputAssessment),
+    output: traces.map((trace) => trace.outputs ?? trace.output ?? trace.outputAssessments),
+    stage: 'input' as const,
+    reason: traces.map((trace) => asText(trace.actionReason)).find((reason) => reason !== undefined),
+  }
+  const told = guardrailEvents({ ...assessed, intervened: false })
+  return {
+    intervened,
+    refused: intervened && told.some(({ stage, action }) => stage === 'input' && action === 'blocked'),
+    units: guardrailUnitsOf(assessed.input),
+    events: guardrailEvents({ ...assessed, intervened }),
+  }
+}
+
+/**
+ * Who says the usage. A reader of the family says most (how long a cache write lives, thoughts), if it heard all; then
+ * Bedrock, which counts for every family; then the few numbers of a plain body.
+ */
+function outcomeOf(
+  exchange: Exchange,
+  body: JsonObject | undefined,
+  { form, parts, error }: Heard,
+  family: DialectReading | undefined,
+  guardrail: Guarded,
+  operation: DialectReading['operation'],
+): UsageOutcome {
+  const metrics = parts.map((part) => asObject(part[METRICS])).findLast((found) => found !== undefined)
+  const byBedrock =
+    metrics === undefined ? countBedrockHeaders(exchange.responseHeaders) : countInvocationMetrics(metrics)
+  // Where a guardrail stepped in, the text that a plain body counts is the guardrail's.
+  const plain = guardrail.intervened ? undefined : plainCounts(parts)
+  const own = family?.usageSource === 'provider' ? family.counts : undefined
+  const pictures = form === 'json' ? picturesOf(parts[0] ?? {}) : undefined
+  const outcome = usageOutcome({
+    status: exchange.status,
+    form,
+    ...chosen(),
+    ended: form === 'events' ? metrics !== undefined || family?.finishReasons !== undefined : form === 'json',
+    failed: error !== undefined || family?.error !== undefined,
+    started: parts.length > 0 && error === undefined,
   })
-  const plain = asText(part.outputText) ?? asText(part.completion) ?? asText(part.generation) ?? asText(part.text)
-  return delta ?? plain ?? [...message, ...listed].join('')
+  // A picture is billed as one, whatever tokens its prompt had.
+  if (pictures !== undefined && outcome.usageSource === 'unknown')
+    return { counts: { images: pictures }, usageSource: 'counted' }
+  if (pictures !== undefined) return { ...outcome, counts: { ...outcome.counts, images: pictures } }
+  if (outcome.usageSource === 'unknown' && guardrail.refused)
+    // The model did no work; the guardrail did.
+    return guardrail.units === undefined
+      ? { counts: {}, usageSource: 'none', usageReason: 'blocked_prompt' }
+      : { counts: { guardrailUnits: guardrail.units }, usageSource: 'counted', usageReason: 'blocked_prompt' }
+  const units =
+    operation === 'rerank' && form === 'json' && !exchange.requestTruncated
+      ? searchUnitsOf(body?.query, asList(body?.documents))
+      : undefined
+  if (outcome.usageSource === 'unknown' && units !== undefined)
+    return { counts: { searchUnits: units }, usageSource: 'counted' }
+  // Recorded of tools of Claude 3.5: which of the two is billed AWS does not say.
+  if (outcome.usageSource === 'provider' && own !== undefined && byBedrock !== undefined && differ(own, byBedrock))
+    return { ...outcome, usageReason: 'metrics_differ' }
+  return outcome
+
+  function chosen(): { counts: Counts | undefined; raw: JsonObject | undefined; whole: boolean } {
+    const raw = metrics ?? asObject(family?.rawUsage)
+    if (own !== undefined) return { counts: own, raw: asObject(family?.rawUsage), whole: true }
+    if (byBedrock !== undefined) {
+      // Only the model itself says how long a cache write lives and what it thought: these are missing in its last word.
+      const told = plain !== undefined || form === 'json'
+      const thinks = body?.thinking !== undefined || body?.reasoning_effort !== undefined
+      return {
+        counts: { ...plain?.counts, ...byBedrock },
+        raw,
+        whole: told || !(thinks || (byBedrock.cacheWrite ?? 0) > 0),
+      }
+    }
+    if (family !== undefined) return { counts: family.counts, raw, whole: false }
+    return { counts: plain?.counts, raw, whole: form === 'json' || plain?.final === true }
+  }
+}
+
+function differ(own: Counts, byBedrock: Counts): boolean {
+  return (['input', 'output'] as const).some(
+    (name) => own[name] !== undefined && byBedrock[name] !== undefined && own[name] !== byBedrock[name],
+  )
 }

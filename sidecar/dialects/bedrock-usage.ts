@@ -54,9 +54,9 @@ function together(
   })
 }
 
-/** The model, or the profile that stands for one: the path names it, percent-encoded. */
+/** The model, or the profile that stands for one: the path names it, percent-encoded (some leave an ARN's slash as it is). */
 export function modelInBedrockPath(path: string): string | undefined {
-  const found = /\/model\/([^/]+)\/[a-z-]+$/.exec(path)?.[1]
+  const found = /\/model\/(.+)\/[a-z-]+$/.exec(path)?.[1]
   if (found === undefined) return undefined
   try {
     return decodeURIComponent(found)
@@ -65,16 +65,20 @@ export function modelInBedrockPath(path: string): string | undefined {
   }
 }
 
-export function bedrockPriceAttributes(host: string): PriceAttributes | undefined {
-  const region = /^bedrock-[a-z-]+\.([a-z0-9-]+)\./.exec(host)?.[1]
-  return region === undefined ? undefined : { region }
+/** The region of the endpoint, which a private one names behind its own name; how fast the model was run. */
+export function bedrockPriceAttributes(host: string, latency?: unknown): PriceAttributes | undefined {
+  const region = /(?:^|\.)bedrock[a-z-]*\.([a-z0-9-]+)\.(?:vpce\.)?(?:amazonaws\.|api\.aws)/.exec(host)?.[1]
+  // Latency-optimised inference has a price of its own.
+  const speed = latency === 'optimized' ? 'optimized' : undefined
+  return region === undefined && speed === undefined ? undefined : withoutUndefined({ region, speed })
 }
 
-/** AWS names the kind of an error in a header: `ValidationException:http://…`. */
+/** AWS names the kind of an error in a header, `ValidationException:http://…`, or in the body: `com.amazon…#Kind`. */
 export function bedrockError(body: JsonObject, { status, responseHeaders }: Exchange): DialectReading['error'] {
   const error = errorOf(body, status)
-  const type = asText(responseHeaders['x-amzn-errortype'])?.split(':')[0]
-  const message = error?.message ?? (status >= 400 ? asText(body.Message) : undefined)
-  if (error === undefined && message === undefined) return undefined
+  const named = asText(responseHeaders['x-amzn-errortype']) ?? asText(body.__type)
+  const type = /^(?:[^:]*#)?([\w.-]{1,64})/.exec(named ?? '')?.[1]
+  const message = error?.message ?? (status >= 400 ? asText(body.Message)?.slice(0, 1024) : undefined)
+  if (error === undefined && message === undefined && (type === undefined || status < 400)) return undefined
   return { type: type ?? error?.type ?? String(status), ...(message === undefined ? {} : { message }) }
 }

@@ -3,7 +3,9 @@ import { anthropicComplete } from './anthropic-complete.ts'
 import { anthropicMessages } from './anthropic-messages.ts'
 import { bedrockApplyGuardrail } from './bedrock-apply-guardrail.ts'
 import { bedrockConverse } from './bedrock-converse.ts'
+import { bedrockCountTokens } from './bedrock-count-tokens.ts'
 import { bedrockInvoke } from './bedrock-invoke.ts'
+import { bedrockRerank } from './bedrock-rerank.ts'
 import { cohereChat } from './cohere-chat.ts'
 import { cohereEmbed } from './cohere-embed.ts'
 import { unitsOf } from './counts.ts'
@@ -94,6 +96,8 @@ const DIALECTS: readonly Entry[] = [
   { dialect: bedrockConverse, provider: 'aws.bedrock' },
   { dialect: bedrockInvoke, provider: 'aws.bedrock' },
   { dialect: bedrockApplyGuardrail, provider: 'aws.bedrock' },
+  { dialect: bedrockCountTokens, provider: 'aws.bedrock' },
+  { dialect: bedrockRerank, provider: 'aws.bedrock' },
   { dialect: anthropicComplete, provider: 'anthropic' },
   { dialect: anthropicBatchResults, provider: 'anthropic' },
   { dialect: cohereChat, provider: 'cohere' },
