@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { makeAwsMessage, makeEventStream } from '../testing/make-event-stream.ts'
@@ -81,6 +82,22 @@ describe('the binary event stream', () => {
     const head = Buffer.concat(parts)
     const whole = withHeaders(head, Buffer.from('p'))
     expect(parseAwsEventStream(whole).messages[0]?.headers).toEqual({ a: 'x' })
+  })
+
+  it('does bounded work on bytes made to look like preludes', () => {
+    const size = 300_000
+    const bytes = Buffer.alloc(size)
+    const sum = Buffer.alloc(4)
+    // Each place claims all that follows: every claim is right but for the checksum of the message.
+    for (let at = 0; at + 12 <= size; at += 12) {
+      bytes.writeUInt32BE(size - at, at)
+      sum.writeUInt32BE(crc32(bytes.subarray(at, at + 8)))
+      sum.copy(bytes, at + 8)
+    }
+    const started = performance.now()
+    expect(parseAwsEventStream(bytes)).toEqual({ messages: [], leftOver: size })
+    // 25,000 sums over half of it each would take seconds.
+    expect(performance.now() - started).toBeLessThan(500)
   })
 
   it('of any bytes never throws', () => {

@@ -119,7 +119,8 @@ function chunksOf(exchange: Exchange): Heard {
     const { value, error } = events[position] as (typeof events)[number]
     if (error !== undefined) heard.error = error
     const part = asObject(parseJson(decodeText(Buffer.from(asText(value.bytes) ?? '', 'base64'))))
-    if (part !== undefined) heard.parts.push(part)
+    if (part?.type === 'error') heard.error = bedrockError(part, exchange)
+    else if (part !== undefined) heard.parts.push(part)
   }
   return heard
 }
@@ -200,6 +201,8 @@ function outcomeOf(
   // Where a guardrail stepped in, the text that a plain body counts is the guardrail's.
   const plain = guardrail.intervened ? undefined : plainCounts(parts)
   const own = family?.usageSource === 'provider' ? family.counts : undefined
+  // Its beginning was cut out, the model's last word was not.
+  const last = own === undefined && family?.finishReasons !== undefined ? family.counts.output : undefined
   const pictures = form === 'json' ? picturesOf(parts[0] ?? {}) : undefined
   const outcome = usageOutcome({
     status: exchange.status,
@@ -207,12 +210,13 @@ function outcomeOf(
     ...chosen(),
     ended: form === 'events' ? metrics !== undefined || family?.finishReasons !== undefined : form === 'json',
     failed: error !== undefined || family?.error !== undefined,
-    started: parts.length > 0 && error === undefined,
+    started: parts.length > 0 && (form === 'events' || error === undefined),
   })
-  // A picture is billed as one, whatever tokens its prompt had.
-  if (pictures !== undefined && outcome.usageSource === 'unknown')
-    return { counts: { images: pictures }, usageSource: 'counted' }
-  if (pictures !== undefined) return { ...outcome, counts: { ...outcome.counts, images: pictures } }
+  // A picture is billed as one, whatever tokens its prompt had; an error beside it names others that were taken away.
+  if (pictures !== undefined && !isRefusal(exchange.status))
+    return outcome.usageSource === 'provider'
+      ? { ...outcome, counts: { ...outcome.counts, images: pictures } }
+      : { counts: { images: pictures }, usageSource: 'counted' }
   if (outcome.usageSource === 'unknown' && guardrail.refused)
     // The model did no work; the guardrail did.
     return guardrail.units === undefined
@@ -225,7 +229,7 @@ function outcomeOf(
   if (outcome.usageSource === 'unknown' && units !== undefined)
     return { counts: { searchUnits: units }, usageSource: 'counted' }
   // Recorded of tools of Claude 3.5: which of the two is billed AWS does not say.
-  if (outcome.usageSource === 'provider' && own !== undefined && byBedrock !== undefined && differ(own, byBedrock))
+  if (outcome.usageSource === 'provider' && byBedrock !== undefined && differ(outcome.counts, byBedrock))
     return { ...outcome, usageReason: 'metrics_differ' }
   return outcome
 
@@ -233,14 +237,14 @@ function outcomeOf(
     const raw = metrics ?? asObject(family?.rawUsage)
     if (own !== undefined) return { counts: own, raw: asObject(family?.rawUsage), whole: true }
     if (byBedrock !== undefined) {
+      const counts = { ...plain?.counts, ...byBedrock, ...(last === undefined ? {} : { output: last }) }
       // Only the model itself says how long a cache write lives and what it thought: these are missing in its last word.
-      const told = plain !== undefined || form === 'json'
       const thinks = body?.thinking !== undefined || body?.reasoning_effort !== undefined
-      return {
-        counts: { ...plain?.counts, ...byBedrock },
-        raw,
-        whole: told || !(thinks || (byBedrock.cacheWrite ?? 0) > 0),
-      }
+      const finer = thinks || (byBedrock.cacheWrite ?? 0) > 0
+      // Of a stream whose middle was cut out the model's own last word, which may differ, is to be heard as well.
+      const unheard = form === 'events' && family !== undefined && family.finishReasons === undefined
+      const told = plain !== undefined || form === 'json'
+      return { counts, raw, whole: told || !(finer || unheard) }
     }
     if (family !== undefined) return { counts: family.counts, raw, whole: false }
     return { counts: plain?.counts, raw, whole: form === 'json' || plain?.final === true }
