@@ -1,7 +1,19 @@
-import type { Content, GuardrailEvent, Message, MessagePart } from '../call.ts'
+import type { Content, GuardrailEvent, Message, MessagePart, RequestParameters } from '../call.ts'
+import { membersFrom } from './answer-end.ts'
 import { countCohere } from './cohere-usage.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
-import { asCount, asList, asNumber, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
+import {
+  asCount,
+  asList,
+  asNumber,
+  asObject,
+  asText,
+  decodeText,
+  type JsonObject,
+  parseJson,
+  toJson,
+  withoutUndefined,
+} from './json-value.ts'
 import { openAiRequestContent, partsOfContent, partsOfMessage } from './openai-content.ts'
 import { errorOf } from './provider-error.ts'
 import { objectsOf, type ResponseView, viewResponse } from './response-view.ts'
@@ -10,7 +22,8 @@ import { usageOutcome } from './usage-outcome.ts'
 /** Cohere's chat: v2 (whole, events), v1 (whole, a line for each event, or events), and v1's generate. */
 export const cohereChat: Dialect = {
   id: 'cohere-chat',
-  matches: ({ path, host }) => /\/v[12]\/chat$/.test(path) || (/\/v1\/generate$/.test(path) && isCohere(host)),
+  // Old clients leave the version out.
+  matches: ({ path, host }) => /\/v[12]\/chat$/.test(path) || (/\/(?:chat|generate)$/.test(path) && isCohere(host)),
   read: readCohere,
 }
 
@@ -38,8 +51,8 @@ function readCohere(exchange: Exchange, body: JsonObject | undefined): DialectRe
     started: false,
     error: undefined,
   }
-  if (view.form === 'json' || view.form === 'cut_json') addBody(answer, view, exchange.status)
-  else for (const event of objectsOf(view)) addEvent(answer, event, exchange.status)
+  if (view.form === 'json' || view.form === 'cut_json') addBody(answer, view, exchange)
+  else addStream(answer, view, exchange.status)
   answer.message.parts.push(...answer.toolCalls.values())
   const { finishReason, message } = answer
   const cut = exchange.requestTruncated || !exchange.responseComplete || exchange.responseTail !== undefined
@@ -56,16 +69,7 @@ function readCohere(exchange: Exchange, body: JsonObject | undefined): DialectRe
       requestModel: asText(body?.model),
       responseId: answer.id,
       finishReasons: finishReason === undefined ? undefined : [finishReason],
-      parameters:
-        body === undefined
-          ? undefined
-          : withoutUndefined({
-              maxTokens: asCount(body.max_tokens),
-              temperature: asNumber(body.temperature),
-              topP: asNumber(body.p),
-              topK: asNumber(body.k),
-              seed: asNumber(body.seed),
-            }),
+      parameters: body === undefined ? undefined : parametersOf(body),
       error: answer.error,
     }),
     ...usageOutcome({
@@ -84,23 +88,61 @@ function readCohere(exchange: Exchange, body: JsonObject | undefined): DialectRe
   }
 }
 
-function addBody(answer: Answer, view: Extract<ResponseView, { value: JsonObject }>, status: number): void {
-  const { value } = view
-  const error = errorOf(value, status)
-  if (error !== undefined) answer.error = { ...error, type: asText(value.error_type) ?? error.type }
+function parametersOf(body: JsonObject): RequestParameters {
+  const stop = asList(body.stop_sequences).filter((text) => typeof text === 'string')
+  const format = asText(asObject(body.response_format)?.type)
+  return withoutUndefined({
+    maxTokens: asCount(body.max_tokens),
+    temperature: asNumber(body.temperature),
+    topP: asNumber(body.p),
+    topK: asNumber(body.k),
+    frequencyPenalty: asNumber(body.frequency_penalty),
+    presencePenalty: asNumber(body.presence_penalty),
+    seed: asNumber(body.seed),
+    choiceCount: asCount(body.num_generations),
+    stopSequences: stop.length > 0 ? stop : undefined,
+    outputType: format === undefined ? undefined : format.startsWith('json') ? 'json' : format,
+  })
+}
+
+function addBody(answer: Answer, view: Extract<ResponseView, { value: JsonObject }>, exchange: Exchange): void {
+  const value = view.form === 'json' ? view.value : { ...view.value, ...endOf(exchange) }
+  const error = errorOf(value, exchange.status)
+  if (error !== undefined) answer.error = error
   answer.ended = view.form === 'json'
-  const id = asText(value.id) ?? asText(value.response_id)
+  const id = asText(value.id) ?? asText(value.response_id) ?? asText(value.generation_id)
   if (id !== undefined) answer.id = id
-  const finishReason = asText(value.finish_reason)
+  const generations = asList(value.generations).map(asObject)
+  const finishReason = asText(value.finish_reason) ?? asText(generations[0]?.finish_reason)
   if (finishReason !== undefined) answer.finishReason = finishReason
-  const usage = (view.form === 'cut_json' ? view.usage : undefined) ?? asObject(value.usage) ?? asObject(value.meta)
+  const usage = asObject(value.usage) ?? asObject(value.meta)
   if (usage !== undefined) answer.usage = usage
   const message = asObject(value.message)
-  const generation = asText(asObject(asList(value.generations)[0])?.text)
+  addText(answer, { thinking: message?.tool_plan })
   if (message !== undefined) answer.message.parts.push(...partsOfMessage(message))
-  else if (typeof value.text === 'string') answer.message.parts.push({ type: 'text', content: value.text })
-  else if (generation !== undefined) answer.message.parts.push({ type: 'text', content: generation })
-  answer.started = answer.message.parts.length > 0
+  addText(answer, value)
+  for (const generation of generations) addText(answer, generation)
+  addWholeToolCalls(answer, value.tool_calls)
+  answer.started = answer.message.parts.length > 0 || answer.toolCalls.size > 0
+}
+
+/** What was billed stands at the end, which may be all that was kept besides the start. */
+function endOf({ responseTail }: Exchange): JsonObject | undefined {
+  const tail = responseTail === undefined ? '' : decodeText(responseTail)
+  return membersFrom(tail, 'finish_reason') ?? membersFrom(tail, 'usage') ?? membersFrom(tail, 'meta')
+}
+
+function addStream(answer: Answer, view: ResponseView, status: number): void {
+  const events =
+    view.form === 'events' ? view.events.map(({ data }) => asObject(parseJson(data))) : [...objectsOf(view)]
+  const gapAt = view.form === 'events' || view.form === 'json_lines' ? view.gapAt : undefined
+  for (let position = 0; position < events.length; position++) {
+    // The two ends of a text are not read as one.
+    const last = answer.message.parts.at(-1)
+    if (position === gapAt && (last?.type === 'text' || last?.type === 'reasoning')) last.content += '[…]'
+    const event = events[position]
+    if (event !== undefined) addEvent(answer, event, status)
+  }
 }
 
 function addEvent(answer: Answer, event: JsonObject, status: number): void {
@@ -111,6 +153,9 @@ function addEvent(answer: Answer, event: JsonObject, status: number): void {
     case 'content-delta':
       addText(answer, asObject(asObject(delta?.message)?.content))
       return
+    case 'tool-plan-delta':
+      addText(answer, { thinking: asObject(delta?.message)?.tool_plan })
+      return
     case 'tool-call-start':
     case 'tool-call-delta':
       addToolCall(answer, asCount(event.index) ?? 0, asObject(asObject(delta?.message)?.tool_calls))
@@ -118,12 +163,21 @@ function addEvent(answer: Answer, event: JsonObject, status: number): void {
     case 'text-generation':
       addText(answer, event)
       return
+    // v1: the plan in pieces, then the calls once more as a whole.
+    case 'tool-calls-chunk':
+      answer.started = true
+      addText(answer, { thinking: event.text })
+      return
+    case 'tool-calls-generation':
+      addWholeToolCalls(answer, event.tool_calls)
+      return
     case 'message-end': {
       const usage = asObject(delta?.usage)
       if (usage !== undefined) answer.usage = usage
       finish(answer, delta)
       const failure = asText(delta?.error)
-      if (failure !== undefined) answer.error = { type: 'error', message: failure.slice(0, 1024) }
+      if (failure !== undefined)
+        answer.error = { type: asText(delta?.error_type)?.slice(0, 64) ?? 'error', message: failure.slice(0, 1024) }
       return
     }
     case 'stream-end': {
@@ -171,6 +225,20 @@ function addToolCall(answer: Answer, index: number, call: JsonObject | undefined
   known.name += asText(invoked?.name) ?? ''
   known.arguments += asText(invoked?.arguments) ?? ''
   answer.toolCalls.set(index, known)
+}
+
+/** v1's calls: `{name, parameters}`. */
+function addWholeToolCalls(answer: Answer, calls: unknown): void {
+  for (const item of asList(calls)) {
+    const call = asObject(item)
+    if (call === undefined) continue
+    answer.started = true
+    answer.toolCalls.set(answer.toolCalls.size, {
+      type: 'tool_call',
+      name: asText(call.name) ?? '',
+      arguments: toJson(call.parameters ?? {}) ?? '',
+    })
+  }
 }
 
 function requestContent(body: JsonObject): Content {

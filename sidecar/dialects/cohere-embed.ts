@@ -1,17 +1,24 @@
+import type { Operation } from '../call.ts'
 import { countCohere } from './cohere-usage.ts'
 import { lastObjectNamed } from './cut-json.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
 import { asList, asObject, asText, decodeText, type JsonObject, withoutUndefined } from './json-value.ts'
+import { countEmbeddings } from './openai-embeddings.ts'
 import { errorOf } from './provider-error.ts'
 import { viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
 
-/** Cohere's embed, v1 and v2; classify answers alike. */
+/** Cohere's embed, v1 and v2; classify and summarize answer alike, and so does Jina's classify, with usage as OpenAI says it. */
 export const cohereEmbed: Dialect = {
   id: 'cohere-embed',
-  matches: ({ path }) => /\/v[12]\/(?:embed|classify|summarize)$/.test(path),
+  // Old clients leave the version out.
+  matches: ({ path, host }) =>
+    /\/v[12]\/(?:embed|classify|summarize)$/.test(path) ||
+    (/^\/(?:embed|classify|summarize)$/.test(path) && /(?:^|\.)cohere\.(?:com|ai)$/.test(host)),
   read: readEmbed,
 }
+
+const OPERATIONS: Readonly<Record<string, Operation>> = { classify: 'unknown', summarize: 'text_completion' }
 
 function readEmbed(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const view = viewResponse(exchange)
@@ -19,17 +26,19 @@ function readEmbed(exchange: Exchange, body: JsonObject | undefined): DialectRea
   // The vectors come first and are long: of a cut answer only the end holds what was billed.
   const tail = view.form === 'cut_json' && exchange.responseTail !== undefined ? decodeText(exchange.responseTail) : ''
   const meta = asObject(answer.meta) ?? lastObjectNamed(tail, 'meta')
+  const usage = view.form === 'cut_json' ? view.usage : asObject(answer.usage)
   const error = errorOf(answer, exchange.status)
-  const texts = asList(body?.texts).filter((text) => typeof text === 'string')
+  const sent = [...asList(body?.texts), ...asList(body?.inputs).flatMap(textsOf), body?.text]
+  const texts = sent.filter((text) => typeof text === 'string')
   return {
-    operation: 'embeddings',
+    operation: OPERATIONS[exchange.path.slice(exchange.path.lastIndexOf('/') + 1)] ?? 'embeddings',
     stream: false,
     ...withoutUndefined({ requestModel: asText(body?.model), responseId: asText(answer.id), error }),
     ...usageOutcome({
       status: exchange.status,
       form: view.form,
-      counts: meta === undefined ? undefined : countCohere(meta),
-      raw: meta,
+      counts: (meta && countCohere(meta)) ?? (usage && countEmbeddings(usage)),
+      raw: meta ?? usage,
       whole: true,
       ended: view.form === 'json',
       failed: error !== undefined,
@@ -43,4 +52,9 @@ function readEmbed(exchange: Exchange, body: JsonObject | undefined): DialectRea
           content: { input: texts.map((content) => ({ role: 'user', parts: [{ type: 'text' as const, content }] })) },
         }),
   }
+}
+
+/** v2's inputs: texts and images in one list. */
+function textsOf(input: unknown): unknown[] {
+  return typeof input === 'string' ? [input] : asList(asObject(input)?.content).map((part) => asObject(part)?.text)
 }

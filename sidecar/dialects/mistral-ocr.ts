@@ -5,10 +5,10 @@ import { errorOf } from './provider-error.ts'
 import { viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
 
-/** Mistral's OCR: billed by the page. */
+/** Mistral's OCR, its own and Azure's: billed by the page. */
 export const mistralOcr: Dialect = {
   id: 'mistral-ocr',
-  matches: ({ path }) => /\/v1\/ocr$/.test(path),
+  matches: ({ path }) => /\/(?:v1|mistral\/azure)\/ocr$/.test(path),
   read: readOcr,
 }
 

@@ -16,7 +16,13 @@ export function errorOf(body: JsonObject, status: number): NonNullable<DialectRe
   if (error === undefined && message === undefined) return undefined
   // Google's codes are numbers; its `status` is the word.
   const code = typeof error?.code === 'number' ? (shortWord(error.type) ?? shortWord(error.status)) : undefined
-  const type = code ?? shortWord(error?.code) ?? shortWord(error?.type) ?? shortWord(body.code) ?? String(status)
+  const type =
+    code ??
+    shortWord(error?.code) ??
+    shortWord(error?.type) ??
+    shortWord(body.code) ??
+    shortWord(body.error_type) ??
+    String(status)
   return message === undefined ? { type } : { type, message: message.slice(0, MESSAGE_LIMIT) }
 }
 

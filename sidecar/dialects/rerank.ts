@@ -9,10 +9,11 @@ import { reportedCost } from './reported-cost.ts'
 import { viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
 
-/** Reranking: Cohere bills search units, Voyage, Together, Jina, OpenRouter and others tokens. */
+/** Reranking: Cohere bills search units, Voyage, Together, Jina, Mixedbread, Alibaba, OpenRouter and others tokens. */
 export const rerank: Dialect = {
   id: 'rerank',
-  matches: ({ path }) => /\/rerank$/.test(path),
+  // watsonx has a format of its own.
+  matches: ({ path }) => /\/(?:text-)?rerank(?:s|ing)?$/.test(path) && !path.startsWith('/ml/v1'),
   read: readRerank,
 }
 
@@ -24,14 +25,14 @@ function readRerank(exchange: Exchange, body: JsonObject | undefined): DialectRe
   const usage = view.form === 'cut_json' ? view.usage : asObject(answer.usage)
   const counts = (meta === undefined ? undefined : countCohere(meta)) ?? (usage && countRerank(usage))
   const error = errorOf(answer, exchange.status)
-  const query = asText(body?.query)
+  const query = asText(body?.query) ?? asText(asObject(body?.input)?.query)
   return {
     operation: 'rerank',
     stream: false,
     ...withoutUndefined({
       requestModel: asText(body?.model),
       responseModel: asText(answer.model),
-      responseId: asText(answer.id),
+      responseId: asText(answer.id) ?? asText(answer.request_id),
       error,
       reportedPicoUsd: reportedCost(usage),
     }),
@@ -54,7 +55,7 @@ function readRerank(exchange: Exchange, body: JsonObject | undefined): DialectRe
 }
 
 function countRerank(usage: JsonObject): Counts | undefined {
-  const searchUnits = asCount(usage.search_units)
+  const searchUnits = asCount(usage.search_units) ?? asCount(usage.rerank_units) // Pinecone
   const counts = countEmbeddings(usage)
   // OpenRouter passes Cohere's units on, with a total of 0 tokens.
   if (searchUnits !== undefined && (counts?.input ?? 0) === 0) return { searchUnits }

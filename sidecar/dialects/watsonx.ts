@@ -1,16 +1,27 @@
+import type { GuardrailEvent, Operation } from '../call.ts'
+import { membersFrom } from './answer-end.ts'
 import type { Counts } from './counts.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
-import { asCount, asList, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
+import {
+  asCount,
+  asList,
+  asNumber,
+  asObject,
+  asText,
+  decodeText,
+  type JsonObject,
+  withoutUndefined,
+} from './json-value.ts'
 import { readOpenAiChoices } from './openai-chat.ts'
 import { errorOf } from './provider-error.ts'
-import { objectsOf, viewResponse } from './response-view.ts'
+import { objectsOf, type ResponseView, viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
 
-/** IBM watsonx: text generation (whole, streamed), chat in OpenAI's format, embeddings. */
+/** IBM watsonx: text generation (whole, streamed), chat in OpenAI's format, embeddings, reranking, counting of tokens. */
 export const watsonx: Dialect = {
   id: 'watsonx',
   matches: ({ path }) =>
-    /\/ml\/v1[a-z0-9-]*\/(?:text\/(?:generation|chat)(?:_stream)?|generation\/text(?:_stream)?|text\/embeddings|deployments\/[^/]+\/text\/(?:generation|chat)(?:_stream)?)$/.test(
+    /\/ml\/v1[a-z0-9-]*\/(?:text\/(?:generation|chat)(?:_stream)?|generation\/text(?:_stream)?|text\/(?:embeddings|rerank|tokenization)|deployments\/[^/]+\/text\/(?:generation|chat)(?:_stream)?)$/.test(
       path,
     ),
   read: (exchange, body) =>
@@ -24,24 +35,43 @@ function withModelId(reading: DialectReading, body: JsonObject | undefined): Dia
   return requestModel === undefined ? reading : { ...reading, requestModel }
 }
 
+const OPERATIONS: Readonly<Record<string, Operation>> = {
+  embeddings: 'embeddings',
+  rerank: 'rerank',
+  tokenization: 'count_tokens',
+}
+
 function readGeneration(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const view = viewResponse(exchange)
-  const answers = objectsOf(view)
-  const embeds = exchange.path.endsWith('/embeddings')
+  const answers = answersOf(view, exchange)
+  const operation = OPERATIONS[exchange.path.slice(exchange.path.lastIndexOf('/') + 1)] ?? 'text_completion'
   const last = resultOf(answers.at(-1))
   const stopReason = asText(last?.stop_reason)
-  const ended = view.form === 'json' || (stopReason !== undefined && stopReason !== 'not_finished')
+  const ended = view.form === 'json' || (stopReason !== undefined && stopReason.toLowerCase() !== 'not_finished')
   const error = answers.map((answer) => errorOf(answer, exchange.status) ?? listedError(answer)).find(Boolean)
-  const counts = embeds ? countInput(answers[0]) : countGeneration(answers)
-  const text = answers.map((answer) => asText(resultOf(answer)?.generated_text) ?? '').join('')
-  const prompt = asText(body?.input)
+  const counts = operation === 'text_completion' ? countGeneration(answers) : countInput(answers[0])
+  const gapAt = view.form === 'events' ? view.gapAt : undefined
+  const text = answers
+    .map((answer, at) => `${at > 0 && at === gapAt ? '[…]' : ''}${asText(resultOf(answer)?.generated_text) ?? ''}`)
+    .join('')
+  const parameters = asObject(body?.parameters) ?? {}
+  const input = body?.input ?? body?.inputs ?? body?.query
+  const prompts = (Array.isArray(input) ? input : [input]).filter((prompt) => typeof prompt === 'string')
+  if (operation === 'count_tokens') return freeOf(body, answers[0], error)
   return {
-    operation: embeds ? 'embeddings' : 'text_completion',
+    operation,
     stream: view.form === 'events',
     ...withoutUndefined({
       requestModel: asText(body?.model_id),
       responseModel: asText(answers[0]?.model_id),
       finishReasons: stopReason === undefined ? undefined : [stopReason],
+      parameters: withoutUndefined({
+        maxTokens: asCount(parameters.max_new_tokens),
+        temperature: asNumber(parameters.temperature),
+        topP: asNumber(parameters.top_p),
+        topK: asNumber(parameters.top_k),
+        seed: asNumber(parameters.random_seed),
+      }),
       error,
     }),
     ...usageOutcome({
@@ -49,18 +79,51 @@ function readGeneration(exchange: Exchange, body: JsonObject | undefined): Diale
       form: view.form,
       counts,
       raw: undefined,
-      whole: ended && counts?.input !== undefined,
+      whole: counts?.input !== undefined && (operation === 'text_completion' ? ended : true),
       ended,
       failed: error !== undefined,
       started: text !== '',
     }),
-    guardrails: [],
+    guardrails: moderationsOf(answers),
     billable: true,
     content: {
-      ...(prompt === undefined ? {} : { input: [{ role: 'user', parts: [{ type: 'text', content: prompt }] }] }),
+      ...(prompts.length === 0
+        ? {}
+        : { input: prompts.map((content) => ({ role: 'user', parts: [{ type: 'text' as const, content }] })) }),
       ...(text === '' ? {} : { output: [{ role: 'assistant', parts: [{ type: 'text', content: text }] }] }),
     },
   }
+}
+
+/** Of a body whose middle was cut out (vectors are long), what was counted stands at the end. */
+function answersOf(view: ResponseView, { responseTail }: Exchange): readonly JsonObject[] {
+  if (view.form !== 'cut_json' || responseTail === undefined) return objectsOf(view)
+  return [{ ...view.value, ...membersFrom(decodeText(responseTail), 'input_token_count') }]
+}
+
+/** Counting tokens: nobody bills them. */
+function freeOf(body: JsonObject | undefined, answer: JsonObject | undefined, error: DialectReading['error']) {
+  return {
+    operation: 'count_tokens' as const,
+    stream: false,
+    ...withoutUndefined({ requestModel: asText(body?.model_id), responseModel: asText(answer?.model_id), error }),
+    counts: {},
+    usageSource: 'none' as const,
+    guardrails: [],
+    billable: false,
+  }
+}
+
+/** Detectors (`hap`, `pii`, `granite_guardian`) say where they found something, in the input or in the answer. */
+function moderationsOf(answers: readonly JsonObject[]): GuardrailEvent[] {
+  const events = new Map<string, GuardrailEvent>()
+  for (const answer of answers)
+    for (const [name, found] of Object.entries(asObject(resultOf(answer)?.moderations) ?? {}).slice(0, 16))
+      for (const item of asList(found)) {
+        const stage = asObject(item)?.input === true ? 'input' : 'output'
+        events.set(`${name} ${stage}`, { guardrail: `watsonx.${name.slice(0, 32)}`, stage, action: 'flagged' })
+      }
+  return [...events.values()]
 }
 
 function resultOf(answer: JsonObject | undefined): JsonObject | undefined {

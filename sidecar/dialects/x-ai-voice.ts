@@ -7,7 +7,7 @@ import { isRefusal, viewResponse } from './response-view.ts'
 /** xAI's voice: text to sound (billed by characters) and sound to text (by its length). Neither reports usage. */
 export const xAiVoice: Dialect = {
   id: 'x-ai-voice',
-  matches: ({ path, host }) => host === 'api.x.ai' && /\/v1\/(?:tts|stt)$/.test(path),
+  matches: ({ path, host }) => /(?:^|\.)api\.x\.ai$/.test(host) && /\/v1\/(?:tts|stt)$/.test(path),
   read: readVoice,
 }
 
