@@ -3,9 +3,10 @@ import { read } from '../dialects/index.ts'
 
 /**
  * Cuts an answer at every byte, and its middle out at many: what a reading claims to be the provider's word must be
- * what the whole answer says. Gives the places where it is not; none is right.
+ * what the whole answer says. Gives the places where it is not; none is right. `complete`: what the capture says of the
+ * end; only where it admits the cut can a list of lines be known to be one.
  */
-export function contradictionsOfCuts(exchange: Exchange): string[] {
+export function contradictionsOfCuts(exchange: Exchange, complete: readonly boolean[] = [true, false]): string[] {
   const bytes = exchange.responseBody ?? new Uint8Array()
   const whole = JSON.stringify(read(exchange).counts)
   const wrong: string[] = []
@@ -16,7 +17,7 @@ export function contradictionsOfCuts(exchange: Exchange): string[] {
       wrong.push(`${where}: ${JSON.stringify(reading.counts)} for ${whole}`)
   }
   for (let cut = 0; cut < bytes.length; cut++)
-    for (const responseComplete of [true, false])
+    for (const responseComplete of complete)
       check(`cut at ${cut}`, { responseBody: bytes.subarray(0, cut), responseComplete })
   const step = Math.max(1, Math.floor(bytes.length / 40))
   for (let head = 1; head < bytes.length; head += step)
