@@ -92,6 +92,8 @@ it('cut anywhere claims no other numbers, and is never thought free', () => {
     usageSource: 'partial',
     usageReason: 'body_cut',
   })
+  const torn = Buffer.from(`${text}\n{"custom_id":"b","res`)
+  expect(read({ ...exchangeOf([]), responseBody: torn })).toMatchObject({ usageSource: 'partial' })
   expect(read({ ...exchangeOf([]), responseBody: undefined })).toMatchObject({ usageReason: 'no_body' })
 })
 
