@@ -11,5 +11,4 @@ const ASSETS = [
   'pricing/catalogue.json',
   'pricing/overrides.yaml',
 ]
-for (const file of ASSETS)
-  cpSync(join(root, file), join(root, 'dist', file))
+for (const file of ASSETS) cpSync(join(root, file), join(root, 'dist', file))

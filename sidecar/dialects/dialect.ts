@@ -55,7 +55,7 @@ export interface DialectReading {
   /** What the provider reports; empty where nothing was read. */
   counts: Counts
   usageSource: UsageSource
-  /** Why the usage is partial, estimated, unknown or otherwise not plain: a word of a closed list. */
+  /** Why the usage is partial, estimated, unknown or otherwise not plain: words of a closed list, joined by ` + `. */
   usageReason?: string
   rawUsage?: unknown
   /**

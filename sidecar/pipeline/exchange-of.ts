@@ -16,6 +16,7 @@ export function headersOf(raw: Capture['log']['request']['headers']): Record<str
 export function exchangeOf(capture: Capture, requestHeaders: Headers, responseHeaders: Headers): Exchange | undefined {
   const { log } = capture
   if (capture.source === 'log' || (capture.response_body == null && capture.request_body == null)) return undefined
+  const request = capture.request_body == null ? undefined : Buffer.from(capture.request_body, 'base64')
   const encoding = responseHeaders['content-encoding']
   const encoded = capture.response_body == null ? undefined : Buffer.from(capture.response_body, 'base64')
   const tail = capture.response_tail == null ? undefined : Buffer.from(capture.response_tail, 'base64')
@@ -28,8 +29,9 @@ export function exchangeOf(capture: Capture, requestHeaders: Headers, responseHe
     host: (log.service?.host ?? '').toLowerCase(),
     path: withoutQuery(log.upstream_uri ?? log.request.uri),
     requestHeaders,
-    requestBody: capture.request_body == null ? undefined : Buffer.from(capture.request_body, 'base64'),
-    requestTruncated: capture.request_error != null,
+    requestBody: request,
+    requestTruncated:
+      capture.request_error != null || (request !== undefined && (capture.request_bytes ?? 0) > request.length),
     status: log.response.status,
     responseHeaders,
     responseBody: decoded?.bytes,
