@@ -34,13 +34,15 @@ const TRIM_AFTER_MS = 20
 const port = parentPort!
 let store: Store
 let trimming: NodeJS.Timeout | undefined
+let looking: NodeJS.Timeout | undefined
 
 try {
   store = openStore(workerData as StoreOptions, Date.now)
   port.postMessage({ ticket: 0, cursors: [...store.cursors], lastPosition: store.lastPosition } satisfies Answer)
-  setInterval(() => {
+  looking = setInterval(() => {
     if (store.changedByOthers()) answer({ ticket: 0 })
-  }, LOOK_MS).unref()
+  }, LOOK_MS)
+  looking.unref()
   port.on('message', (first: Envelope) => {
     // All that waits is taken at once: writes share one transaction, and so one fsync.
     const requests = [first]
@@ -128,6 +130,7 @@ function run(request: Request): unknown {
       return store.stats()
     case 'close':
       clearTimeout(trimming)
+      clearInterval(looking)
       try {
         store.transaction(() => store.trim())
       } catch (error) {
