@@ -1,21 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { at, HOST, MODEL, readBinary } from '../testing/make-bedrock-exchange.ts'
 import { makeAwsMessage, makeEventStream } from '../testing/make-event-stream.ts'
 import { makeExchange } from '../testing/make-exchange.ts'
-import type { Exchange } from './dialect.ts'
 import { read } from './index.ts'
-
-const host = 'bedrock-runtime.eu-central-1.amazonaws.com'
-const model = 'eu.anthropic.claude-haiku-4-5-20251001-v1:0'
-const at = (action: string, name = model) => ({ host, path: `/model/${encodeURIComponent(name)}/${action}` })
-const binary = (bytes: Uint8Array, place: object, more: Partial<Exchange> = {}) =>
-  read(
-    makeExchange({}, undefined, {
-      ...place,
-      responseBody: bytes,
-      responseHeaders: { 'content-type': 'application/vnd.amazon.eventstream' },
-      ...more,
-    }),
-  )
 
 describe('converse', () => {
   const usage = {
@@ -65,7 +52,7 @@ describe('converse', () => {
     expect(read(makeExchange(request, answer, at('converse')))).toMatchObject({
       dialect: 'bedrock-converse',
       stream: false,
-      requestModel: model,
+      requestModel: MODEL,
       serviceTier: 'flex',
       counts,
       usage: units,
@@ -112,7 +99,7 @@ describe('converse', () => {
     ['metadata', { usage, metrics: { latencyMs: 5 } }],
   ])
   it('streamed gives the same numbers', () => {
-    expect(binary(stream, at('converse-stream'))).toMatchObject({
+    expect(readBinary(stream, at('converse-stream'))).toMatchObject({
       stream: true,
       counts,
       usageSource: 'provider',
@@ -133,12 +120,12 @@ describe('converse', () => {
 
   it('cut at any byte never claims more than was said; of head and tail the end is enough', () => {
     for (let cut = 0; cut < stream.length; cut++) {
-      const reading = binary(stream.subarray(0, cut), at('converse-stream'))
+      const reading = readBinary(stream.subarray(0, cut), at('converse-stream'))
       expect(reading.usage).toEqual({})
       expect(reading.usageSource).toBe('unknown')
     }
     const parts = { responseTail: stream.subarray(stream.length - 330) }
-    expect(binary(stream.subarray(0, 50), at('converse-stream'), parts)).toMatchObject({
+    expect(readBinary(stream.subarray(0, 50), at('converse-stream'), parts)).toMatchObject({
       usage: units,
       usageSource: 'provider',
     })
@@ -150,8 +137,8 @@ describe('converse', () => {
       { message: 'broke' },
     )
     const error = { type: 'modelStreamErrorException', message: 'broke' }
-    expect(binary(exception, at('converse-stream'))).toMatchObject({ error, usageSource: 'none' })
-    expect(binary(Buffer.concat([stream.subarray(0, 400), exception]), at('converse-stream'))).toMatchObject({
+    expect(readBinary(exception, at('converse-stream'))).toMatchObject({ error, usageSource: 'none' })
+    expect(readBinary(Buffer.concat([stream.subarray(0, 400), exception]), at('converse-stream'))).toMatchObject({
       error,
       usageSource: 'unknown',
       usageReason: 'stream_error',
@@ -225,13 +212,13 @@ describe('converse', () => {
       'arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:provisioned-model/xyz',
     ]) {
       expect(read(makeExchange(request, answer, at('converse', name)))).toMatchObject({ requestModel: name })
-      const plain = { host, path: `/model/${name}/converse` }
+      const plain = { host: HOST, path: `/model/${name}/converse` }
       expect(read(makeExchange(request, answer, plain))).toMatchObject({
         dialect: 'bedrock-converse',
         requestModel: name,
       })
     }
-    expect(read(makeExchange(request, answer, { host, path: '/model/%E0%A4%A/converse' })).requestModel).toBe(
+    expect(read(makeExchange(request, answer, { host: HOST, path: '/model/%E0%A4%A/converse' })).requestModel).toBe(
       '%E0%A4%A',
     )
   })
@@ -250,7 +237,7 @@ describe('converse', () => {
     const metadata = makeEventStream([
       ['metadata', { usage, serviceTier: { type: 'priority' }, ...{ trace: routed.trace } }],
     ])
-    expect(binary(metadata, at('converse-stream'))).toMatchObject({
+    expect(readBinary(metadata, at('converse-stream'))).toMatchObject({
       responseModel: invokedModelId,
       serviceTier: 'priority',
     })
@@ -311,7 +298,7 @@ describe('converse', () => {
   })
 
   it('trap 16: the client hung up: what was said stands, cut and marked, and no usage is claimed', () => {
-    const reading = binary(stream.subarray(0, 620), at('converse-stream'), { status: 499, responseComplete: false })
+    const reading = readBinary(stream.subarray(0, 620), at('converse-stream'), { status: 499, responseComplete: false })
     expect(reading).toMatchObject({ usage: {}, usageSource: 'unknown', usageReason: 'stream_cut' })
     expect(reading.content).toMatchObject({ truncated: true, output: [{ parts: [{ type: 'reasoning' }, {}] }] })
   })
@@ -322,7 +309,7 @@ describe('converse', () => {
     )
     const tail = deltas.subarray(700)
     expect(
-      binary(deltas.subarray(0, 400), at('converse-stream'), { responseTail: tail }).content?.output?.[0]?.parts[0],
+      readBinary(deltas.subarray(0, 400), at('converse-stream'), { responseTail: tail }).content?.output?.[0]?.parts[0],
     ).toMatchObject({ type: 'text', content: expect.stringMatching(/^(?:meow )+\[…\](?:meow )+/) })
   })
 
@@ -340,7 +327,7 @@ describe('converse', () => {
       message: 'bad token',
     })
     const broke = { ':message-type': 'error', ':error-code': 'InternalFailure', ':error-message': 'gone' }
-    expect(binary(makeAwsMessage(broke, Buffer.alloc(0)), place)).toMatchObject({
+    expect(readBinary(makeAwsMessage(broke, Buffer.alloc(0)), place)).toMatchObject({
       usageSource: 'none',
       error: { type: 'InternalFailure', message: 'gone' },
     })

@@ -1,21 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { at, readBinary } from '../testing/make-bedrock-exchange.ts'
 import { makeChunkStream } from '../testing/make-event-stream.ts'
 import { makeExchange } from '../testing/make-exchange.ts'
 import type { Exchange } from './dialect.ts'
 import { read } from './index.ts'
-
-const host = 'bedrock-runtime.eu-central-1.amazonaws.com'
-const model = 'eu.anthropic.claude-haiku-4-5-20251001-v1:0'
-const at = (action: string, name = model) => ({ host, path: `/model/${encodeURIComponent(name)}/${action}` })
-const binary = (bytes: Uint8Array, place: object, more: Partial<Exchange> = {}) =>
-  read(
-    makeExchange({}, undefined, {
-      ...place,
-      responseBody: bytes,
-      responseHeaders: { 'content-type': 'application/vnd.amazon.eventstream' },
-      ...more,
-    }),
-  )
 
 describe('families of invoke', () => {
   const headers = (input: number, output: number, read_ = 0, write = 0) => ({
@@ -28,7 +16,7 @@ describe('families of invoke', () => {
     },
   })
   const chunks = (parts: readonly object[], name = 'm') =>
-    binary(makeChunkStream(parts), at('invoke-with-response-stream', name))
+    readBinary(makeChunkStream(parts), at('invoke-with-response-stream', name))
   const whole = (body: object, more: Partial<Exchange> = {}, name = 'm', request: object = {}) =>
     read(makeExchange(request, body, { ...at('invoke', name), ...more }))
 

@@ -1,21 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { at, MODEL, readBinary } from '../testing/make-bedrock-exchange.ts'
 import { makeAwsMessage, makeChunkStream } from '../testing/make-event-stream.ts'
 import { makeExchange } from '../testing/make-exchange.ts'
 import type { Exchange } from './dialect.ts'
 import { read } from './index.ts'
-
-const host = 'bedrock-runtime.eu-central-1.amazonaws.com'
-const model = 'eu.anthropic.claude-haiku-4-5-20251001-v1:0'
-const at = (action: string, name = model) => ({ host, path: `/model/${encodeURIComponent(name)}/${action}` })
-const binary = (bytes: Uint8Array, place: object, more: Partial<Exchange> = {}) =>
-  read(
-    makeExchange({}, undefined, {
-      ...place,
-      responseBody: bytes,
-      responseHeaders: { 'content-type': 'application/vnd.amazon.eventstream' },
-      ...more,
-    }),
-  )
 
 describe('invoke', () => {
   const headers = (input: number, output: number, read_ = 0, write = 0) => ({
@@ -94,7 +82,7 @@ describe('invoke', () => {
       counts: { input: 8, cacheWrite1h: 5 },
       responseId: 'msg_1',
       finishReasons: ['end_turn'],
-      requestModel: model,
+      requestModel: MODEL,
     })
   })
 
@@ -108,8 +96,8 @@ describe('invoke', () => {
     { type: 'message_stop', ...metrics(10, 7) },
   ])
   it('streams of Claude, Titan, Llama, Cohere, Nova', () => {
-    const of = (chunks: object[]) => binary(makeChunkStream(chunks), at('invoke-with-response-stream', 'm'))
-    expect(binary(claude, at('invoke-with-response-stream'))).toMatchObject({
+    const of = (chunks: object[]) => readBinary(makeChunkStream(chunks), at('invoke-with-response-stream', 'm'))
+    expect(readBinary(claude, at('invoke-with-response-stream'))).toMatchObject({
       counts: { input: 10, output: 7 },
       usageSource: 'provider',
       content: { output: [{ parts: [{ content: 'Hi' }] }] },
@@ -156,7 +144,7 @@ describe('invoke', () => {
       { type: 'message_delta', delta: { stop_reason: 'tool_use' }, usage: { output_tokens: 130 } },
       { type: 'message_stop', ...metrics(10, 98) },
     ])
-    expect(binary(chunks, at('invoke-with-response-stream'))).toMatchObject({
+    expect(readBinary(chunks, at('invoke-with-response-stream'))).toMatchObject({
       counts: { output: 130 },
       usageReason: 'metrics_differ',
     })
@@ -164,7 +152,7 @@ describe('invoke', () => {
 
   it('cut at any byte never claims more than was said', () => {
     for (let cut = 0; cut <= claude.length; cut++) {
-      const { counts, usageSource } = binary(claude.subarray(0, cut), at('invoke-with-response-stream'))
+      const { counts, usageSource } = readBinary(claude.subarray(0, cut), at('invoke-with-response-stream'))
       if (usageSource === 'provider') expect(counts).toMatchObject({ input: 10, output: 7 })
       expect([undefined, 10]).toContain(counts.input)
     }
@@ -177,7 +165,7 @@ describe('invoke', () => {
       totalOutputTextTokenCount: 3,
       'amazon-bedrock-guardrailAction': 'INTERVENED',
     }
-    expect(binary(makeChunkStream([chunk]), at('invoke-with-response-stream', 'm'))).toMatchObject({
+    expect(readBinary(makeChunkStream([chunk]), at('invoke-with-response-stream', 'm'))).toMatchObject({
       counts: {},
       guardrails: [{ guardrail: 'aws.bedrock.guardrail', stage: 'input', action: 'blocked' }],
     })
@@ -206,7 +194,7 @@ describe('invoke', () => {
   })
 
   const chunks = (parts: readonly object[], name = 'm') =>
-    binary(makeChunkStream(parts), at('invoke-with-response-stream', name))
+    readBinary(makeChunkStream(parts), at('invoke-with-response-stream', name))
   const whole = (body: object, more: Partial<Exchange> = {}, name = 'm', request: object = {}) =>
     read(makeExchange(request, body, { ...at('invoke', name), ...more }))
 
@@ -277,12 +265,12 @@ describe('invoke', () => {
     )
     const broken = Buffer.concat([makeChunkStream([{ outputText: 'a' }]), exception])
     const place = at('invoke-with-response-stream', 'm')
-    expect(binary(broken, place)).toMatchObject({
+    expect(readBinary(broken, place)).toMatchObject({
       usageSource: 'unknown',
       usageReason: 'stream_error',
       error: { type: 'throttlingException', message: 'slow' },
     })
-    expect(binary(exception, place)).toMatchObject({ usageSource: 'none', error: { type: 'throttlingException' } })
+    expect(readBinary(exception, place)).toMatchObject({ usageSource: 'none', error: { type: 'throttlingException' } })
   })
 
   it('a body cut in any place: headers count as before, numbers of the body only where they are whole', () => {
@@ -321,7 +309,7 @@ describe('invoke', () => {
       JSON.stringify({ model: 'c', id: 'msg_1', content: [{ type: 'text', text: 'meow '.repeat(50) }], usage }),
     )
     const ends = { responseBody: bytes.subarray(0, 40), responseTail: bytes.subarray(-130) }
-    expect(whole({}, { ...at('invoke'), ...ends }, model)).toMatchObject({
+    expect(whole({}, { ...at('invoke'), ...ends }, MODEL)).toMatchObject({
       counts: { input: 8, output: 4, cacheWrite1h: 5 },
       usageSource: 'provider',
       content: { truncated: true },

@@ -28,6 +28,9 @@ describe('the dialect', () => {
     ['/anthropic/v1/messages', 'anthropic-messages'],
     ['/v1/messages/count_tokens', 'unknown'],
     ['/v1/messages/batches', 'unknown'],
+    ['/v1/projects/p/locations/l/publishers/google/models/gemini-2.5-pro:computeTokens', 'unknown'],
+    ['/v1/detokenize', 'unknown'],
+    ['/v1/predictions/p1/cancel', 'unknown'],
     ['/v1/threads/t/messages', 'unknown'],
     ['/v1/responses', 'openai-responses'],
     ['/openai/v1/responses/resp_1/cancel', 'openai-responses'],
@@ -101,6 +104,10 @@ it.each([
   ['api.x.ai', 'x_ai'],
   ['constructor', undefined],
   ['api.openai.com.evil.example', undefined],
+  ['aiplatform.eu.rep.googleapis.com', 'gcp.vertex_ai'],
+  ['us-east-1.api.x.ai', 'x_ai'],
+  ['bedrock-agent-runtime.eu-west-1.amazonaws.com', 'aws.bedrock'],
+  ['vpce-0a1b-c2.bedrock-runtime.us-east-1.vpce.amazonaws.com', 'aws.bedrock'],
 ])('the provider of %s is %s', (host, provider) => expect(providerOfHost(host)).toBe(provider))
 
 describe('whatever comes', () => {

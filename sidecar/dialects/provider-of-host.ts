@@ -58,6 +58,7 @@ const HOSTS: Readonly<Record<string, string>> = {
   'api.scaleway.ai': 'scaleway',
   'llm.chutes.ai': 'chutes',
   'ollama.com': 'ollama',
+  'api.pinecone.io': 'pinecone',
 }
 
 /** Hosts that carry a customer's or a region's name. */
@@ -66,8 +67,13 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/\.cognitiveservices\.azure\.com$/, 'azure.ai.openai'],
   [/\.services\.ai\.azure\.com$/, 'azure.ai.inference'],
   [/\.models\.ai\.azure\.com$/, 'azure.ai.inference'],
+  [/\.inference\.ml\.azure\.com$/, 'azure.ai.inference'],
   [/^bedrock(-runtime|-mantle)?(-fips)?\.[a-z0-9-]+\.(amazonaws\.com(\.cn)?|api\.aws)$/, 'aws.bedrock'],
+  [/^bedrock-agent-runtime\.[a-z0-9-]+\.amazonaws\.com(\.cn)?$/, 'aws.bedrock'],
+  [/\.bedrock(-agent)?-runtime(-fips)?\.[a-z0-9-]+\.vpce\.amazonaws\.com$/, 'aws.bedrock'],
   [/^[a-z0-9-]+-aiplatform\.googleapis\.com$/, 'gcp.vertex_ai'],
+  [/^aiplatform\.(us|eu)\.rep\.googleapis\.com$/, 'gcp.vertex_ai'],
+  [/^[a-z0-9-]+\.api\.x\.ai$/, 'x_ai'],
   [/\.snowflakecomputing\.com$/, 'snowflake'],
   [/\.ml\.cloud\.ibm\.com$/, 'ibm.watsonx.ai'],
   [/\.(?:cloud|azure)?databricks\.(?:com|net)$/, 'databricks'],

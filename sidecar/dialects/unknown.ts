@@ -11,11 +11,12 @@ export const unknownDialect: Dialect = {
 }
 
 /** Counting tokens: the answer has `input_tokens`, and nobody bills them. */
-const COUNTING = /(?:\/count[_-]tokens|:countTokens|\/responses\/input_tokens|\/tokenize)(?::rawPredict)?$/
+const COUNTING =
+  /(?:\/count[_-]tokens|:(?:count|compute)Tokens|\/responses\/input_tokens|\/(?:de)?tokenize)(?::rawPredict)?$/
 
 /** Providers bill none of these by the call: lists, files, batches as objects, fine-tuning, stores, threads. */
 const FREE_PATHS =
-  /\/(?:models(?:\/[^/:]+)?|files(?:\/[^/]+)*|(?:messages\/)?batches(?:\/[^/]+)*|fine[_-]tuning\/.*|vector_stores(?:\/.*)?|assistants(?:\/[^/]+)?|threads(?:\/.*)?|conversations\/[^/]+\/items|containers(?:\/.*)?|uploads(?:\/.*)?|organization\/.*|cachedContents(?:\/[^/]+)?)$/
+  /\/(?:models(?:\/[^/:]+)?|files(?:\/[^/]+)*|(?:messages\/)?batches(?:\/[^/]+)*|fine[_-]tuning\/.*|vector_stores(?:\/.*)?|assistants(?:\/[^/]+)?|threads(?:\/.*)?|conversations\/[^/]+\/items|containers(?:\/.*)?|uploads(?:\/.*)?|organization\/.*|cachedContents(?:\/[^/]+)?|check-api-key|embed-jobs(?:\/.*)?|datasets(?:\/.*)?|predictions\/[^/]+\/cancel)$/
 
 const OPERATIONS: readonly (readonly [RegExp, DialectReading['operation']])[] = [
   [COUNTING, 'count_tokens'],
