@@ -139,6 +139,53 @@ export interface GuardrailEvent {
   stage: 'input' | 'output'
   action: 'blocked' | 'flagged' | 'masked'
   reason?: string
+  /** What it looked for → how much of it there was, as the guard says it: `hate` → `medium`, `prompt_attack` → `0.93`. At most 16. */
+  categories?: Record<string, string>
+  /** How many things it found or masked; never what they are. */
+  count?: number
+  latencyMs?: number
+}
+
+/** One of several targets that a gateway asked for one call, in order; the last one gave the answer. */
+export interface Attempt {
+  provider?: string
+  model?: string
+  /** `host:port` or `ip:port`. */
+  address?: string
+  startedAt?: number
+  durationMs?: number
+  /** Absent where the target was never heard (no connection, a time-out) or Kong does not tell. */
+  httpStatus?: number
+  failed: boolean
+  /** pico-USD, of the attempt whose answer was seen. Of the others nobody tells whether the provider billed them. */
+  picoUsd?: number
+}
+
+/** What a limiter says is left, and who refused the call with a 429. */
+export interface RateLimit {
+  refusedBy?: 'gateway' | 'provider'
+  retryAfterSeconds?: number
+  /** At most 16. */
+  budgets: RateLimitBudget[]
+}
+export interface RateLimitBudget {
+  by: 'gateway' | 'provider'
+  /** As the limiter names it: `requests`, `tokens`, `input-tokens`, `30-openai` (window in seconds, provider), … */
+  name: string
+  limit?: number
+  remaining?: number
+  resetSeconds?: number
+}
+
+/** What a semantic cache did for this call besides its status. */
+export interface CacheLookup {
+  /** Time that the answer of the model would have taken more; known where the cache says when it was made. */
+  savedMs?: number
+  lookupMs?: number
+  embeddingsProvider?: string
+  embeddingsModel?: string
+  embeddingsTokens?: number
+  embeddingsMs?: number
 }
 
 export interface Message {
@@ -252,6 +299,10 @@ export interface LlmCall {
   errorMessage?: string
 
   cache?: CacheStatus
+  cacheLookup?: CacheLookup
+  rateLimit?: RateLimit
+  /** Only where there were several. */
+  attempts?: Attempt[]
   guardrails: GuardrailEvent[]
 
   trace: {
