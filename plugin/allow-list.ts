@@ -26,11 +26,12 @@ export const RESPONSE_HEADERS: readonly string[] = [
   'x-request-id',
   'request-id',
   'x-kong-request-id',
-  'x-cache-status',
-  'x-cache-key',
-  'x-cache-ttl',
   'age',
   'retry-after',
+  'cf-aig-cache-status',
+  'x-litellm-cache-key',
+  'x-portkey-cache-status',
+  'helicone-cache',
   'x-kong-llm-model',
   'x-kong-upstream-latency',
   'x-kong-proxy-latency',
@@ -43,7 +44,10 @@ export const RESPONSE_HEADERS: readonly string[] = [
 ]
 
 export const RESPONSE_HEADER_PREFIXES: readonly string[] = [
+  'x-cache',
+  'x-semantic-cache',
   'x-ratelimit-',
+  'ratelimit',
   'x-ai-ratelimit-',
   'anthropic-ratelimit-',
   'x-amzn-bedrock-',

@@ -8,6 +8,10 @@ could raise. It needs no more than Kong's default sandbox: no require, no setmet
 Each section is a chunk of its own. What the hooks of one request share is kong.ctx.shared.llm_observer_tap; what a
 chunk keeps over requests are its upvalues: one set in each worker process, for each configuration of the plugin.
 
+Captures are numbered in the log hook, right before they go on their way: a request that takes minutes is no gap. The
+next capture shows that one before it was lost; that the last ones were lost shows in the total that a timer tells the
+sidecar (SIDECAR_URL in the log section), within a second or two after a request.
+
 Memory of one request: at most 256 KB of its body, 256 KB of the answer's (192 KB head, 64 KB tail) and one chunk as
 nginx hands it over, with some 40 bytes of Lua's own for each chunk kept; in the log hook for a moment as much again,
 then 4/3 of it as base64 until the event is delivered.
@@ -17,43 +21,25 @@ Reading the body means that Kong buffers it (request_buffering=false has no effe
 --@ access
 local REQUEST_CAP = 262144
 
--- Sequence numbers make a lost capture visible: one epoch is one load of this chunk in one worker process.
-local sequence, errors, epoch = 0, 0, nil
-
-local function attempt(call)
-  local ok, value = pcall(call)
-  if ok then return value end
-end
-
-local function new_epoch()
-  local time = attempt(function() return math.floor(ngx.now() * 1000) end) or 0
-  local pid = attempt(function() return ngx.worker.pid() end) or 0
-  -- Kong seeds math.random in each worker; the address of a table differs between processes as well.
-  local address = tonumber(string.match(tostring({}), "0x(%x+)") or "0", 16) or 0
-  return string.format("%08x%04x%06x%04x%04x", math.floor(time / 65536), time % 65536, pid % 16777216,
-    address % 65536, math.random(0, 65535))
-end
+local errors = 0
 
 local function access()
-  local shared = kong.ctx.shared
-  local upgrade = attempt(function() return kong.request.get_header("upgrade") end)
-  if type(upgrade) == "string" and string.lower(upgrade) == "websocket" then
-    shared.llm_observer_tap = false
-    return
-  end
-
-  epoch = epoch or new_epoch()
-  sequence = sequence + 1
   local state = {
-    epoch = epoch,
-    sequence = sequence,
     access_errors = errors,
     request_error = "the tap could not read the body",
     head = {}, head_parts = 0, head_bytes = 0,
     tail = {}, tail_first = 1, tail_last = 0, tail_bytes = 0,
     bytes = 0,
   }
-  shared.llm_observer_tap = state
+  kong.ctx.shared.llm_observer_tap = state
+
+  local known, upgrade = pcall(kong.request.get_header, "upgrade")
+  if known and type(upgrade) == "string" and string.lower(upgrade) == "websocket" then
+    -- What passes after the handshake is not seen: such a call is counted, and says that it was not read.
+    state.upgrade = "websocket"
+    state.request_error = nil
+    return
+  end
 
   local body, err = kong.request.get_raw_body(REQUEST_CAP)
   if type(body) == "string" then
@@ -175,19 +161,19 @@ local REQUEST_HEADERS = {
 local RESPONSE_HEADERS = {
   "content-type", "content-encoding", "content-length",
   "x-request-id", "request-id", "x-kong-request-id",
-  "x-cache-status", "x-cache-key", "x-cache-ttl", "age", "retry-after",
+  "age", "retry-after", "cf-aig-cache-status", "x-litellm-cache-key", "x-portkey-cache-status", "helicone-cache",
   "x-kong-llm-model", "x-kong-upstream-latency", "x-kong-proxy-latency",
   "openai-processing-ms", "openai-model",
   "apim-request-id", "azureai-processed-tier", "x-gemini-service-tier", "x-amzn-requestid",
 }
 local RESPONSE_HEADER_PREFIXES = {
-  "x-ratelimit-", "x-ai-ratelimit-", "anthropic-ratelimit-", "x-amzn-bedrock-",
+  "x-cache", "x-semantic-cache", "x-ratelimit-", "ratelimit", "x-ai-ratelimit-", "anthropic-ratelimit-", "x-amzn-bedrock-",
 }
 local SCALARS = {
   "started_at", "client_ip", "source", "upstream_status", "workspace", "workspace_name", "correlation_id",
 }
 local LATENCIES = { "request", "kong", "proxy", "receive" }
-local TRY = { "ip", "port" }
+local TRY = { "ip", "port", "balancer_start", "state", "code" }
 local ROUTE = { "id", "name" }
 local SERVICE = { "id", "name", "host", "port", "protocol" }
 local CONSUMER = { "id", "username", "custom_id" }
@@ -196,7 +182,19 @@ local ENTITY = { "id" }
 local TAIL_CAP = 65536
 local MAX_DEPTH = 12
 local MAX_STRING = 262144
+local MAX_TOKEN_PAYLOAD = 8192
 local errors = 0
+
+-- Where totals are told: sidecar_url and sidecar_token of the plugin. "" tells none; https:// is not spoken here.
+local SIDECAR_URL = "http://127.0.0.1:8086"
+-- The token itself, or a reference to a vault: "{vault://env/observer-token}"
+local SIDECAR_TOKEN = ""
+local TELL_EVERY, TELL_AT_LEAST_EVERY = 1, 30
+local SOCKET_TIMEOUT_MS = 2000
+
+-- One epoch is one load of this chunk in one worker process; in it captures are numbered 1, 2, 3 …
+local sequence, told, epoch, node = 0, 0, nil, nil
+local telling, delay = false, TELL_EVERY
 
 local allowed_request, allowed_response = {}, {}
 for i = 1, #REQUEST_HEADERS do allowed_request[REQUEST_HEADERS[i]] = true end
@@ -334,6 +332,79 @@ local function log_document(document, state)
   return log
 end
 
+local function attempt(call)
+  local ok, value = pcall(call)
+  if ok then return value end
+end
+
+local function new_epoch()
+  local time = attempt(function() return math.floor(ngx.now() * 1000) end) or 0
+  local pid = attempt(function() return ngx.worker.pid() end) or 0
+  -- Kong seeds math.random in each worker; the address of a table differs between processes as well.
+  local address = tonumber(string.match(tostring({}), "0x(%x+)") or "0", 16) or 0
+  return string.format("%08x%04x%06x%04x%04x", math.floor(time / 65536), time % 65536, pid % 16777216,
+    address % 65536, math.random(0, 65535))
+end
+
+local function token()
+  if string.sub(SIDECAR_TOKEN, 1, 9) ~= "{vault://" then return SIDECAR_TOKEN end
+  return attempt(function() return kong.vault.get(SIDECAR_TOKEN) end) or ""
+end
+
+-- Says how many captures this epoch has had. True where the sidecar has stored it.
+local function tell(total)
+  local body = string.format('{"v":1,"node":"%s","epoch":"%s","sequence":%d,"tap_errors":%d}', node, epoch, total, errors)
+  local secret = token()
+  local sock = ngx.socket.tcp()
+  sock:settimeout(SOCKET_TIMEOUT_MS)
+  local host, port = string.match(SIDECAR_URL, "^http://(.+):(%d+)/*$")
+  local connected
+  if string.sub(SIDECAR_URL, 1, 6) == "unix:/" then
+    host, connected = "localhost", sock:connect(SIDECAR_URL)
+  else
+    host = host or string.match(SIDECAR_URL, "^http://([^/]+)/*$")
+    connected = host and sock:connect(host, tonumber(port) or 80)
+  end
+  if not connected then return false end
+  local lines = {
+    "POST /v1/totals HTTP/1.1", "Host: " .. host, "Content-Type: application/json", "Content-Length: " .. #body,
+    "Connection: close",
+  }
+  if secret ~= "" then lines[#lines + 1] = "Authorization: Bearer " .. secret end
+  local sent = sock:send(table.concat(lines, "\r\n") .. "\r\n\r\n" .. body)
+  local status = sent and sock:receive("*l")
+  sock:close()
+  return type(status) == "string" and string.find(status, "^HTTP/1%.%d 202") ~= nil
+end
+
+-- Runs as long as there is something to tell: an idle worker, or the chunk of an old configuration, has no timer.
+local schedule
+local function tick(premature)
+  telling = false
+  local total = sequence
+  if told == total then return end
+  if attempt(function() return tell(total) end) then
+    told, delay = math.max(told, total), TELL_EVERY
+  else
+    delay = math.min(delay * 2, TELL_AT_LEAST_EVERY)
+  end
+  if not premature and told ~= sequence then schedule() end
+end
+schedule = function()
+  if telling or SIDECAR_URL == "" then return end
+  telling = ngx.timer.at(delay, function(premature)
+    if not pcall(tick, premature) then telling = false end
+  end) and true or false
+end
+
+-- The claims of a token that Kong's jwt plugin has verified: its payload alone, which nobody can log in with.
+local function verified_claims(shared)
+  local jwt = shared.authenticated_jwt_token
+  if type(jwt) ~= "string" then return nil end
+  local payload = string.match(jwt, "^[%w_-]+%.([%w_=-]+)%.")
+  if payload and #payload <= MAX_TOKEN_PAYLOAD then return payload end
+end
+
 local function encode(bytes)
   if bytes and bytes ~= "" then return ngx.encode_base64(bytes) end
 end
@@ -350,17 +421,29 @@ end
 
 local function log()
   local shared = kong.ctx.shared
-  local state = shared.llm_observer_tap
-  if not state then return end
+  -- The access hook did not run where nginx refused the request before, or failed: what Kong logs is known all the same.
+  local state = shared.llm_observer_tap or {
+    request_error = "the tap did not see the request",
+    head = {}, head_parts = 0, tail = {}, tail_first = 1, tail_last = 0, broken = true,
+  }
+  -- For a plugin that asks for Kong's log document first: there is a tap, and its table holds more.
+  attempt(function() kong.log.set_serialize_value("llm_observer_tapped", true) end)
+
+  epoch = epoch or new_epoch()
+  sequence = sequence + 1
+  node = kong.node.get_id()
+  pcall(schedule)
 
   local body, tail = response_bytes(state)
   local capture = {
     v = 1,
     source = "tap",
-    node = kong.node.get_id(),
+    node = node,
     worker = ngx.worker.pid(),
-    epoch = state.epoch,
-    sequence = state.sequence,
+    epoch = epoch,
+    sequence = sequence,
+    upgrade = state.upgrade,
+    jwt_payload = verified_claims(shared),
     log = log_document(kong.log.serialize(), state),
     request_body = encode(state.request_body),
     request_bytes = state.request_bytes,

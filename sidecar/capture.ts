@@ -58,7 +58,16 @@ export const kongLogSchema = z.object({
       receive: z.number().nullish(),
     })
     .nullish(),
-  tries: list(z.looseObject({ ip: z.string().nullish(), port: z.number().nullish() })).nullish(),
+  tries: list(
+    z.object({
+      ip: z.string().nullish(),
+      port: z.number().nullish(),
+      /** Epoch milliseconds. */
+      balancer_start: z.number().nullish(),
+      state: z.string().nullish(),
+      code: z.number().nullish(),
+    }),
+  ).nullish(),
   route: z.object({ id: z.string().nullish(), name: z.string().nullish(), tags }).nullish(),
   service: z
     .object({
@@ -84,7 +93,7 @@ export const captureSchema = z.object({
   source: z.enum(['tap', 'log']),
   /** kong.node.get_id() */
   node: z.string().min(1).max(128),
-  /** Numbering by the tap: one epoch is one Lua chunk in one worker process; the first request is 1. */
+  /** Numbering by the tap, as captures go on their way: one epoch is one Lua chunk in one worker process; the first is 1. */
   worker: z.number().int().nullish(),
   epoch: z.string().max(64).nullish(),
   sequence: z.number().int().positive().nullish(),
@@ -92,6 +101,12 @@ export const captureSchema = z.object({
   tap_errors: z.number().int().nonnegative().nullish(),
   /** Whether the operator lets content rest on disk for this route. `off`: bodies are read for usage and forgotten. */
   content: z.enum(['on', 'off']),
+  /** The plugin stands on no route or service: requests that are no LLM calls come along. */
+  scope: z.enum(['global']).nullish(),
+  /** The request asked for another protocol; what passes in it is not seen. */
+  upgrade: z.enum(['websocket']).nullish(),
+  /** Payload (base64url JSON, without head and signature) of a JSON Web Token that Kong has verified. */
+  jwt_payload: z.string().max(16_384).nullish(),
   log: kongLogSchema,
   /** base64. Absent where Kong gave none. */
   request_body: z.string().nullish(),
@@ -144,3 +159,13 @@ export const captureBatchSchema = z.object({
   captures: z.array(z.unknown()).max(10_000),
 })
 export type CaptureBatch = z.infer<typeof captureBatchSchema>
+
+/** One request to `POST /v1/totals`: the tap's timer says how many captures an epoch has had, so that a lost tail shows. */
+export const totalsSchema = z.object({
+  v: z.literal(CAPTURE_VERSION),
+  node: z.string().min(1).max(128),
+  epoch: z.string().min(1).max(64),
+  sequence: z.number().int().positive(),
+  tap_errors: z.number().int().nonnegative().optional(),
+})
+export type Totals = z.infer<typeof totalsSchema>

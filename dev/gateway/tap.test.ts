@@ -26,8 +26,16 @@ interface Served {
   raised: unknown
   unchanged: boolean
   left_over: string
+  marker?: string
 }
-const { 'epochs differ': epochsDiffer, ...scenarios } = JSON.parse(inFengari(program)) as Record<string, Served[]>
+interface Second {
+  timers: { delay: number; ok: boolean }[]
+  told: { to: string; sent?: string; closed: boolean; timeout: number }[]
+  waiting: number
+}
+const { 'epochs differ': epochsDiffer, totals, ...rest } = JSON.parse(inFengari(program))
+const scenarios = rest as Record<string, Served[]>
+const seconds = (name: string) => (totals as Record<string, Second[]>)[name]!
 const captures = (name: string) => scenarios[name]!.map(({ capture }) => capture)
 
 function inFengari(source: string): string {
@@ -98,7 +106,7 @@ describe('a capture', () => {
       },
       latencies: { request: 41, kong: 1, proxy: 39, receive: 1 },
       tries: [
-        { ip: '10.0.0.1', port: 443 },
+        { ip: '10.0.0.1', port: 443, balancer_start: 1, state: 'failed', code: 502 },
         { ip: '10.0.0.2', port: 443 },
       ],
       route: { id: 'r', name: 'openai', tags: ['a', 'b'] },
@@ -136,10 +144,31 @@ describe('a capture', () => {
     expect(epochsDiffer).toBe(true)
   })
 
-  it('of a WebSocket there is none, and no number is spent on it; any other upgrade is one', () => {
-    const [socket, other] = scenarios.upgrade!
-    expect(socket!.capture).toBe('none')
-    expect(other!.capture.sequence).toBe(1)
+  it('of a WebSocket says that it was not read; any other upgrade is a request', () => {
+    const [socket, other] = captures('upgrade')
+    expect(socket).toMatchObject({ sequence: 1, upgrade: 'websocket' })
+    for (const part of ['request_body', 'request_error', 'response_body']) expect(socket![part]).toBeUndefined()
+    expect(other!.sequence).toBe(2)
+    expect(other!.upgrade).toBeUndefined()
+  })
+
+  it('of a request that never came to the access phase has what Kong logs', () => {
+    expect(captures('refused before access')[0]).toMatchObject({
+      sequence: 1,
+      request_error: 'the tap did not see the request',
+      log: { request: { id: 'abc' } },
+    })
+  })
+
+  it('has the payload of a token that Kong verified, and neither its head nor its signature', () => {
+    const [verified, ...others] = captures('a token that Kong verified')
+    expect(verified!.jwt_payload).toBe('eyJ0ZW5hbnQiOiJibHVlIn0')
+    expect(JSON.stringify(verified)).not.toMatch(/c2VjcmV0|eyJhbGciOiJIUzI1NiJ9/)
+    for (const other of others) expect(other.jwt_payload).toBeUndefined()
+  })
+
+  it('is announced in Kong’s log document by a mark alone', () => {
+    expect(scenarios.plain![0]!.marker).toBe('llm_observer_tapped')
   })
 
   it('of a client that hung up has what came until then', () => {
@@ -200,6 +229,8 @@ describe('bodies are bounded', () => {
 
 describe('when something fails', () => {
   it.each([
+    ['timer', { sequence: 1, request_body: 'base64:a', response_bytes: 6 }],
+    ['set_serialize_value', { sequence: 1, request_body: 'base64:a', response_bytes: 6 }],
     ['get_raw_body', { sequence: 1, request_error: 'the tap could not read the body', response_bytes: 6 }],
     ['get_header', { sequence: 1, request_body: 'base64:a', response_bytes: 6 }],
     ['now', { sequence: 1, request_body: 'base64:a' }],
@@ -207,7 +238,7 @@ describe('when something fails', () => {
     const [broken, next] = captures(`fault in ${operation}`)
     expect(broken).toMatchObject(known)
     expect(next).toMatchObject({ sequence: 2, response_body: 'base64:three' })
-    expect(next!.tap_errors).toBeGreaterThan(0)
+    if (operation !== 'timer' && operation !== 'set_serialize_value') expect(next!.tap_errors).toBeGreaterThan(0)
   })
 
   it('a body with a hole is not passed off as a whole one', () => {
@@ -230,6 +261,67 @@ describe('when something fails', () => {
   })
 })
 
+describe('totals', () => {
+  it('are told within a second, and no timer is left where there is nothing new', () => {
+    const [told, quiet, again] = seconds('told once')
+    expect(told).toEqual({
+      timers: [{ delay: 1, ok: true }],
+      told: [
+        {
+          to: '127.0.0.1:8086',
+          timeout: 2000,
+          closed: true,
+          sent: [
+            'POST /v1/totals HTTP/1.1',
+            'Host: 127.0.0.1',
+            'Content-Type: application/json',
+            'Content-Length: 88',
+            'Connection: close',
+            '',
+            '{"v":1,"node":"node-1","epoch":"E","sequence":3,"tap_errors":0}',
+          ].join('\r\n'),
+        },
+      ],
+      waiting: 0,
+    })
+    expect(quiet).toEqual({ timers: {}, told: {}, waiting: 0 })
+    expect(again!.told[0]!.sent).toContain('"sequence":4')
+  })
+
+  it('wait longer and longer for a sidecar that is away, and are then told', () => {
+    const [first, second, third, fourth] = seconds('sidecar away, then back')
+    expect([first, second, third].map((second) => second!.timers[0]!.delay)).toEqual([1, 2, 4])
+    expect(first!.told[0]!.sent).toBeUndefined()
+    expect(third!.told[0]!.sent).toContain('"sequence":1')
+    expect([first!.waiting, third!.waiting]).toEqual([1, 0])
+    expect(fourth!.timers).toEqual({})
+  })
+
+  it.each(['refused', 'nothing answers'])('%s: again later, and no error gets out', (name) => {
+    expect(seconds(name)[0]).toMatchObject({ timers: [{ ok: true }], waiting: 1 })
+  })
+
+  it('are tried once where the worker ends', () => {
+    const [end, after] = seconds('at the end of a worker')
+    expect(end).toMatchObject({ told: [{ to: '127.0.0.1:8086' }], waiting: 0 })
+    expect(after!.timers).toEqual({})
+  })
+
+  it('go where the plugin’s sidecar is, with its token', () => {
+    expect(seconds('to a unix socket')[0]!.told[0]).toMatchObject({ to: 'unix:/run/s.sock:nil' })
+    expect(seconds('with a token')[0]!.told[0]).toMatchObject({
+      to: 'sidecar:80',
+      sent: expect.stringContaining('\r\nAuthorization: Bearer t-1\r\n'),
+    })
+    expect(seconds('with a token from a vault')[0]!.told[0]).toMatchObject({
+      to: '[::1]:1',
+      sent: expect.stringContaining('\r\nAuthorization: Bearer resolved {vault://env/t}\r\n'),
+    })
+    expect(seconds('to nobody')[0]).toEqual({ timers: {}, told: {}, waiting: 0 })
+    expect(seconds('to what it does not speak')[0]).toMatchObject({ timers: [{ ok: true }], waiting: 1 })
+  })
+})
+
 const luajitPresent = spawnSync('luajit', ['-v']).status === 0
 if (!luajitPresent) {
   if (process.env.CI) throw new Error('CI must have luajit: it decides where fengari differs')
@@ -246,6 +338,6 @@ describe.skipIf(!luajitPresent)('LuaJIT, in which Kong runs it', () => {
     const { stdout, stderr, status } = spawnSync('luajit', [file], { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 })
     expect({ stderr, status }).toEqual({ stderr: '', status: 0 })
     const inLuaJit = JSON.parse(stdout)
-    expect(inLuaJit).toEqual({ ...scenarios, 'epochs differ': true })
+    expect(inLuaJit).toEqual({ ...scenarios, totals, 'epochs differ': true })
   })
 })

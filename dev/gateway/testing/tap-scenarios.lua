@@ -15,7 +15,7 @@ end
 local function json(value)
   local kind = type(value)
   if kind == "string" then
-    if #value > 200 then return string.format('{"length":%d,"sum":%d}', #value, byte_sum(value)) end
+    if #value > 400 then return string.format('{"length":%d,"sum":%d}', #value, byte_sum(value)) end
     return '"' .. string.gsub(value, '[%c"\\\128-\255]', function(c)
       return string.format("\\u%04x", string.byte(c))
     end) .. '"'
@@ -73,6 +73,8 @@ end
 -- One request after the other through the same chunks, as one route in one worker sees them.
 local function world()
   local now, fault, request = 1795419012.5, nil, nil
+  -- What the tap's timer asks for, and what it sends; `sidecar` says how the sidecar answers.
+  local timers, told, sidecar = {}, {}, {}
   local function may_fail(operation)
     if fault == operation then error("injected: " .. operation) end
   end
@@ -81,6 +83,27 @@ local function world()
     now = function() may_fail("now") now = now + 0.25 return now end,
     encode_base64 = function(bytes) may_fail("encode_base64") return "base64:" .. bytes end,
     worker = { pid = function() may_fail("pid") return 77 end },
+    timer = { at = function(delay, callback)
+      may_fail("timer")
+      timers[#timers + 1] = { delay = delay, callback = callback }
+      return 1
+    end },
+    socket = { tcp = function()
+      may_fail("tcp")
+      local message = { closed = false }
+      told[#told + 1] = message
+      return {
+        settimeout = function(_, ms) message.timeout = ms end,
+        connect = function(_, host, port)
+          message.to = host .. ":" .. tostring(port)
+          if sidecar.away then return nil, "connection refused" end
+          return 1
+        end,
+        send = function(_, bytes) message.sent = bytes return #bytes end,
+        receive = function() if sidecar.silent then return nil, "timeout" end return sidecar.status or "HTTP/1.1 202 Accepted" end,
+        close = function() message.closed = true return 1 end,
+      }
+    end },
   }
   kong = {
     ctx = {},
@@ -90,7 +113,11 @@ local function world()
       get_header = function(name) return request.headers and request.headers[name] end,
     },
     response = { get_header = function(name) may_fail("get_header") return request.response_headers[name] end },
-    log = { serialize = function() may_fail("serialize") return request.document end },
+    log = {
+      serialize = function() may_fail("serialize") return request.document end,
+      set_serialize_value = function(key) may_fail("set_serialize_value") request.marker = key end,
+    },
+    vault = { get = function(reference) return "resolved " .. reference end },
   }
   local compile = assert(load(SANDBOX, "=sandbox"))()
   local hooks = {}
@@ -98,19 +125,38 @@ local function world()
     hooks[name] = compile(SECTIONS[name], "=" .. name)
   end
 
-  return function(given)
+  -- Lets the timers that wait run, as a second passes.
+  local function pass(how)
+    sidecar = how or {}
+    local due = timers
+    timers = {}
+    local seen = {}
+    for _, timer in ipairs(due) do
+      local ok = pcall(timer.callback, sidecar.premature or false)
+      seen[#seen + 1] = { delay = timer.delay, ok = ok }
+    end
+    local sent = told
+    told = {}
+    for _, message in ipairs(sent) do
+      -- The epoch is random.
+      if message.sent then message.sent = string.gsub(message.sent, '"epoch":"%x+"', '"epoch":"E"') end
+    end
+    return { timers = seen, told = sent, waiting = #timers }
+  end
+
+  local function serve(given)
     request, fault = given, given.fault
     request.headers = request.headers or {}
     request.response_headers = request.response_headers or { ["content-type"] = "application/json" }
     request.document = request.document or document()
-    kong.ctx.shared = {}
+    kong.ctx.shared = { authenticated_jwt_token = request.jwt }
     local raised = {}
     local function run(hook)
       local ok, err = pcall(hooks[hook])
       if not ok then raised[#raised + 1] = hook .. ": " .. tostring(err) end
     end
     local passed = {}
-    run("access")
+    if not request.refused_before_access then run("access") end
     run("header_filter")
     for _, chunk in ipairs(request.chunks or {}) do
       ngx.arg[1], ngx.arg[2] = chunk, false
@@ -130,8 +176,10 @@ local function world()
       raised = raised,
       unchanged = table.concat(passed) == table.concat(request.chunks or {}),
       left_over = type(kong.ctx.shared.llm_observer_tap),
+      marker = request.marker,
     }, epoch
   end
+  return serve, pass
 end
 
 local function pieces(total, size)
@@ -152,6 +200,9 @@ local function scenario(name, ...)
   results[name] = seen
 end
 
+scenario("a token that Kong verified", { body = "a", jwt = "eyJhbGciOiJIUzI1NiJ9.eyJ0ZW5hbnQiOiJibHVlIn0.c2VjcmV0" },
+  { body = "a", jwt = "no token" }, { body = "a", jwt = "a." .. string.rep("b", 8193) .. ".c" })
+scenario("refused before access", { refused_before_access = true })
 scenario("plain", { body = '{"model":"gpt-4o"}', chunks = { '{"id":', '"x"}' } })
 scenario("numbered", { body = "a" }, { body = "b" }, { body = "" })
 scenario("hang up", { body = "a", chunks = { "data: 1\n\n" }, hang_up = true })
@@ -167,7 +218,7 @@ local gzip = { ["content-type"] = "text/event-stream", ["content-encoding"] = "g
 scenario("encoded, small", { body = "a", response_headers = gzip, chunks = pieces(200000, 8192) })
 scenario("encoded, too large", { body = "a", response_headers = gzip, chunks = pieces(300000, 8192) })
 scenario("upgrade", { headers = { upgrade = "WebSocket" } }, { headers = { upgrade = "h2c" }, body = "a" })
-for _, operation in ipairs({ "get_raw_body", "get_header", "now", "serialize", "encode_base64", "get_id", "pid" }) do
+for _, operation in ipairs({ "get_raw_body", "get_header", "now", "serialize", "encode_base64", "get_id", "pid", "timer", "set_serialize_value" }) do
   scenario("fault in " .. operation,
     { body = "a", chunks = { "one", "two" }, fault = operation }, { body = "b", chunks = { "three" } })
 end
@@ -189,6 +240,42 @@ local endless = { level = "top" }
 endless.below = endless
 scenario("a table without a bottom", { body = "a", document = document({ ai = { proxy = endless } }) })
 scenario("a document that is not one", { body = "a", document = "nonsense" }, { body = "b" })
+
+-- Totals: what the timer tells, and when there is one.
+local function totals(...)
+  local serve, pass = world()
+  local seen = {}
+  for _, step in ipairs({ ... }) do
+    if type(step) == "number" then
+      for _ = 1, step do serve({ body = "a" }) end
+    else
+      seen[#seen + 1] = pass(step)
+    end
+  end
+  return seen
+end
+results["totals"] = {
+  ["told once"] = totals(3, {}, {}, 1, {}),
+  ["sidecar away, then back"] = totals(1, { away = true }, { away = true }, {}, {}),
+  ["refused"] = totals(1, { status = "HTTP/1.1 401 Unauthorized" }),
+  ["nothing answers"] = totals(1, { silent = true }),
+  ["at the end of a worker"] = totals(2, { premature = true, away = true }, {}),
+}
+do
+  local plain = SECTIONS.log
+  for name, constants in pairs({
+    ["to a unix socket"] = { "unix:/run/s.sock", "" },
+    ["with a token"] = { "http://sidecar", "t-1" },
+    ["with a token from a vault"] = { "http://[::1]:1", "{vault://env/t}" },
+    ["to nobody"] = { "", "" },
+    ["to what it does not speak"] = { "https://sidecar", "" },
+  }) do
+    SECTIONS.log = string.gsub(string.gsub(plain, 'SIDECAR_URL = "[^"]*"', function() return 'SIDECAR_URL = "' .. constants[1] .. '"' end),
+      'SIDECAR_TOKEN = "[^"]*"', function() return 'SIDECAR_TOKEN = "' .. constants[2] .. '"' end)
+    results["totals"][name] = totals(1, {})
+  end
+  SECTIONS.log = plain
+end
 
 local _, first = world()({ body = "a" })
 local _, second = world()({ body = "a" })
