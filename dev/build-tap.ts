@@ -48,6 +48,13 @@ export function withTap(kongYml: string, tapSource: string): string {
   return `${kongYml.slice(0, from)}${lines.join('\n')}\n${kongYml.slice(end.index)}`
 }
 
+/** A kong.yml whose tap tells its totals to this sidecar; an empty address: to none. */
+export function withSidecar(kongYml: string, sidecar: { url: string; token: string }): string {
+  const set = (text: string, name: string, value: string) =>
+    text.replaceAll(new RegExp(`(local ${name} = )"[^"]*"`, 'g'), (_, start: string) => start + JSON.stringify(value))
+  return set(set(kongYml, 'SIDECAR_URL', sidecar.url), 'SIDECAR_TOKEN', sidecar.token)
+}
+
 if (import.meta.main) {
   const before = readFileSync(KONG_FILE, 'utf8')
   const after = withTap(before, readFileSync(TAP_FILE, 'utf8'))

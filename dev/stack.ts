@@ -1,7 +1,8 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { somebodyServes } from '../sidecar/unix-socket.ts'
+import { withSidecar } from './build-tap.ts'
 import { type Child, makeChild } from './child-process.ts'
 import { freePort } from './free-port.ts'
 import { type Gateway, startGateway } from './gateway/gateway.ts'
@@ -95,8 +96,11 @@ export async function startStack(options: StackOptions) {
   await pluginServer.start()
 
   const accessLog = join(directory, 'gateway-access.log')
+  const configFile = join(directory, 'kong.yml')
+  const kongYml = readFileSync(options.configFile ?? join(root, 'kong.yml'), 'utf8')
+  writeFileSync(configFile, withSidecar(kongYml, { url: `unix:${socket}`, token: TOKEN }))
   const forBoth = {
-    configFile: options.configFile ?? join(root, 'kong.yml'),
+    configFile,
     pluginServerSocket: pluginSocket,
     accessLog,
     upstreamOverride: { '127.0.0.1:9500': `127.0.0.1:${provider.port}` },

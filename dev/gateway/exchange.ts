@@ -51,6 +51,8 @@ export interface Exchange {
   requestMs: number
   /** The client hung up. */
   aborted: boolean
+  /** What kong.log.set_serialize_value has added to the log document. */
+  serializeValues: Record<string, true>
   /** kong.ctx.shared and ngx.ctx of this request. */
   shared: Reference
   context: Reference

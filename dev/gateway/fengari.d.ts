@@ -14,6 +14,7 @@ declare module 'fengari' {
     LUA_TNUMBER: number
     LUA_TSTRING: number
     LUA_TTABLE: number
+    LUA_YIELD: number
     lua_checkstack(L: LuaState, extra: number): boolean
     lua_createtable(L: LuaState, arraySize: number, recordSize: number): void
     lua_error(L: LuaState): never
@@ -21,6 +22,7 @@ declare module 'fengari' {
     lua_gettop(L: LuaState): number
     lua_insert(L: LuaState, index: number): void
     lua_isinteger(L: LuaState, index: number): boolean
+    lua_newthread(L: LuaState): LuaState
     lua_next(L: LuaState, index: number): number
     lua_pcall(L: LuaState, args: number, results: number, handler: number): number
     lua_pop(L: LuaState, count: number): void
@@ -37,6 +39,7 @@ declare module 'fengari' {
     lua_rawlen(L: LuaState, index: number): number
     lua_rawset(L: LuaState, index: number): void
     lua_rawseti(L: LuaState, index: number, key: number): void
+    lua_resume(L: LuaState, from: LuaState, args: number): number
     lua_setglobal(L: LuaState, name: Uint8Array): void
     lua_setmetatable(L: LuaState, index: number): void
     lua_settop(L: LuaState, index: number): void
@@ -44,6 +47,8 @@ declare module 'fengari' {
     lua_tonumber(L: LuaState, index: number): number
     lua_tostring(L: LuaState, index: number): Uint8Array | null
     lua_type(L: LuaState, index: number): number
+    lua_xmove(from: LuaState, to: LuaState, count: number): void
+    lua_yield(L: LuaState, results: number): number
   }
   export const lauxlib: {
     luaL_loadbuffer(L: LuaState, source: Uint8Array, size: number | null, name: Uint8Array): number

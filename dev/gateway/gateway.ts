@@ -140,9 +140,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   /** Kong's log phase. Nothing in it can reach the client any more. */
   function afterAnswer(exchange: Exchange): void {
-    const document = logDocument(exchange)
-    accessLog?.write(document)
+    accessLog?.write(logDocument(exchange))
     lua.hook(exchange.route?.preFunction, 'log', exchange)
+    const document = logDocument(exchange)
     const external = events === undefined ? [] : (exchange.route?.external ?? [])
     if (external.length === 0) lua.end(exchange)
     else {
@@ -170,6 +170,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       server.closeAllConnections()
       await ended
       while (inFlight > 0) await new Promise<void>((resolve) => whenQuiet.push(resolve))
+      await lua.close()
       events?.close()
       await upstreams.close()
       accessLog?.close()
@@ -208,6 +209,7 @@ function newExchange(request: IncomingMessage, port: number, tables: Pick<Exchan
     receiveMs: 0,
     requestMs: 0,
     aborted: false,
+    serializeValues: {},
     ...tables,
   }
 }

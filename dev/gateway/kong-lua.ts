@@ -4,6 +4,7 @@ import { type Exchange, firstOf, type Headers } from './exchange.ts'
 import { PRE_FUNCTION_HOOKS, type PreFunction, type PreFunctionHook } from './kong-config.ts'
 import { logDocument } from './log-document.ts'
 import { createLua, type HostFields, type LuaValue, PUSHED, type Reference, Results } from './lua.ts'
+import { makeLuaTimers } from './lua-timers.ts'
 
 /**
  * One Lua for the whole gateway, with as much of Kong's `ngx` and `kong` as pre-function code of a log-minded kind
@@ -28,6 +29,7 @@ type Chunks = Record<PreFunctionHook, Reference[]>
 export function createKongLua({ nodeId, workerPid, fault }: KongLuaOptions) {
   const lua = createLua()
   const entities = new WeakMap<object, Reference>()
+  const timers = makeLuaTimers(lua)
   let current: Exchange | undefined
 
   const request = (): Exchange => {
@@ -66,7 +68,8 @@ export function createKongLua({ nodeId, workerPid, fault }: KongLuaOptions) {
     log: () => undefined,
     arg: {},
     worker: { pid: () => workerPid, id: () => 0, count: () => 1 },
-    timer: { at: () => true, every: () => true },
+    timer: timers.timer,
+    socket: timers.socket,
     req: { start_time: () => request().startedAt / 1000, get_method: () => request().method },
   }
   const kong: HostFields = {
@@ -104,6 +107,13 @@ export function createKongLua({ nodeId, workerPid, fault }: KongLuaOptions) {
       ...Object.fromEntries(
         ['debug', 'info', 'notice', 'warn', 'err', 'crit', 'alert'].map((level) => [level, () => undefined]),
       ),
+      set_serialize_value: (args) => {
+        const name = args.text(1)
+        if (name === undefined) throw new Error('key must be a string')
+        // Of values, what the tap sets: a mark.
+        request().serializeValues[name] = true
+        return null
+      },
       serialize: () => {
         const { route, service, consumer, ...rest } = logDocument(request())
         lua.push(rest as unknown as LuaValue)
@@ -213,6 +223,9 @@ export function createKongLua({ nodeId, workerPid, fault }: KongLuaOptions) {
       lua.pop(1)
       return { chunk: left === given ? chunk : bufferOf(left) }
     },
+
+    /** As at the end of a worker. */
+    close: () => timers.close(),
 
     /** `kong.ctx.shared[key]` of a request, as MessagePack would carry it. Throws for what it cannot carry. */
     sharedValue: (exchange: Exchange, key: string) => lua.field(exchange.shared, key),

@@ -35,6 +35,7 @@ export function logDocument(exchange: Exchange) {
     source: SOURCE_NAMES[exchange.source],
     workspace: WORKSPACE_ID,
     workspace_name: 'default',
+    ...exchange.serializeValues,
   }
 }
 export type LogDocument = ReturnType<typeof logDocument>

@@ -17,8 +17,12 @@ export type LuaValue =
   | Uint8Array
   | readonly LuaValue[]
   | { readonly [key: string]: LuaValue }
-/** Called from Lua. What it throws is an error in Lua. */
-export type HostFunction = (args: Arguments) => LuaValue | Results | Pushed
+type Answer = LuaValue | Results | Pushed
+/**
+ * Called from Lua. What it throws is an error in Lua. A promise makes the thread that called it wait: only in what
+ * `start` runs.
+ */
+export type HostFunction = (args: Arguments) => Answer | Promise<LuaValue | Results>
 /** More than one result. */
 export class Results {
   readonly values: readonly LuaValue[]
@@ -33,13 +37,19 @@ export interface Arguments {
   text(position: number): string | undefined
   bytes(position: number): Uint8Array | undefined
   number(position: number): number | undefined
+  /** Whatever stands there, held until it is released. */
+  reference(position: number): Reference
 }
 
 export type Lua = ReturnType<typeof createLua>
 
 export function createLua() {
-  const L: LuaState = lauxlib.luaL_newstate()
-  lualib.luaL_openlibs(L)
+  const main: LuaState = lauxlib.luaL_newstate()
+  lualib.luaL_openlibs(main)
+  /** The thread whose stack is worked on. */
+  let L = main
+  /** Threads that wait, and for what. */
+  const waiting = new Map<LuaState, Promise<LuaValue | Results>>()
   const keys = new Map<string, Uint8Array>()
 
   /** Names of fields recur in each request. */
@@ -120,23 +130,31 @@ export function createLua() {
       text: (position) => (isString(position) ? Buffer.from(lua.lua_tostring(L, position)!).toString() : undefined),
       bytes: (position) => (isString(position) ? lua.lua_tostring(L, position)! : undefined),
       number: (position) => (lua.lua_type(L, position) === lua.LUA_TNUMBER ? lua.lua_tonumber(L, position) : undefined),
+      reference(position) {
+        lua.lua_pushvalue(L, position)
+        return reference()
+      },
     }
-    return () => {
-      let result: ReturnType<HostFunction>
+    return (thread) => {
+      const before = L
+      L = thread
       try {
-        result = call(args)
+        const result = call(args)
+        if (result instanceof Promise) waiting.set(thread, result)
+        else return result === PUSHED ? 1 : pushResults(result)
       } catch (error) {
         lua.lua_pushstring(L, error instanceof Error ? error.message : String(error))
         return lua.lua_error(L)
+      } finally {
+        L = before
       }
-      if (result === PUSHED) return 1
-      if (result instanceof Results) {
-        for (const value of result.values) push(value)
-        return result.values.length
-      }
-      push(result)
-      return 1
+      return lua.lua_yield(thread, 0)
     }
+  }
+  function pushResults(result: LuaValue | Results): number {
+    const values = result instanceof Results ? result.values : [result]
+    for (const value of values) push(value)
+    return values.length
   }
   const isString = (position: number) => lua.lua_type(L, position) === lua.LUA_TSTRING
 
@@ -144,7 +162,6 @@ export function createLua() {
   const reference = (): Reference => lauxlib.luaL_ref(L, lua.LUA_REGISTRYINDEX)
 
   return {
-    L,
     push,
     read,
     reference,
@@ -193,6 +210,44 @@ export function createLua() {
     attempt(held: Reference): string | undefined {
       lua.lua_rawgeti(L, lua.LUA_REGISTRYINDEX, held)
       return lua.lua_pcall(L, 0, 0, 0) === lua.LUA_OK ? undefined : popError()
+    },
+    /**
+     * Runs a function as a thread of its own, which may wait for promises; the error's text where it failed. Its first
+     * part runs at once.
+     */
+    async start(held: Reference, ...args: readonly LuaValue[]): Promise<string | undefined> {
+      const thread = lua.lua_newthread(main)
+      const anchor = lauxlib.luaL_ref(main, lua.LUA_REGISTRYINDEX)
+      const onThread = <T>(work: () => T): T => {
+        const before = L
+        L = thread
+        try {
+          return work()
+        } finally {
+          L = before
+        }
+      }
+      let count = onThread(() => {
+        lua.lua_rawgeti(L, lua.LUA_REGISTRYINDEX, held)
+        for (const value of args) push(value)
+        return args.length
+      })
+      try {
+        for (;;) {
+          const status = onThread(() => lua.lua_resume(thread, main, count))
+          if (status === lua.LUA_OK) return undefined
+          if (status !== lua.LUA_YIELD) {
+            lua.lua_xmove(thread, main, 1)
+            return popError()
+          }
+          const result = await (waiting.get(thread) ?? Promise.reject(new Error('a thread waits for nothing')))
+          waiting.delete(thread)
+          count = onThread(() => pushResults(result))
+        }
+      } finally {
+        waiting.delete(thread)
+        lauxlib.luaL_unref(main, lua.LUA_REGISTRYINDEX, anchor)
+      }
     },
     field(table: Reference, key: string): Packable {
       lua.lua_rawgeti(L, lua.LUA_REGISTRYINDEX, table)

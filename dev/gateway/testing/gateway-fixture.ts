@@ -11,6 +11,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
+import { withSidecar } from '../../build-tap.ts'
 import { type GatewayOptions, startGateway } from '../gateway.ts'
 import type { Unpacked } from '../message-pack.ts'
 import { startScriptedServer } from './scripted-server.ts'
@@ -38,6 +39,8 @@ export interface FixtureOptions {
   kongYml?: string
   upstream?: Upstream
   gateway?: Partial<GatewayOptions>
+  /** Where the tap tells its totals; nowhere by default. */
+  tapSidecar?: { url: string; token: string }
 }
 
 /** The project's kong.yml, changed. */
@@ -90,7 +93,10 @@ export async function startFixture(options: FixtureOptions = {}) {
   })
 
   const configFile = join(directory, 'kong.yml')
-  writeFileSync(configFile, options.kongYml ?? projectKongYml())
+  writeFileSync(
+    configFile,
+    withSidecar(options.kongYml ?? projectKongYml(), options.tapSidecar ?? { url: '', token: '' }),
+  )
   const accessLog = join(directory, 'access.log')
   const gateway = await startGateway({
     configFile,

@@ -31,6 +31,7 @@ export function makeEvent(overrides: Partial<Exchange> = {}, event: Partial<LogE
     receiveMs: 1,
     requestMs: 41,
     aborted: false,
+    serializeValues: {},
     shared: 0,
     context: 0,
     ...overrides,
