@@ -2,6 +2,7 @@ import { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { LlmCall } from './call.ts'
+import type { Totals } from './capture.ts'
 import { makeLogger } from './logger.ts'
 import { type Drops, makeServer, newReceiveCounters, type ReceiveCounters, type TapErrors } from './receive.ts'
 import { makeCall } from './testing/make-call.ts'
@@ -15,6 +16,7 @@ let counters: ReceiveCounters
 let appended: LlmCall[]
 let drops: Drops[]
 let tapErrors: TapErrors[]
+let tapTotals: Totals[]
 let full: boolean
 let dropsFail: boolean
 let logged: string
@@ -23,6 +25,7 @@ beforeEach(async () => {
   appended = []
   drops = []
   tapErrors = []
+  tapTotals = []
   full = false
   dropsFail = false
   logged = ''
@@ -56,6 +59,10 @@ beforeEach(async () => {
       if (dropsFail) throw new Error('no room')
       drops.push(told)
     },
+    onTapTotal: async (total) => {
+      if (total.epoch === 'no-room') throw new Error('no room')
+      tapTotals.push(total)
+    },
     onTapErrors: async (errors) => {
       tapErrors.push(...errors)
     },
@@ -82,9 +89,48 @@ function post(body: string | Uint8Array<ArrayBuffer>, headers: Record<string, st
     headers: { 'content-type': 'application/json', authorization: `Bearer ${TOKEN}`, ...headers },
   })
 }
+async function tell(total: unknown, headers: Record<string, string> = {}): Promise<Record<string, unknown>> {
+  const body = typeof total === 'string' ? total : JSON.stringify(total)
+  const authorization = `Bearer ${TOKEN}`
+  const response = await fetch(`${address()}/v1/totals`, {
+    method: 'POST',
+    body,
+    headers: { 'content-type': 'application/json', authorization, ...headers },
+  })
+  return answerOf(response)
+}
 const answerOf = async (response: Response): Promise<Record<string, unknown>> => ({
   status: response.status,
   ...((await response.json()) as object),
+})
+
+describe('POST /v1/totals', () => {
+  const total = { v: 1, node: 'n', epoch: 'e', sequence: 7, tap_errors: 0 }
+
+  it('answers 202 when it is stored', async () => {
+    expect(await tell(total)).toMatchObject({ status: 202 })
+    expect(tapTotals).toEqual([total])
+  })
+
+  it('says what is wrong, needs the token, and holds no more than it needs', async () => {
+    expect(await tell({ ...total, sequence: 0 })).toMatchObject({
+      status: 400,
+      error: 'invalid_batch',
+      message: expect.stringContaining('sequence'),
+    })
+    expect(await tell('no json')).toMatchObject({ status: 400 })
+    expect(await tell({ ...total, node: 'x'.repeat(5000) })).toMatchObject({
+      status: 413,
+      message: 'the body is larger than 4096 bytes',
+    })
+    expect(await tell(total, { authorization: 'Bearer guessed' })).toMatchObject({ status: 401 })
+    expect(tapTotals).toEqual([])
+    expect(counters.refusals).toMatchObject({ invalid_batch: 2, too_large: 1, unauthorized: 1 })
+  })
+
+  it('that cannot be stored is not acknowledged: the tap tells it again', async () => {
+    expect(await tell({ ...total, epoch: 'no-room' })).toMatchObject({ status: 500 })
+  })
 })
 
 describe('POST /v1/captures', () => {

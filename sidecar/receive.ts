@@ -1,8 +1,15 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { type FastifyInstance, type FastifyReply, fastify } from 'fastify'
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import type { LlmCall } from './call.ts'
-import { CAPTURE_VERSION, type Capture, captureBatchSchema, captureSchema } from './capture.ts'
+import {
+  CAPTURE_VERSION,
+  type Capture,
+  captureBatchSchema,
+  captureSchema,
+  type Totals,
+  totalsSchema,
+} from './capture.ts'
 import { nestsDeeperThan } from './json-depth.ts'
 import type { Logger } from './logger.ts'
 import type { Spool } from './spool/spool.ts'
@@ -63,6 +70,8 @@ export interface ReceiveOptions {
   counters: ReceiveCounters
   /** The plugin's own losses, told with each batch. */
   onDrops: (drops: Drops) => Promise<void>
+  /** How many captures an epoch of the tap has had, told by its timer. */
+  onTapTotal: (total: Totals) => Promise<void>
   /** What the tap could not gather, told with a capture. */
   onTapErrors: (errors: readonly TapErrors[]) => Promise<void>
   metrics: () => Promise<{ contentType: string; body: string }>
@@ -71,6 +80,7 @@ export interface ReceiveOptions {
 }
 
 const MAX_DEPTH = 64
+const MAX_TOTALS_BYTES = 4096
 /** How many faulty captures of a batch are described in the answer. */
 const MAX_DESCRIBED = 20
 
@@ -81,7 +91,7 @@ interface Problem {
 }
 
 /**
- * The HTTP door: `POST /v1/captures`, `/metrics`, `/healthz`, `/readyz`.
+ * The HTTP door: `POST /v1/captures`, `POST /v1/totals`, `/metrics`, `/healthz`, `/readyz`.
  * Contract: 202 = every valid capture is stored, durably; 503 + Retry-After = nothing of it is, come again;
  * 4xx = it will never be taken like this.
  */
@@ -110,7 +120,7 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
       return refuse(reply, {
         status: 413,
         refusal: 'too_large',
-        message: `the body is larger than ${options.maxBodyBytes} bytes`,
+        message: `the body is larger than ${request.routeOptions.bodyLimit ?? options.maxBodyBytes} bytes`,
       })
     if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
       return refuse(reply, { status: 415, refusal: 'content_type', message: 'send application/json' })
@@ -126,26 +136,43 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
     }),
   )
 
+  // Before the body is read: nobody without the token makes us hold 50 MB.
+  const onRequest = async (request: FastifyRequest, reply: FastifyReply) => {
+    if (expected !== undefined && !timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) {
+      return refuse(reply, {
+        status: 401,
+        refusal: 'unauthorized',
+        message: 'send the token as Authorization: Bearer …',
+      })
+    }
+    const encoding = request.headers['content-encoding']
+    if (encoding !== undefined && encoding !== 'identity')
+      return refuse(reply, {
+        status: 415,
+        refusal: 'content_encoding',
+        message: 'send the body without content-encoding',
+      })
+  }
+
+  server.route({
+    method: 'POST',
+    url: '/v1/totals',
+    bodyLimit: MAX_TOTALS_BYTES,
+    onRequest,
+    handler: async (request, reply) => {
+      const json = Buffer.isBuffer(request.body) ? parseJson(request.body) : undefined
+      const parsed = totalsSchema.safeParse(json)
+      if (!parsed.success)
+        return refuse(reply, { status: 400, refusal: 'invalid_batch', message: describe(parsed.error) })
+      await options.onTapTotal(parsed.data)
+      return reply.code(202).send({ stored: true })
+    },
+  })
+
   server.route({
     method: 'POST',
     url: '/v1/captures',
-    // Before the body is read: nobody without the token makes us hold 50 MB.
-    onRequest: async (request, reply) => {
-      if (expected !== undefined && !timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) {
-        return refuse(reply, {
-          status: 401,
-          refusal: 'unauthorized',
-          message: 'send the token as Authorization: Bearer …',
-        })
-      }
-      const encoding = request.headers['content-encoding']
-      if (encoding !== undefined && encoding !== 'identity')
-        return refuse(reply, {
-          status: 415,
-          refusal: 'content_encoding',
-          message: 'send the body without content-encoding',
-        })
-    },
+    onRequest,
     handler: async (request, reply) => {
       if (!Buffer.isBuffer(request.body))
         return refuse(reply, { status: 415, refusal: 'content_type', message: 'send application/json' })
@@ -234,6 +261,14 @@ function parseBatch(body: Buffer): ParsedBatch | Problem {
       totals: dropped.map(({ reason, total }) => ({ reason, total })),
       sequences: dropped.flatMap(({ sequences }) => sequences ?? []),
     },
+  }
+}
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString())
+  } catch {
+    return undefined
   }
 }
 

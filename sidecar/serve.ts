@@ -108,6 +108,11 @@ export async function serve(
     spool,
     counters,
     onDrops: (drops) => ledger.recordPluginDrops(drops),
+    onTapTotal: async (told) => {
+      if (told.tap_errors !== undefined && told.tap_errors > 0)
+        await ledger.recordTapErrors([{ node: told.node, epoch: told.epoch, total: told.tap_errors }])
+      await ledger.recordTapTotal(told)
+    },
     onTapErrors: (errors) => ledger.recordTapErrors(errors),
     metrics: async () => ({ contentType: exposition.contentType, body: await exposition.render() }),
     notReady: () => (stop.signal.aborted ? ['shutting down'] : failures),

@@ -37,6 +37,35 @@ describe('what was lost before it came here', () => {
     await ledger.close()
   })
 
+  it('a lost tail is known from the total that the tap tells; what comes within the grace time is no loss', async () => {
+    const ledger = await test.open()
+    await test.feed(ledger, [numbered(1), numbered(2)])
+    const told = { node: 'n', epoch: 'e', sequence: 5 }
+    await ledger.recordTapTotal(told)
+    await ledger.recordTapTotal(told)
+    await ledger.recordTapTotal({ ...told, sequence: 3 })
+    await test.feed(ledger, [numbered(4)])
+    test.clock += 1001
+    await ledger.confirmGaps()
+    expect(totals(ledger)).toMatchObject({ capture_gaps: { n: 2n }, capture_late: {} })
+    await test.feed(ledger, [numbered(6), numbered(7)])
+    test.clock += 1001
+    await ledger.confirmGaps()
+    expect(totals(ledger).capture_gaps).toEqual({ n: 2n })
+    await ledger.close()
+  })
+
+  it('an epoch of which nothing ever came is lost as a whole, but for what the plugin says that it dropped', async () => {
+    const ledger = await test.open()
+    await ledger.recordPluginDrops({ instance: 'p', totals: [], sequences: [['gone', 2]] })
+    await ledger.recordTapTotal({ node: 'm', epoch: 'gone', sequence: 4 })
+    expect(totals(ledger).capture_gaps).toEqual({ m: 0n })
+    test.clock += 1001
+    await ledger.confirmGaps()
+    expect(totals(ledger).capture_gaps).toEqual({ m: 3n })
+    await ledger.close()
+  })
+
   it('what the plugin dropped is not lost as well, and totals told twice count once', async () => {
     const ledger = await test.open()
     await test.feed(ledger, [numbered(1), numbered(4)])

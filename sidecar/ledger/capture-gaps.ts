@@ -1,10 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
 
 /*
- * What was lost between Kong and the plugin can only be known from the tap's numbering (1, 2, 3 … within an epoch).
- * Captures arrive out of order, so a missing number is a loss only after a grace time:
+ * What was lost between Kong and the plugin can only be known from the tap's numbering (1, 2, 3 … within an epoch), and
+ * from the totals that its timer tells. Captures arrive out of order, so a missing number is a loss only after a grace time:
  *
- *   not seen ──a higher one came──▶ missing ──came after all──▶ seen
+ *   not seen ──a higher one came, or the total is higher──▶ missing ──came after all──▶ seen
  *                                      │ grace is over
  *                                      ▼
  *                                   lost (counted, for good) ──came after all──▶ counted as late; the count stays
@@ -21,6 +21,12 @@ export interface Arrival {
   node: string
   epoch: string
   sequences: readonly number[]
+}
+/** How many captures an epoch of the tap has had. */
+export interface TapTotal {
+  node: string
+  epoch: string
+  sequence: number
 }
 export interface GapChange {
   node: string
@@ -69,8 +75,8 @@ export function makeCaptureGaps(database: DatabaseSync, graceMs: number) {
     return true
   }
 
-  /** Numbers of one epoch that are accounted for, in any order. */
-  function arrived({ node, epoch, sequences }: Arrival, now: number): GapChange {
+  /** Numbers of one epoch that are accounted for, in any order; and how many the tap says that there were. */
+  function arrived({ node, epoch, sequences }: Arrival, now: number, total = 0): GapChange {
     const change: GapChange = { node, lost: 0, late: 0 }
     const row = highestOf.get(node, epoch) as { highest: number } | undefined
     let highest = row?.highest ?? 0
@@ -86,6 +92,10 @@ export function makeCaptureGaps(database: DatabaseSync, graceMs: number) {
         highest = sequence
       } else if (!fill(node, epoch, sequence)) change.late++
     }
+    if (total > highest) {
+      addRange.run(node, epoch, highest + 1, total, now)
+      highest = total
+    }
     setHighest.run(node, epoch, highest, now)
     let { count } = rangeCount.get(node, epoch) as { count: number }
     for (; count > MAX_RANGES; count--) {
@@ -98,6 +108,8 @@ export function makeCaptureGaps(database: DatabaseSync, graceMs: number) {
 
   return {
     arrived,
+    told: ({ node, epoch, sequence }: TapTotal, now: number): GapChange =>
+      arrived({ node, epoch, sequences: [] }, now, sequence),
     /** The plugin dropped these and says so: they are no gap. It does not know the node; epochs are random, so the epoch finds it. */
     accountDropped(epoch: string, sequences: readonly number[], now: number): GapChange[] {
       const nodes = nodesOf.all(epoch) as { node: string }[]

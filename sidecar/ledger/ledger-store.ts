@@ -3,7 +3,7 @@ import { TOKEN_TYPES, type TokenType } from '../call.ts'
 import { migrate } from '../spool/migrate.ts'
 import { type AdjustmentTotal, makeAdjustmentTotals } from './adjustment-totals.ts'
 import { makeCallLineStore } from './call-line-store.ts'
-import { type GapChange, makeCaptureGaps } from './capture-gaps.ts'
+import { type GapChange, makeCaptureGaps, type TapTotal } from './capture-gaps.ts'
 import type { CellDelta, CountDelta, Delta } from './delta.ts'
 import { addMoney, moneyColumns, moneyValues, PICO_PER_USD, picoUsdOf } from './money-columns.ts'
 import { LEDGER_MIGRATIONS } from './schema.ts'
@@ -145,6 +145,9 @@ export function openLedgerStore({ file, gapGraceMs, callRetentionMs = Number.POS
       if (counts.length > 0) forgetInstances.run(now - INSTANCE_LIFE_MS)
       count(counts)
       return counts
+    },
+    recordTapTotals(told: readonly TapTotal[], now: number): CountDelta[] {
+      return counted(told.map((total) => gaps.told(total, now)))
     },
     accountDropped(epoch: string, sequences: readonly number[], now: number): CountDelta[] {
       return counted(gaps.accountDropped(epoch, sequences, now))

@@ -1,4 +1,5 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import type { TapTotal } from './capture-gaps.ts'
 import type { CountDelta, Delta } from './delta.ts'
 import { type LedgerStore, type LedgerStoreOptions, openLedgerStore, type RunningTotal } from './ledger-store.ts'
 
@@ -6,6 +7,7 @@ import { type LedgerStore, type LedgerStoreOptions, openLedgerStore, type Runnin
 export type Request =
   | { op: 'apply'; delta: Delta; position: number; spool: string | undefined; now: number }
   | { op: 'grow'; totals: RunningTotal[]; dropped: { epoch: string; sequences: number[] }[]; now: number }
+  | { op: 'tapTotals'; told: readonly TapTotal[]; now: number }
   | { op: 'confirmGaps'; now: number }
   | { op: 'adjustments' }
   | { op: 'close' }
@@ -88,6 +90,8 @@ function run(request: Request): CountDelta[] {
         ...store.grow(request.totals, request.now),
         ...request.dropped.flatMap(({ epoch, sequences }) => store.accountDropped(epoch, sequences, request.now)),
       ]
+    case 'tapTotals':
+      return store.recordTapTotals(request.told, request.now)
     case 'confirmGaps':
       return store.confirmGaps(request.now)
     case 'adjustments':

@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads'
 import { TOKEN_TYPES, type TokenType } from '../call.ts'
 import { LEDGER_READER, type Spool } from '../spool/spool.ts'
 import type { AdjustmentTotal } from './adjustment-totals.ts'
+import type { TapTotal } from './capture-gaps.ts'
 import { type CellDelta, type CountDelta, type Delta, deltaOf } from './delta.ts'
 import { type LabelKind, type LabelLimits, makeLabelFold } from './fold-labels.ts'
 import type { LedgerStoreOptions, Loaded, RunningTotal } from './ledger-store.ts'
@@ -80,6 +81,8 @@ export interface Ledger {
   recordPluginDrops(drops: PluginDrops): Promise<void>
   /** Running totals of an epoch of the tap, counted like the plugin's. */
   recordTapErrors(errors: readonly { node: string; epoch: string; total: number }[]): Promise<void>
+  /** What the tap's timer tells: captures up to that number exist, whether they came or not. */
+  recordTapTotal(total: TapTotal): Promise<void>
   /**
    * Turns what has been missing for too long into losses. Called before each scrape. Time in which the ledger was closed
    * or had calls to catch up with does not count as time in which a capture could have come.
@@ -220,6 +223,12 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
         })),
         [],
       ),
+    recordTapTotal({ node, epoch, sequence }) {
+      const label = fold.labelOf('node', node)
+      // There at 0 before its first loss, as after a node's first call.
+      totals.add('capture_gaps', [label], 0n)
+      return unobserved(ask({ op: 'tapTotals', told: [{ node: label, epoch, sequence }], now: now() }).then(addCounted))
+    },
     confirmGaps() {
       if (now() - caughtUpSince < options.gapGraceMs) return Promise.resolve()
       return unobserved(ask({ op: 'confirmGaps', now: now() }).then(addCounted))
