@@ -28,6 +28,7 @@ export function measureYardstick(calls: number): Yardstick {
   const observe = makeObserver({
     book: openPriceBook(),
     attribution: attributionConfigSchema.parse({}),
+    semanticCache: { rules: [] },
     redactor: makeRedactor(redactionConfigSchema.parse({})),
     providers: {},
     maxContentBytes: 65_536,

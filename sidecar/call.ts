@@ -101,6 +101,7 @@ export const OPERATIONS = [
   'guardrail',
   'count_tokens',
   'batch',
+  'realtime',
   'unknown',
 ] as const
 export type Operation = (typeof OPERATIONS)[number]
@@ -179,13 +180,15 @@ export interface RateLimitBudget {
 
 /** What a semantic cache did for this call besides its status. */
 export interface CacheLookup {
-  /** Time that the answer of the model would have taken more; known where the cache says when it was made. */
-  savedMs?: number
+  /** Until the cache had its answer. */
   lookupMs?: number
+  /** The model that turned the prompt into a vector, asked by the gateway. */
   embeddingsProvider?: string
   embeddingsModel?: string
   embeddingsTokens?: number
   embeddingsMs?: number
+  /** pico-USD of the embedding: an amount of its own, never part of `cost`. Absent where nobody tells its tokens, or its price. */
+  picoUsd?: number
 }
 
 export interface Message {

@@ -4,6 +4,7 @@ import { lokiConfigSchema } from './exporters/loki.ts'
 import { otlpConfigSchema } from './exporters/otlp.ts'
 import { LOG_LEVELS } from './logger.ts'
 import { attributionConfigSchema } from './pipeline/attribute.ts'
+import { semanticCacheConfigSchema } from './pipeline/read-cache.ts'
 import { redactionConfigSchema } from './pipeline/redact.ts'
 import { secretSchema } from './secret.ts'
 import { parseYaml, placeOf, readText } from './yaml-document.ts'
@@ -71,6 +72,7 @@ export const configSchema = z
       })
       .prefault({}),
     attribution: attributionConfigSchema.prefault({}),
+    semanticCache: semanticCacheConfigSchema.prefault({}),
     redaction: redactionConfigSchema.prefault({}),
     prices: z
       .strictObject({

@@ -82,6 +82,7 @@ export async function serve(
   const observing = {
     book,
     attribution: config.attribution,
+    semanticCache: config.semanticCache,
     redactor: makeRedactor(config.redaction),
     providers: config.providers,
     maxContentBytes: config.content.maxBytes,

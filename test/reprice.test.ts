@@ -21,6 +21,7 @@ const book = openPriceBook()
 const observe = makeObserver({
   book,
   attribution: attributionConfigSchema.parse({}),
+  semanticCache: { rules: [] },
   redactor: makeRedactor(redactionConfigSchema.parse({})),
   providers: {},
   maxContentBytes: 1024,

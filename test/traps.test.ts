@@ -117,6 +117,7 @@ function observe({ host, url_path, request_body, response_status, response_heade
   const observer = makeObserver({
     book,
     attribution: attributionConfigSchema.parse({}),
+    semanticCache: { rules: [] },
     redactor: makeRedactor(redactionConfigSchema.parse({})),
     providers: {},
     maxContentBytes: 1000,

@@ -1,4 +1,4 @@
-import type { CacheStatus, Usage } from '../call.ts'
+import type { Usage } from '../call.ts'
 import { type Counts, unitsOf } from './counts.ts'
 import type { Exchange, Reading } from './dialect.ts'
 import { read } from './index.ts'
@@ -26,7 +26,6 @@ export interface KongAiReading {
   llmLatencyMs?: number
   finishReasons?: string[]
   error?: NonNullable<Reading['error']>
-  cache?: CacheStatus
   guardrails: Reading['guardrails']
   content?: NonNullable<Reading['content']>
 }
@@ -43,8 +42,6 @@ const PROVIDERS: Readonly<Record<string, string>> = {
 /** Kong translates these formats to OpenAI's: the counts in such a body are Kong's reading, not the provider's. */
 const TRANSLATED = new Set(['anthropic', 'cohere', 'gcp.gemini', 'aws.bedrock', 'llama2'])
 
-const CACHE: Readonly<Record<string, CacheStatus>> = { hit: 'hit', miss: 'miss', bypass: 'bypass', refresh: 'refresh' }
-
 export function readKongAiLog(
   ai: unknown,
   seen: { status: number; source: string | null | undefined; stream: boolean },
@@ -56,11 +53,9 @@ export function readKongAiLog(
   const payload = asObject(root.payload)
   const request = typeof payload?.request === 'string' ? payload.request : undefined
   const response = typeof payload?.response === 'string' ? payload.response : undefined
-  const named = specified(meta.provider_name)?.toLowerCase()
-  const provider = named === undefined ? undefined : Object.hasOwn(PROVIDERS, named) ? PROVIDERS[named] : named
+  const provider = providerOfKong(meta.provider_name)
   const body = bodyReading(request, response, seen.status)
   const stream = seen.stream || meta.request_mode === 'stream' || body?.stream === true || isKongsOwnAnswer(response)
-  const cacheStatus = asText(asObject(root.cache)?.cache_status)?.toLowerCase()
 
   return {
     ...withoutUndefined({
@@ -69,16 +64,21 @@ export function readKongAiLog(
       responseModel: body?.responseModel ?? specified(meta.response_model),
       responseId: body?.responseId,
       serviceTier: body?.serviceTier,
-      llmLatencyMs: named === undefined ? undefined : asNumber(meta.llm_latency),
+      llmLatencyMs: provider === undefined ? undefined : asNumber(meta.llm_latency),
       finishReasons: body?.finishReasons,
       error: body?.error,
-      cache: cacheStatus !== undefined && Object.hasOwn(CACHE, cacheStatus) ? CACHE[cacheStatus] : undefined,
       content: payload === undefined ? undefined : body?.content,
     }),
     stream,
     ...usageOf({ ...seen, provider, numbers, body, stream }),
     guardrails: [...(body?.guardrails ?? []), ...kongGuardrails(asObject(ai))],
   }
+}
+
+/** OpenTelemetry's name for what Kong calls a provider; undefined where it chose none. */
+export function providerOfKong(name: unknown): string | undefined {
+  const named = specified(name)?.toLowerCase()
+  return named !== undefined && Object.hasOwn(PROVIDERS, named) ? PROVIDERS[named] : named
 }
 
 function usageOf(given: {

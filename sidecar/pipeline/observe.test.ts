@@ -16,6 +16,7 @@ import { makeRedactor, redactionConfigSchema } from './redact.ts'
 const options: ObserveOptions = {
   book: openPriceBook(),
   attribution: attributionConfigSchema.parse({ trustedRoutes: ['trusted'] }),
+  semanticCache: { rules: [] },
   redactor: makeRedactor(redactionConfigSchema.parse({})),
   providers: { 'my-models': 'mistral_ai', 'llm.internal': 'groq' },
   maxContentBytes: 4096,

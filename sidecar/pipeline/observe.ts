@@ -10,14 +10,18 @@ import { providerOfHost } from '../dialects/provider-of-host.ts'
 import { type AttributionConfig, attribute } from './attribute.ts'
 import { boundContent } from './bound-content.ts'
 import { exchangeOf, headersOf } from './exchange-of.ts'
-import { cacheOf, outcomeOf } from './outcome.ts'
+import { outcomeOf } from './outcome.ts'
 import { price } from './price.ts'
+import { readAttempts } from './read-attempts.ts'
+import { priceLookup, readCache, type SemanticCacheConfig } from './read-cache.ts'
+import { readRateLimit } from './read-rate-limit.ts'
 import type { Redactor } from './redact.ts'
 import { callId, traceOf } from './trace.ts'
 
 export interface ObserveOptions {
   book: PriceBook
   attribution: AttributionConfig
+  semanticCache: SemanticCacheConfig
   redactor: Redactor
   /** Kong service name or host → provider. */
   providers: Readonly<Record<string, string>>
@@ -74,14 +78,19 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
     const httpStatus = log.response.status
     const stream = responseHeaders['content-type']?.startsWith('text/event-stream') ?? false
     const kong = log.ai == null ? undefined : readKongAiLog(log.ai, { status: httpStatus, source: log.source, stream })
-    const seen = exchange === undefined ? readingOfLog(kong, stream, httpStatus) : filledByKong(read(exchange), kong)
+    const seen =
+      capture.upgrade != null
+        ? readingOfUpgrade(capture.upgrade, httpStatus)
+        : exchange === undefined
+          ? readingOfLog(kong, stream, httpStatus)
+          : filledByKong(read(exchange), kong)
     return { reading: seen, finish }
 
     function finish(reading: Reading): LlmCall {
       const who = attribute(log, peopleIn(exchange), options.attribution)
       const provider = providerOf(capture, reading, kong, options.providers)
       const startedAt = epochMs(log.started_at)
-      const cache = cacheOf(responseHeaders, log.source) ?? kong?.cache
+      const { status: cache, lookup } = readCache(log, responseHeaders, options.semanticCache)
       const durationMs = duration(log.latencies?.request ?? 0)
       const priced = price(reading, {
         book: options.book,
@@ -161,6 +170,24 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         ...(failed && { errorType: reading.error?.type.slice(0, MAX_NAME) ?? String(httpStatus) }),
         ...optional('errorMessage', failed ? redactedError(reading, options.redactor) : undefined),
         ...optional('cache', cache),
+        ...optional(
+          'cacheLookup',
+          lookup === undefined ? undefined : priceLookup(lookup, options.book, who.tenant, startedAt),
+        ),
+        ...optional(
+          'rateLimit',
+          readRateLimit(responseHeaders, { httpStatus, source: log.source, endedAt: startedAt + durationMs }),
+        ),
+        ...optional(
+          'attempts',
+          readAttempts(log, {
+            httpStatus,
+            failed,
+            startedAt,
+            durationMs,
+            picoUsd: priced.cost.state === 'priced' ? priced.cost.picoUsd : undefined,
+          }),
+        ),
         guardrails: outcome.guardrails.slice(0, MAX_LIST).map((event) => redactedEvent(event, options.redactor)),
         trace: traceOf(id, who.tenant, requestHeaders.traceparent, who.trusted),
         ...optional('billingKey', priced.billingKey),
@@ -193,6 +220,22 @@ function redactedError(reading: Reading, redactor: Redactor): string | undefined
 function redactedEvent(event: GuardrailEvent, redactor: Redactor): GuardrailEvent {
   const { reason } = event
   return reason === undefined ? event : { ...event, reason: redactor.text(reason.slice(0, MAX_ERROR)) }
+}
+
+/** What passes in another protocol is not seen: what it used is unknown, and says why. */
+function readingOfUpgrade(protocol: NonNullable<Capture['upgrade']>, httpStatus: number): Reading {
+  return {
+    dialect: 'unknown',
+    operation: 'realtime',
+    stream: true,
+    counts: {},
+    usage: {},
+    ...(httpStatus >= 400
+      ? { usageSource: 'none' as const }
+      : { usageSource: 'unknown' as const, usageReason: protocol }),
+    guardrails: [],
+    billable: true,
+  }
 }
 
 /** What Kong's log document alone says of the call. */

@@ -1,25 +1,10 @@
-import type { CacheStatus, CallStatus, GuardrailEvent } from '../call.ts'
+import type { CallStatus, GuardrailEvent } from '../call.ts'
 import type { Capture } from '../capture.ts'
 import type { Reading } from '../dialects/dialect.ts'
-import type { Headers } from './exchange-of.ts'
 
 export interface Outcome {
   status: CallStatus
   guardrails: GuardrailEvent[]
-}
-
-const CACHE: Record<string, CacheStatus> = { hit: 'hit', miss: 'miss', bypass: 'bypass', refresh: 'refresh' }
-
-/**
- * Kong's semantic cache names its key beside the status, and on a hit answers itself. A bare `X-Cache-Status` of an
- * upstream may be a CDN's: believing it would make a billed call free.
- */
-export function cacheOf(responseHeaders: Headers, source: string | null | undefined): CacheStatus | undefined {
-  const status = responseHeaders['x-cache-status']?.toLowerCase() ?? ''
-  if (!Object.hasOwn(CACHE, status)) return undefined
-  return responseHeaders['x-cache-key'] !== undefined || source === 'kong' || source === 'exit'
-    ? CACHE[status]
-    : undefined
 }
 
 /** How the call ended, and what guarded it. */
