@@ -27,6 +27,8 @@ ${rows.join('\n')}
 - **direction** of adjustments is \`up\` or \`down\`. \`llm_cost_usd_total\` stays as first priced; with adjustments, a cost is
   \`sum by (tenant_id, provider, model) (llm_cost_usd_total) + sum by (tenant_id, provider, model) (llm_cost_adjustment_usd_total{direction="up"}) - sum by (tenant_id, provider, model) (llm_cost_adjustment_usd_total{direction="down"})\`.
 - Savings are two lines: \`llm_savings_usd_total\` of a semantic cache, \`llm_cache_savings_usd_total\` of the provider's. Neither is part of a cost.
+- Seconds that a semantic cache saved, an estimate: its answers, had they taken as long as the model's own of the same tenant and model,
+  \`sum by (tenant_id, provider, model) (increase(kong_semantic_cache_answers_total{result="hit"}[1d])) * sum by (tenant_id, provider, model) (increase(kong_semantic_cache_answer_seconds_total{result="miss"}[1d])) / sum by (tenant_id, provider, model) (increase(kong_semantic_cache_answers_total{result="miss"}[1d])) - sum by (tenant_id, provider, model) (increase(kong_semantic_cache_answer_seconds_total{result="hit"}[1d]))\`.
 - Share of a tenant's spend that is estimated, of the last day:
   \`sum by (tenant_id) (increase(llm_usage_source_cost_usd_total{source="estimated"}[1d])) / (sum by (tenant_id) (increase(llm_usage_source_cost_usd_total[1d])) > 0)\`; of its calls the same with \`llm_usage_source_calls_total\`. Every source exists at 0 from a tenant's first call on.
 - A cost is the float64 nearest to the ledger's exact integer. An invoice comes from the ledger, never from PromQL: \`increase()\` loses the first increment of a new series.

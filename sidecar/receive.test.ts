@@ -42,6 +42,7 @@ beforeEach(async () => {
     logger: makeLogger('DEBUG', sink),
     observe: (capture) => {
       const { id } = capture.log.request
+      if (id === 'web-page') return undefined
       if (id === 'breaks-the-reader') throw new Error('defect')
       const call = makeCall({ requestId: id })
       if (id === 'breaks-the-estimate') return Promise.reject(new Error('defect'))
@@ -148,6 +149,15 @@ describe('POST /v1/captures', () => {
     expect(answer).toMatchObject({ status: 202, stored: 4, rejected: [{ index: 2 }] })
     expect(appended.map(({ requestId }) => requestId)).toEqual(ids.filter((id) => id !== 'breaks-the-estimate'))
     expect(logged).toContain('a capture could not be read')
+  })
+
+  it('counts what is no LLM call apart, and tells that its number came', async () => {
+    const page = { ...makeCapture({ capture: { epoch: 'e1', sequence: 4 } }) }
+    page.log.request.id = 'web-page'
+    const answer = await answerOf(await post(JSON.stringify(batch([page, makeCapture({ n: 2 })]))))
+    expect(answer).toEqual({ status: 202, stored: 1, duplicate: 0, rejected: [] })
+    expect(counters.captures).toMatchObject({ stored: 1, not_llm: 1, invalid: 0 })
+    expect(drops).toEqual([{ instance: 'p1', totals: [], sequences: [['e1', 4]] }])
   })
 
   it('takes an empty batch that only tells of drops', async () => {

@@ -31,8 +31,8 @@ export const REFUSALS = [
 ] as const
 export type Refusal = (typeof REFUSALS)[number]
 
-/** What became of captures. `refused` ones come again: the plugin keeps them. */
-export const CAPTURE_RESULTS = ['stored', 'duplicate', 'invalid', 'refused'] as const
+/** What became of captures. `refused` ones come again: the plugin keeps them. `not_llm`: other requests, see is-llm-call.ts. */
+export const CAPTURE_RESULTS = ['stored', 'duplicate', 'invalid', 'refused', 'not_llm'] as const
 export type CaptureResult = (typeof CAPTURE_RESULTS)[number]
 
 export interface ReceiveCounters {
@@ -64,8 +64,8 @@ export interface ReceiveOptions {
   token: string | undefined
   maxBodyBytes: number
   logger: Logger
-  /** Takes time only where tokens must be estimated. */
-  observe: (capture: Capture) => LlmCall | Promise<LlmCall>
+  /** Takes time only where tokens must be estimated. Undefined: the request was no LLM call. */
+  observe: (capture: Capture) => LlmCall | Promise<LlmCall> | undefined
   spool: Pick<Spool, 'append'>
   counters: ReceiveCounters
   /** The plugin's own losses, told with each batch. */
@@ -180,7 +180,7 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
       const batch = parseBatch(request.body)
       if ('refusal' in batch) return refuse(reply, batch)
 
-      const { calls, invalid, tapErrors } = await observeAll(batch.captures, options, request.id)
+      const { calls, invalid, tapErrors, ignored } = await observeAll(batch.captures, options, request.id)
       if (calls.length === 0 && invalid.length > 0) {
         counters.captures.invalid += invalid.length
         counters.refusals.no_valid_capture++
@@ -203,8 +203,10 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
       counters.captures.stored += appended.stored
       counters.captures.duplicate += appended.duplicate
       counters.captures.invalid += invalid.length
-      // Told once and acknowledged: they must be stored before the 202 as well.
-      if (batch.drops.totals.length > 0) await options.onDrops(batch.drops)
+      counters.captures.not_llm += ignored.count
+      // Told once and acknowledged: they must be stored before the 202 as well. What was no LLM call came, and is no gap.
+      const sequences = [...batch.drops.sequences, ...ignored.sequences]
+      if (batch.drops.totals.length > 0 || sequences.length > 0) await options.onDrops({ ...batch.drops, sequences })
       if (tapErrors.length > 0) await options.onTapErrors(tapErrors)
       return reply
         .code(202)
@@ -276,6 +278,7 @@ async function observeAll(captures: unknown[], options: ReceiveOptions, requestI
   const observed: (LlmCall | Promise<LlmCall | undefined> | undefined)[] = []
   const invalid: { index: number; message: string }[] = []
   const tapErrors: TapErrors[] = []
+  const ignored: { count: number; sequences: [epoch: string, sequence: number][] } = { count: 0, sequences: [] }
   let waits = false
   for (let index = 0; index < captures.length; index++) {
     const parsed = captureSchema.safeParse(captures[index])
@@ -296,6 +299,12 @@ async function observeAll(captures: unknown[], options: ReceiveOptions, requestI
     }
     try {
       const call = options.observe(parsed.data)
+      if (call === undefined) {
+        ignored.count++
+        const { sequence } = parsed.data
+        if (epoch != null && sequence != null) ignored.sequences.push([epoch, sequence])
+        continue
+      }
       waits ||= call instanceof Promise
       observed.push(call instanceof Promise ? call.catch(unreadable) : call)
     } catch (error) {
@@ -303,7 +312,7 @@ async function observeAll(captures: unknown[], options: ReceiveOptions, requestI
     }
   }
   const calls = waits ? await Promise.all(observed) : (observed as LlmCall[])
-  return { calls: calls.filter((call) => call !== undefined), invalid, tapErrors }
+  return { calls: calls.filter((call) => call !== undefined), invalid, tapErrors, ignored }
 }
 
 function describe(error: { issues: { path: PropertyKey[]; message: string }[] }): string {

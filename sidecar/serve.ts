@@ -13,6 +13,7 @@ import { makeOtlpExporter } from './exporters/otlp.ts'
 import { openLedger } from './ledger/ledger.ts'
 import type { Logger } from './logger.ts'
 import { makeExposition } from './metrics/exposition.ts'
+import { isLlmCall } from './pipeline/is-llm-call.ts'
 import { makeEstimatingObserver, makeObserver } from './pipeline/observe.ts'
 import { makeRedactor } from './pipeline/redact.ts'
 import { makeServer, newReceiveCounters } from './receive.ts'
@@ -98,14 +99,19 @@ export async function serve(
     book,
     estimates: tokens?.stats,
   })
+  const observe =
+    tokens === undefined
+      ? makeObserver(observing)
+      : makeEstimatingObserver(observing, makeEstimator(tokens.count, estimate.maxTextBytes))
   const server = makeServer({
     token,
     maxBodyBytes: config.listen.maxBodyBytes,
     logger,
-    observe:
-      tokens === undefined
-        ? makeObserver(observing)
-        : makeEstimatingObserver(observing, makeEstimator(tokens.count, estimate.maxTextBytes)),
+    observe(capture) {
+      const call = observe(capture)
+      // What is estimated has a format, and so is one.
+      return call instanceof Promise || isLlmCall(capture, call) ? call : undefined
+    },
     spool,
     counters,
     onDrops: (drops) => ledger.recordPluginDrops(drops),

@@ -115,6 +115,9 @@ export function deltaOf(calls: Iterable<LlmCall>, fold: LabelFold): Delta {
         numbered(label('node', gateway.node), gateway.epoch, gateway.sequence)
       else counts.add('malformed', ['sequence'], 1n)
     }
+    // A route's own pre-function replaces a global tap: such a route is not seen into, and must not go unnoticed.
+    if (gateway.source === 'log') counts.add('untapped', [label('route', gateway.route ?? 'none')], 1n)
+    if (call.usageReason === 'websocket') counts.add('websockets', [label('route', gateway.route ?? 'none')], 1n)
     if (call.repeat === true) {
       counts.add('repeats', [tenant], 1n)
       return
@@ -124,6 +127,22 @@ export function deltaOf(calls: Iterable<LlmCall>, fold: LabelFold): Delta {
     if (call.timeToFirstByteMs !== undefined && status === 'ok') observe('first_token', series, call.timeToFirstByteMs)
     if (cache === 'hit' || cache === 'miss' || cache === 'refresh') counts.add('cache_requests', [tenant], 1n)
     if (cache === 'hit') counts.add('cache_hits', [tenant], 1n)
+    // Answers alone: how long a refusal took says nothing of the time that a cached answer saves.
+    if ((cache === 'hit' || cache === 'miss' || cache === 'refresh') && status === 'ok') {
+      const result = cache === 'hit' ? 'hit' : 'miss'
+      counts.add('cache_calls', [...series, result], 1n)
+      const took = amount('latency', Math.round(call.durationMs), MAX_DURATION_MS)
+      counts.add('cache_milliseconds', [...series, result], took)
+    }
+    if (call.cacheLookup?.picoUsd !== undefined)
+      counts.add('lookup_cost', [tenant], amount('lookup', call.cacheLookup.picoUsd))
+    else if (call.cacheLookup?.embeddingsModel !== undefined) counts.add('unpriced_lookups', [tenant], 1n)
+    if (call.rateLimit?.refusedBy !== undefined)
+      counts.add('rate_limited', [tenant, provider, call.rateLimit.refusedBy], 1n)
+    for (const attempt of call.attempts?.slice(0, -1) ?? []) {
+      const failing = attempt.provider === undefined ? provider : label('provider', attempt.provider)
+      counts.add('failed_attempts', [tenant, failing], 1n)
+    }
     for (const event of call.guardrails)
       counts.add('guardrail', [tenant, label('guardrail', event.guardrail), event.stage, event.action], 1n)
     if (call.cost.state === 'unpriced') counts.add('unpriced', [...series, call.cost.reason], 1n)

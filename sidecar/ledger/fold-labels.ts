@@ -3,7 +3,7 @@ const MAX_LENGTH = 128
 const SEQUENCE_OF_CONTROLS = /\p{Cc}+/gu
 
 /** What may be a label. Tenants and models are bounded by configuration, the others by what a sane set-up has. */
-const FIXED_LIMITS = { provider: 200, guardrail: 200, node: 1000 } as const
+const FIXED_LIMITS = { provider: 200, guardrail: 200, node: 1000, route: 1000 } as const
 export type LabelKind = 'tenant' | 'model' | keyof typeof FIXED_LIMITS
 
 export interface LabelLimits {
@@ -22,6 +22,7 @@ export function makeLabelFold(limits: LabelLimits, admitted: Iterable<{ kind: st
     provider: new Set(),
     guardrail: new Set(),
     node: new Set(),
+    route: new Set(),
   }
   for (const { kind, name } of admitted) names[kind as LabelKind]?.add(name)
   const limitOf = (kind: LabelKind) =>

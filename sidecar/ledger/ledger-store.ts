@@ -38,7 +38,7 @@ const CONSTRAINT_DATATYPE = 3091
 const INSTANCE_LIFE_MS = 30 * 24 * 3600 * 1000
 const TOUCH_MS = 24 * 3600 * 1000
 /** Money among the counts: whole dollars stand in a row of their own (schema.ts, L1). */
-const MONEY_COUNT = 'usage_source_cost'
+const MONEY_COUNTS: readonly string[] = ['usage_source_cost', 'lookup_cost']
 const IN_USD = '.usd'
 const MONEY = ['cost', 'saved', 'cache_saved'] as const
 
@@ -76,7 +76,7 @@ export function openLedgerStore({ file, gapGraceMs, callRetentionMs = Number.POS
     for (const { name, labels, value } of counts) {
       const [a = '', b = '', c = '', d = ''] = labels
       if (value === 0n) startCount.run(name, a, b, c, d)
-      else if (name !== MONEY_COUNT) addCount.run(name, a, b, c, d, value)
+      else if (!MONEY_COUNTS.includes(name)) addCount.run(name, a, b, c, d, value)
       else {
         const pico = (countOf.get(name, a, b, c, d) as { value: bigint } | undefined)?.value ?? 0n
         const dollars = (pico + value) / PICO_PER_USD

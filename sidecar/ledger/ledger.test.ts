@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { TOKEN_TYPES } from '../call.ts'
 import { cellsAsTotals, followToEnd, ledgerInFolder, totals } from '../testing/ledger-in-folder.ts'
 import { makeCall } from '../testing/make-call.ts'
+import type { Ledger } from './ledger.ts'
 import { openLedgerStore } from './ledger-store.ts'
 
 const test = ledgerInFolder()
@@ -50,6 +51,42 @@ describe('ledger', () => {
     expect(latency).toMatchObject({ labels: ['blue', 'openai', 'gpt-4o-2024-08-06'], sumMs: 7500n })
     expect(latency!.counts.reduce((a, b) => a + b, 0n)).toBe(6n)
     await ledger.close()
+  })
+
+  it('counts look-ups of a semantic cache, limits, attempts, untapped routes and WebSockets', async () => {
+    const ledger = await test.open()
+    const gateway = { node: 'n', source: 'tap' as const, route: 'chat' }
+    await test.feed(ledger, [
+      makeCall({ cache: 'hit', durationMs: 20, cacheLookup: { embeddingsModel: 'e', picoUsd: 7 } }, 1),
+      makeCall({ cache: 'miss', durationMs: 900, cacheLookup: { embeddingsModel: 'e' } }, 2),
+      makeCall({ cache: 'miss', durationMs: 100, status: 'server_error' }, 3),
+      makeCall({ rateLimit: { refusedBy: 'provider', budgets: [] }, status: 'rate_limited' }, 4),
+      makeCall({ rateLimit: { budgets: [{ by: 'gateway', name: 'minute', remaining: 1 }] } }, 5),
+      makeCall(
+        { attempts: [{ failed: true, provider: 'azure.ai.openai' }, { failed: true }, { failed: false, picoUsd: 1 }] },
+        6,
+      ),
+      makeCall({ gateway: { ...gateway, source: 'log' } }, 7),
+      makeCall({ gateway, operation: 'realtime', usageSource: 'unknown', usageReason: 'websocket' }, 8),
+    ])
+    const check = (open: Ledger) => {
+      const seen = totals(open)
+      const series = 'blue|openai|gpt-4o-2024-08-06'
+      expect(seen.cache_requests).toEqual({ blue: 3n })
+      expect(seen.cache_calls).toEqual({ [`${series}|hit`]: 1n, [`${series}|miss`]: 1n })
+      expect(seen.cache_milliseconds).toEqual({ [`${series}|hit`]: 20n, [`${series}|miss`]: 900n })
+      expect(seen.lookup_cost).toEqual({ blue: 7n })
+      expect(seen.unpriced_lookups).toEqual({ blue: 1n })
+      expect(seen.rate_limited).toEqual({ 'blue|openai|provider': 1n })
+      expect(seen.failed_attempts).toEqual({ 'blue|azure.ai.openai': 1n, 'blue|openai': 1n })
+      expect(seen.untapped).toEqual({ chat: 1n })
+      expect(seen.websockets).toEqual({ chat: 1n })
+    }
+    check(ledger)
+    await ledger.close()
+    const again = await test.open()
+    check(again)
+    await again.close()
   })
 
   it('an hour of millions of dollars in one cell stays exact', async () => {

@@ -37,6 +37,12 @@ export const LEDGER_SERIES = {
   adjusted_calls: ['tenant', 'provider', 'model'],
   cache_requests: ['tenant'],
   cache_hits: ['tenant'],
+  cache_calls: ['tenant', 'provider', 'model', 'result'],
+  cache_milliseconds: ['tenant', 'provider', 'model', 'result'],
+  lookup_cost: ['tenant'],
+  unpriced_lookups: ['tenant'],
+  rate_limited: ['tenant', 'provider', 'by'],
+  failed_attempts: ['tenant', 'provider'],
   guardrail: ['tenant', 'guardrail', 'stage', 'action'],
   unpriced: ['tenant', 'provider', 'model', 'reason'],
   usage_source_calls: ['tenant', 'source'],
@@ -48,6 +54,8 @@ export const LEDGER_SERIES = {
   capture_late: ['node'],
   plugin_dropped: ['reason'],
   tap_errors: ['node'],
+  untapped: ['route'],
+  websockets: ['route'],
 } as const
 export type LedgerSeries = keyof typeof LEDGER_SERIES
 

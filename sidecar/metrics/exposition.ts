@@ -35,7 +35,7 @@ interface Value {
 type Write = <M extends MetricName>(name: M, labels: Record<LabelsOf<M>, string>, value: number) => void
 
 /** Ledger series → metric. The ledger's labels stand in the metric's order. */
-export const FROM_LEDGER: readonly { series: LedgerSeries; metric: MetricName; money?: true }[] = [
+export const FROM_LEDGER: readonly { series: LedgerSeries; metric: MetricName; money?: true; milliseconds?: true }[] = [
   { series: 'calls', metric: 'llm_calls_total' },
   { series: 'tokens', metric: 'llm_tokens_total' },
   { series: 'cost', metric: 'llm_cost_usd_total', money: true },
@@ -50,10 +50,18 @@ export const FROM_LEDGER: readonly { series: LedgerSeries; metric: MetricName; m
   { series: 'guardrail', metric: 'llm_guardrail_events_total' },
   { series: 'cache_requests', metric: 'kong_semantic_cache_requests_total' },
   { series: 'cache_hits', metric: 'kong_semantic_cache_hits_total' },
+  { series: 'cache_calls', metric: 'kong_semantic_cache_answers_total' },
+  { series: 'cache_milliseconds', metric: 'kong_semantic_cache_answer_seconds_total', milliseconds: true },
+  { series: 'lookup_cost', metric: 'kong_semantic_cache_lookup_cost_usd_total', money: true },
+  { series: 'unpriced_lookups', metric: 'kong_semantic_cache_unpriced_lookups_total' },
+  { series: 'rate_limited', metric: 'llm_rate_limited_calls_total' },
+  { series: 'failed_attempts', metric: 'llm_failed_attempts_total' },
   { series: 'capture_gaps', metric: 'observer_capture_gaps_total' },
   { series: 'capture_late', metric: 'observer_capture_late_total' },
   { series: 'plugin_dropped', metric: 'observer_plugin_dropped_total' },
   { series: 'tap_errors', metric: 'observer_tap_errors_total' },
+  { series: 'untapped', metric: 'observer_untapped_total' },
+  { series: 'websockets', metric: 'observer_websockets_total' },
   { series: 'folded', metric: 'observer_labels_folded_total' },
   { series: 'malformed', metric: 'observer_malformed_amounts_total' },
 ]
@@ -94,9 +102,10 @@ export function makeExposition(sources: ExpositionSources) {
     await ledger.confirmGaps().catch(() => {})
     await ledger.readAdjustments().catch(() => {})
     collectZeros(write)
-    for (const { series, metric, money } of FROM_LEDGER)
+    for (const { series, metric, money, milliseconds } of FROM_LEDGER)
       for (const { labels, value } of ledger.series(series)) {
-        write(metric, named(metric, labels), money ? picoToUsd(value) : Number(value))
+        const shown = money ? picoToUsd(value) : milliseconds ? Number(value) / 1000 : Number(value)
+        write(metric, named(metric, labels), shown)
       }
     for (const histogram of Object.keys(HISTOGRAM_METRICS) as HistogramName[]) collectHistogram(histogram)
   }

@@ -94,7 +94,47 @@ export const METRICS = {
     help: 'Calls that a semantic cache answered.',
     labels: ['tenant_id'],
   },
+  kong_semantic_cache_answers_total: {
+    type: 'counter',
+    help: 'Successful calls that a semantic cache looked up: answered by it (hit) or by the model (miss).',
+    labels: ['tenant_id', 'provider', 'model', 'result'],
+  },
+  kong_semantic_cache_answer_seconds_total: {
+    type: 'counter',
+    help: 'How long those calls took.',
+    labels: ['tenant_id', 'provider', 'model', 'result'],
+  },
+  kong_semantic_cache_lookup_cost_usd_total: {
+    type: 'counter',
+    help: 'What the embeddings of look-ups cost, in US dollars; not part of llm_cost_usd_total.',
+    labels: ['tenant_id'],
+  },
+  kong_semantic_cache_unpriced_lookups_total: {
+    type: 'counter',
+    help: 'Look-ups by an embedding whose tokens Kong does not tell, or whose model has no price.',
+    labels: ['tenant_id'],
+  },
+  llm_rate_limited_calls_total: {
+    type: 'counter',
+    help: 'Calls refused with 429, by whom: the gateway or the provider.',
+    labels: ['tenant_id', 'provider', 'by'],
+  },
+  llm_failed_attempts_total: {
+    type: 'counter',
+    help: 'Targets that the gateway tried before the one that answered.',
+    labels: ['tenant_id', 'provider'],
+  },
 
+  observer_untapped_total: {
+    type: 'counter',
+    help: 'Calls that came without the tap, by route: what Kong logs is all that is known of them (durable).',
+    labels: ['route'],
+  },
+  observer_websockets_total: {
+    type: 'counter',
+    help: 'WebSocket connections (realtime), by route: counted, and not read (durable).',
+    labels: ['route'],
+  },
   observer_capture_gaps_total: {
     type: 'counter',
     help: 'Captures that the tap numbered and that never came (durable).',
