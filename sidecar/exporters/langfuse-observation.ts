@@ -132,6 +132,12 @@ function setCallAttributes(attributes: Attributes, call: LlmCall, profile: Langf
   setMetadata('cost_pico_usd', cost.state === 'priced' ? String(cost.picoUsd) : undefined)
   setMetadata('saved_pico_usd', call.savedPicoUsd === undefined ? undefined : String(call.savedPicoUsd))
   setMetadata('cache', call.cache)
+  setMetadata(
+    'cache_lookup_pico_usd',
+    call.cacheLookup?.picoUsd === undefined ? undefined : String(call.cacheLookup.picoUsd),
+  )
+  setMetadata('rate_limited_by', call.rateLimit?.refusedBy)
+  setMetadata('attempts', call.attempts === undefined ? undefined : JSON.stringify(call.attempts))
   setMetadata('content_truncated', call.content?.truncated)
 }
 

@@ -119,6 +119,9 @@ function lineOf(call: LlmCall): string {
     price_id: cost.state === 'priced' ? cost.priceId : undefined,
     saved_pico_usd: call.savedPicoUsd === undefined ? undefined : String(call.savedPicoUsd),
     cache: call.cache,
+    cache_lookup: call.cacheLookup,
+    rate_limit: call.rateLimit,
+    attempts: call.attempts,
     repeat: call.repeat,
     guardrails: call.guardrails.length > 0 ? call.guardrails : undefined,
   })

@@ -7,7 +7,7 @@ import type { Exporter, SendResult } from './exporter.ts'
 import { type Answer, makePoster, resolveHeaders } from './post.ts'
 import { makeSampler, samplingConfigSchema } from './sampling.ts'
 import { OWN } from './semantic-conventions.ts'
-import { contentAttributes, guardrailEvents, makeSpan, standardAttributes } from './spans.ts'
+import { attemptEvents, contentAttributes, guardrailEvents, makeSpan, standardAttributes } from './spans.ts'
 
 export const otlpConfigSchema = z.strictObject({
   /** Base address; `/v1/traces` is added. */
@@ -41,7 +41,7 @@ export function makeOtlpExporter(config: OtlpConfig, { environment }: ExporterDe
         ...(config.content && contentAttributes(call)),
         [OWN.samplingRatio]: sampler.ratioFor(call),
       },
-      events: guardrailEvents(call),
+      events: [...attemptEvents(call), ...guardrailEvents(call)],
     })
   return {
     id: 'otlp',

@@ -8,7 +8,15 @@ import {
 } from '@opentelemetry/api'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import type { ReadableSpan, TimedEvent } from '@opentelemetry/sdk-trace-node'
-import { EXTRA_UNITS, inputTokens, type LlmCall, type Message, outputTokens, TOKEN_TYPES } from '../call.ts'
+import {
+  EXTRA_UNITS,
+  inputTokens,
+  type LlmCall,
+  type Message,
+  outputTokens,
+  type RateLimit,
+  TOKEN_TYPES,
+} from '../call.ts'
 import { GEN_AI, OWN } from './semantic-conventions.ts'
 
 const COMMON = {
@@ -158,6 +166,12 @@ export function standardAttributes(call: LlmCall): Attributes {
   set(OWN.priceId, cost.state === 'priced' ? cost.priceId : undefined)
   set(OWN.priceBook, cost.book)
   set(OWN.cache, call.cache)
+  set(OWN.cacheLookupMs, call.cacheLookup?.lookupMs)
+  set(OWN.cacheEmbeddingsModel, call.cacheLookup?.embeddingsModel)
+  set(OWN.cacheLookupPicoUsd, call.cacheLookup?.picoUsd)
+  set(OWN.rateLimitRefusedBy, call.rateLimit?.refusedBy)
+  set(OWN.rateLimitRetryAfter, call.rateLimit?.retryAfterSeconds)
+  set(OWN.rateLimitBudgets, budgetTexts(call.rateLimit))
   set(OWN.repeat, call.repeat)
   set(OWN.serviceTier, call.serviceTier)
   set(OWN.guardrails, call.guardrails.length > 0 ? call.guardrails.map(({ guardrail }) => guardrail) : undefined)
@@ -202,6 +216,25 @@ export function guardrailEvents(call: LlmCall): TimedEvent[] {
       ...(reason !== undefined && { [OWN.guardrailReason]: reason }),
     },
   }))
+}
+
+/** Several targets for one call: each as an event at the time when it was asked. */
+export function attemptEvents(call: LlmCall): TimedEvent[] {
+  return (call.attempts ?? []).map((attempt, index) => {
+    const attributes: Attributes = { [OWN.attemptNumber]: index + 1, [OWN.attemptFailed]: attempt.failed }
+    if (attempt.provider !== undefined) attributes[GEN_AI.provider] = attempt.provider
+    if (attempt.model !== undefined) attributes[GEN_AI.requestModel] = attempt.model
+    if (attempt.address !== undefined) attributes[OWN.attemptAddress] = attempt.address
+    if (attempt.httpStatus !== undefined) attributes[GEN_AI.httpStatus] = attempt.httpStatus
+    if (attempt.durationMs !== undefined) attributes[OWN.attemptDurationMs] = attempt.durationMs
+    if (attempt.picoUsd !== undefined) attributes[OWN.costPicoUsd] = attempt.picoUsd
+    return { name: OWN.attemptEvent, time: timeOf(attempt.startedAt ?? call.startedAt), attributes }
+  })
+}
+
+function budgetTexts(rateLimit: RateLimit | undefined): string[] | undefined {
+  if (rateLimit === undefined || rateLimit.budgets.length === 0) return undefined
+  return rateLimit.budgets.map(({ by, name, remaining, limit }) => `${by} ${name} ${remaining ?? '?'}/${limit ?? '?'}`)
 }
 
 /** Nobody says when a guardrail acted: on the prompt at the start, on the answer at the end. */

@@ -150,6 +150,57 @@ export const GOLDEN_CALLS: Readonly<Record<string, LlmCall>> = {
     },
     8,
   ),
+  'second target of two, after a look-up in the cache': makeCall(
+    {
+      cache: 'miss',
+      cacheLookup: {
+        lookupMs: 31,
+        embeddingsProvider: 'openai',
+        embeddingsModel: 'text-embedding-3-small',
+        embeddingsTokens: 12,
+        embeddingsMs: 28,
+        picoUsd: 240_000,
+      },
+      attempts: [
+        {
+          provider: 'azure.ai.openai',
+          model: 'gpt-4o',
+          address: 'a.openai.azure.com:443',
+          startedAt: 1_795_419_012_401,
+          durationMs: 80,
+          httpStatus: 503,
+          failed: true,
+        },
+        {
+          provider: 'openai',
+          model: 'gpt-4o',
+          address: 'api.openai.com:443',
+          startedAt: 1_795_419_012_481,
+          durationMs: 1170,
+          httpStatus: 200,
+          failed: false,
+          picoUsd: 140_000_000,
+        },
+      ],
+      rateLimit: {
+        budgets: [{ by: 'provider', name: 'tokens', limit: 200_000, remaining: 199_976, resetSeconds: 0.007 }],
+      },
+    },
+    9,
+  ),
+  'refused by a limit of the gateway': withoutAnswer(
+    {
+      status: 'rate_limited',
+      httpStatus: 429,
+      errorType: '429',
+      rateLimit: {
+        refusedBy: 'gateway',
+        retryAfterSeconds: 51,
+        budgets: [{ by: 'gateway', name: '30-openai', limit: 1000, remaining: 0 }],
+      },
+    },
+    10,
+  ),
 }
 
 /** A call whose answer told nothing of a model: the fields are absent, not undefined. */
