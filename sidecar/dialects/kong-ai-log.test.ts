@@ -50,7 +50,6 @@ describe.skipIf(!present)('documents in the documented structure (skipped where 
       usageSource: 'unknown',
       usageReason: 'kong_stream_numbers',
     })
-    expect(readDocument('kong-log-documented', '08-')).toMatchObject({ usageReason: 'kong_stream_numbers' })
     expect(readDocument('kong-log-documented', '25-')).toMatchObject({ usageReason: 'kong_error_estimate' })
     expect(readDocument('kong-log-documented', '18-')).toMatchObject({
       usageReason: 'kong_error_estimate',

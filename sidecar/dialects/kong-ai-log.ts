@@ -97,7 +97,9 @@ function usageOf(given: {
     if (body?.error !== undefined) return { counts: {}, usage: {}, usageSource: 'none' } // the provider's own refusal, seen
     return { counts: {}, usage: {}, usageSource: 'unknown', usageReason: 'kong_error_estimate' }
   }
-  if (stream) return { counts: {}, usage: {}, usageSource: 'unknown', usageReason: 'kong_stream_numbers' }
+  // What Kong puts together from a stream has its own numbers and no id; an answer with an id is the provider's.
+  if (stream && body?.responseId === undefined)
+    return { counts: {}, usage: {}, usageSource: 'unknown', usageReason: 'kong_stream_numbers' }
   if (body?.usageSource === 'provider') {
     // With `llm_format` Kong passes the provider's own body through.
     const translated = provider !== undefined && TRANSLATED.has(provider) && body.dialect === 'openai-chat'
@@ -108,6 +110,7 @@ function usageOf(given: {
       ...withoutUndefined({ usageReason: body.usageReason, rawUsage: body.rawUsage }),
     }
   }
+  if (stream) return { counts: {}, usage: {}, usageSource: 'unknown', usageReason: 'kong_stream_numbers' }
   const counts = numbers === undefined ? undefined : countKongUsage(numbers)
   if (numbers === undefined || counts === undefined)
     return { counts: {}, usage: {}, usageSource: 'unknown', usageReason: 'kong_without_usage' }

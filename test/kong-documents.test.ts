@@ -1,0 +1,124 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { pickLogDocument } from '../plugin/log-document.ts'
+import { openPriceBook } from '../pricing/open-price-book.ts'
+import type { LlmCall } from '../sidecar/call.ts'
+import { captureSchema } from '../sidecar/capture.ts'
+import { attributionConfigSchema } from '../sidecar/pipeline/attribute.ts'
+import { makeObserver } from '../sidecar/pipeline/observe.ts'
+import { makeRedactor, redactionConfigSchema } from '../sidecar/pipeline/redact.ts'
+
+/** What becomes of Kong's own log documents, of every version, where the tap is not there: plugin → wire → LlmCall. */
+const DATA = join(import.meta.dirname, '../../shared/data')
+const present = existsSync(join(DATA, 'kong-log-documented'))
+if (!present && process.env.CI) throw new Error('CI must have the log documents of Kong')
+if (!present) console.warn('skipped: Kong’s log documents are not beside the checkout (../shared/data)')
+
+const observe = makeObserver({
+  book: openPriceBook(),
+  attribution: attributionConfigSchema.parse({}),
+  semanticCache: { rules: [] },
+  redactor: makeRedactor(redactionConfigSchema.parse({})),
+  providers: {},
+  maxContentBytes: 65_536,
+  content: true,
+})
+
+function callOf(folder: string, start: string): LlmCall {
+  const files = readdirSync(join(DATA, folder)).filter((name) => name.startsWith(start) && name.endsWith('.json'))
+  expect(files, start).toHaveLength(1)
+  const log = pickLogDocument(JSON.parse(readFileSync(join(DATA, folder, files[0]!), 'utf8')))
+  const wire = JSON.parse(JSON.stringify({ v: 1, source: 'log', node: 'n', content: 'on', log }))
+  return observe(captureSchema.parse(wire))
+}
+const documented = (start: string) => callOf('kong-log-documented', start)
+const tokens = { input: 25, output: 12 }
+
+describe.skipIf(!present)('documents of Kong 3.6 to 3.14', () => {
+  it.each(['01-', '02-', '03-', '04-', '08-'])('%s: the provider’s own usage, inside of payload.response', (start) => {
+    expect(documented(start)).toMatchObject({
+      status: 'ok',
+      provider: 'openai',
+      model: 'gpt-4o-mini-2024-07-18',
+      usageSource: 'provider',
+      usage: tokens,
+      cost: { state: 'priced' },
+    })
+  })
+
+  it.each(['06-', '07-', '11-', '19-', '21-', '28-'])('%s: Kong’s count, and said to be', (start) => {
+    expect(documented(start)).toMatchObject({ usageSource: 'gateway', usage: tokens, cost: { state: 'priced' } })
+  })
+
+  it.each(['05-'])('%s: Kong’s guess of a stream is not taken', (start) => {
+    expect(documented(start)).toMatchObject({
+      usageSource: 'unknown',
+      usageReason: 'kong_stream_numbers',
+      cost: { state: 'unpriced', reason: 'no_usage' },
+    })
+  })
+
+  it.each(['09-', '10-'])(
+    '%s: a hit of the semantic cache costs nothing, and saves what it would have cost',
+    (start) => {
+      // 25 tokens at 0.15 and 12 at 0.60 USD a million.
+      expect(documented(start)).toMatchObject({
+        cache: 'hit',
+        cost: { state: 'free', reason: 'cache_hit' },
+        savedPicoUsd: 10_950_000,
+      })
+    },
+  )
+
+  it('10-, 11-: what the look-up took', () => {
+    const lookup = { embeddingsProvider: 'openai', embeddingsModel: 'text-embedding-3-small' }
+    expect(documented('10-').cacheLookup).toEqual({ ...lookup, lookupMs: 444, embeddingsMs: 424 })
+    expect(documented('11-')).toMatchObject({ cache: 'miss', cacheLookup: { ...lookup, embeddingsMs: 187 } })
+  })
+
+  it.each(['14-', '15-', '16-', '17-', '18-'])('%s: a guard refused', (start) => {
+    const call = documented(start)
+    expect(call).toMatchObject({ status: 'blocked', cost: { picoUsd: 0 } })
+    expect(call.guardrails).toEqual([expect.objectContaining({ action: 'blocked' })])
+  })
+
+  it('19-: of what a sanitizer found, no item', () => {
+    expect(JSON.stringify(documented('19-'))).not.toMatch(/jane|doe@|EMAIL/)
+  })
+
+  it('20-, 21-, 25-: limits, and who refused', () => {
+    expect(documented('20-')).toMatchObject({
+      status: 'rate_limited',
+      rateLimit: { refusedBy: 'gateway', retryAfterSeconds: 51, budgets: [{ name: '30-openai', remaining: 0 }] },
+    })
+    expect(documented('21-').rateLimit).toMatchObject({ budgets: [{ by: 'gateway', remaining: 963, limit: 1000 }] })
+    expect(documented('21-').rateLimit?.refusedBy).toBeUndefined()
+    expect(documented('25-')).toMatchObject({ status: 'rate_limited', rateLimit: { refusedBy: 'provider' } })
+  })
+
+  it('22-: both transformers asked a model', () => {
+    expect(documented('22-')).toMatchObject({ usage: { input: 50, output: 24 }, usageSource: 'gateway' })
+  })
+
+  it.each(['23-', '24-', '26-', '27-'])('%s: nothing that Kong says of it: unknown, and not 0', (start) => {
+    expect(documented(start)).toMatchObject({ usageSource: 'unknown', cost: { state: 'unpriced', reason: 'no_usage' } })
+  })
+})
+
+describe.skipIf(!present)('documents that Kong 3.9.3 wrote', () => {
+  it('of a stream without the tap: no number is taken for the provider’s', () => {
+    for (const start of ['b-', 'b2-', 'b3-'])
+      expect(callOf('kong-3.9.3-logs', start)).toMatchObject({ usageSource: 'unknown', usage: {} })
+  })
+
+  it('of errors: who refused, and nothing to pay', () => {
+    expect(callOf('kong-3.9.3-logs', 'c-429')).toMatchObject({
+      status: 'rate_limited',
+      rateLimit: { refusedBy: 'provider', retryAfterSeconds: 7 },
+      cost: { state: 'free', reason: 'error' },
+    })
+    expect(callOf('kong-3.9.3-logs', 'c2-500')).toMatchObject({ status: 'server_error', cost: { state: 'free' } })
+    expect(callOf('kong-3.9.3-logs', 'g-')).toMatchObject({ status: 'aborted', cost: { state: 'unpriced' } })
+  })
+})
