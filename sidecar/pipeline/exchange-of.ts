@@ -23,7 +23,7 @@ export function exchangeOf(capture: Capture, requestHeaders: Headers, responseHe
   // A compressed body with its middle cut out cannot be read on: only its head counts.
   const decoded = encoded === undefined ? undefined : decodeBody(encoded, encoding)
   const isCut = tail === undefined && capture.response_bytes != null && capture.response_bytes > (encoded?.length ?? 0)
-  const isEncoded = encoding !== undefined && !['', 'identity'].includes(encoding.trim().toLowerCase())
+  const isEncoded = isCompressed(encoding)
   return {
     method: log.request.method,
     host: (log.service?.host ?? '').toLowerCase(),
@@ -43,6 +43,17 @@ export function exchangeOf(capture: Capture, requestHeaders: Headers, responseHe
       !isCut &&
       !(isEncoded && tail !== undefined),
   }
+}
+
+function isCompressed(encoding: string | undefined): boolean {
+  return encoding !== undefined && !['', 'identity'].includes(encoding.trim().toLowerCase())
+}
+
+/** Compressed and longer than what the tap keeps: what stood behind the cut, the usage mostly, nobody can read. */
+export function isEncodedAndCut(capture: Capture, responseHeaders: Headers): boolean {
+  if (!isCompressed(responseHeaders['content-encoding']) || capture.response_body == null) return false
+  const kept = Buffer.byteLength(capture.response_body, 'base64')
+  return capture.response_tail != null || (capture.response_bytes ?? 0) > kept
 }
 
 /** Query strings may hold keys (`?key=`): they go no further, also where the plugin left one. */

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -204,6 +205,44 @@ describe('usage that no reader found', () => {
   })
   it('never stands above what the provider said', () => {
     expect(observed({ log: { ai } })).toMatchObject({ usage: { input: 15, cache_read: 10, output: 9 } })
+  })
+})
+
+describe('what is not seen whole', () => {
+  it('of a WebSocket is counted, and nothing of it is taken for 0', () => {
+    const socket: CaptureParts = {
+      log: answered(101, {})!,
+      capture: { upgrade: 'websocket', request_body: undefined, response_body: undefined },
+    }
+    expect(observed(socket)).toMatchObject({
+      operation: 'realtime',
+      status: 'ok',
+      provider: 'openai',
+      stream: true,
+      usageSource: 'unknown',
+      usageReason: 'websocket',
+      cost: { state: 'unpriced', reason: 'no_usage' },
+    })
+    const refused = observed({ ...socket, log: answered(401, {})! })
+    expect(refused).toMatchObject({ status: 'unauthorized', usageSource: 'none', cost: { state: 'free' } })
+  })
+
+  it('of a compressed answer beyond its cap says so', () => {
+    const whole = gzipSync(JSON.stringify({ object: 'chat.completion', noise: randomBytes(9000).toString('base64') }))
+    const cut: CaptureParts = {
+      log: answered(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' })!,
+      capture: { response_body: whole.subarray(0, 4000).toString('base64'), response_bytes: whole.length },
+    }
+    expect(observed(cut)).toMatchObject({ usageSource: 'unknown', usageReason: 'encoded_truncated' })
+  })
+
+  it('of a request beyond its cap keeps its model', () => {
+    const body = JSON.stringify({ model: 'gpt-4o', messages: [{ role: 'user', content: 'meow '.repeat(1000) }] })
+    const call = observed({
+      responseBody: { object: 'chat.completion', choices: [], usage: { prompt_tokens: 2, completion_tokens: 1 } },
+      capture: { request_body: Buffer.from(body.slice(0, 2000)).toString('base64'), request_bytes: body.length },
+    })
+    expect(call).toMatchObject({ requestModel: 'gpt-4o', content: { truncated: true }, usage: { input: 2, output: 1 } })
   })
 })
 

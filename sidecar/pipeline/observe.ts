@@ -9,7 +9,7 @@ import { type KongAiReading, readKongAiLog } from '../dialects/kong-ai-log.ts'
 import { providerOfHost } from '../dialects/provider-of-host.ts'
 import { type AttributionConfig, attribute } from './attribute.ts'
 import { boundContent } from './bound-content.ts'
-import { exchangeOf, headersOf } from './exchange-of.ts'
+import { exchangeOf, headersOf, isEncodedAndCut } from './exchange-of.ts'
 import { outcomeOf } from './outcome.ts'
 import { price } from './price.ts'
 import { readAttempts } from './read-attempts.ts'
@@ -157,7 +157,14 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
 
         usage: priced.usage,
         usageSource: priced.usageSource,
-        ...optional('usageReason', priced.usageSource === reading.usageSource ? reading.usageReason : undefined),
+        ...optional(
+          'usageReason',
+          priced.usageSource === 'unknown' && isEncodedAndCut(capture, responseHeaders)
+            ? 'encoded_truncated'
+            : priced.usageSource === reading.usageSource
+              ? reading.usageReason
+              : undefined,
+        ),
         ...optional('rawUsage', reading.rawUsage),
         ...optional('billedLines', billedLinesOf(reading)),
         ...optional('priceAttributes', reading.priceAttributes),
