@@ -33,6 +33,13 @@ local function access()
   }
   kong.ctx.shared.llm_observer_tap = state
 
+  -- Before Kong's own tracing puts its span there: only then is it known who chose the trace.
+  local seen, trace = pcall(function()
+    local header = kong.request.get_header
+    return (header("traceparent") or "") .. (header("b3") or "") .. (header("x-b3-traceid") or "")
+  end)
+  if seen then state.client_trace = string.sub(trace, 1, 512) end
+
   local known, upgrade = pcall(kong.request.get_header, "upgrade")
   if known and type(upgrade) == "string" and string.lower(upgrade) == "websocket" then
     -- What passes after the handshake is not seen: such a call is counted, and says that it was not read.
@@ -154,7 +161,7 @@ end
 -- headers, which a client can forge where there is no auth plugin, are not here, and must not come.
 local REQUEST_HEADERS = {
   "content-type", "content-length", "accept", "user-agent",
-  "traceparent", "tracestate", "x-request-id", "x-correlation-id",
+  "traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-request-id", "x-correlation-id",
   "x-tenant-id", "x-session-id", "x-user-id",
   "anthropic-version", "anthropic-beta", "openai-beta",
 }
@@ -443,6 +450,7 @@ local function log()
     epoch = epoch,
     sequence = sequence,
     upgrade = state.upgrade,
+    client_trace = state.client_trace,
     jwt_payload = verified_claims(shared),
     log = log_document(kong.log.serialize(), state),
     request_body = encode(state.request_body),

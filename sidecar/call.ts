@@ -259,6 +259,8 @@ export interface LlmCall {
   tenant: string
   /** Which rule found the tenant; `unattributed` where none did. */
   tenantSource: string
+  /** Another tenant that the client named itself to be, and was not believed. */
+  claimedTenant?: string
   consumer?: string
   user?: string
   session?: string
@@ -313,7 +315,7 @@ export interface LlmCall {
     traceId: string
     /** 16 hex digits. */
     spanId: string
-    /** Only on trusted routes: the caller's span. */
+    /** Only on trusted routes: the caller's span; or Kong's own. */
     parentSpanId?: string
     /** The caller's own trace id where it was not trusted. */
     originalTraceId?: string

@@ -107,6 +107,11 @@ export const captureSchema = z.object({
   upgrade: z.enum(['websocket']).nullish(),
   /** Payload (base64url JSON, without head and signature) of a JSON Web Token that Kong has verified. */
   jwt_payload: z.string().max(16_384).nullish(),
+  /**
+   * Trace headers as the client sent them, before Kong's own tracing may have changed them; empty where there were none,
+   * absent where nobody saw.
+   */
+  client_trace: z.string().max(512).nullish(),
   log: kongLogSchema,
   /** base64. Absent where Kong gave none. */
   request_body: z.string().nullish(),

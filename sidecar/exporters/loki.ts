@@ -92,6 +92,7 @@ function lineOf(call: LlmCall): string {
     // In the line: Loki takes two entries of one stream with the same time and the same line for one.
     id: call.id,
     consumer: call.consumer,
+    claimed_tenant: call.claimedTenant,
     user: call.user,
     session: call.session,
     team: call.team,

@@ -44,6 +44,7 @@ export const GEN_AI = {
 export const OWN = {
   tenant: 'tenant.id',
   tenantSource: 'kong.llm.tenant.source',
+  tenantClaimed: 'kong.llm.tenant.claimed',
   consumer: 'kong.llm.consumer',
   team: 'kong.llm.team',
   app: 'kong.llm.app',

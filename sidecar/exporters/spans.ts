@@ -142,6 +142,7 @@ export function standardAttributes(call: LlmCall): Attributes {
   set(GEN_AI.reasoningTokens, usage.output_reasoning)
   set(OWN.tenant, call.tenant)
   set(OWN.tenantSource, call.tenantSource)
+  set(OWN.tenantClaimed, call.claimedTenant)
   set(OWN.consumer, call.consumer)
   set(OWN.team, call.team)
   set(OWN.app, call.app)

@@ -137,6 +137,7 @@ export function deltaOf(calls: Iterable<LlmCall>, fold: LabelFold): Delta {
     if (call.cacheLookup?.picoUsd !== undefined)
       counts.add('lookup_cost', [tenant], amount('lookup', call.cacheLookup.picoUsd))
     else if (call.cacheLookup?.embeddingsModel !== undefined) counts.add('unpriced_lookups', [tenant], 1n)
+    if (call.claimedTenant !== undefined) counts.add('tenant_claims', [tenant], 1n)
     if (call.rateLimit?.refusedBy !== undefined)
       counts.add('rate_limited', [tenant, provider, call.rateLimit.refusedBy], 1n)
     for (const attempt of call.attempts?.slice(0, -1) ?? []) {

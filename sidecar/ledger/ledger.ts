@@ -43,6 +43,7 @@ export const LEDGER_SERIES = {
   unpriced_lookups: ['tenant'],
   rate_limited: ['tenant', 'provider', 'by'],
   failed_attempts: ['tenant', 'provider'],
+  tenant_claims: ['tenant'],
   guardrail: ['tenant', 'guardrail', 'stage', 'action'],
   unpriced: ['tenant', 'provider', 'model', 'reason'],
   usage_source_calls: ['tenant', 'source'],

@@ -56,6 +56,7 @@ export const FROM_LEDGER: readonly { series: LedgerSeries; metric: MetricName; m
   { series: 'unpriced_lookups', metric: 'kong_semantic_cache_unpriced_lookups_total' },
   { series: 'rate_limited', metric: 'llm_rate_limited_calls_total' },
   { series: 'failed_attempts', metric: 'llm_failed_attempts_total' },
+  { series: 'tenant_claims', metric: 'llm_tenant_claims_refused_total' },
   { series: 'capture_gaps', metric: 'observer_capture_gaps_total' },
   { series: 'capture_late', metric: 'observer_capture_late_total' },
   { series: 'plugin_dropped', metric: 'observer_plugin_dropped_total' },

@@ -124,6 +124,11 @@ export const METRICS = {
     help: 'Targets that the gateway tried before the one that answered.',
     labels: ['tenant_id', 'provider'],
   },
+  llm_tenant_claims_refused_total: {
+    type: 'counter',
+    help: 'Calls of a tenant whose client named another one (header or path) and was not believed.',
+    labels: ['tenant_id'],
+  },
 
   observer_untapped_total: {
     type: 'counter',

@@ -1,102 +1,214 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { kongLogSchema } from '../capture.ts'
+import { type Capture, kongLogSchema } from '../capture.ts'
 import { makeCapture } from '../testing/make-capture.ts'
-import { attribute, attributionConfigSchema } from './attribute.ts'
+import { attribute, attributionConfigSchema, bodyFieldsOf } from './attribute.ts'
 
 const config = attributionConfigSchema.parse({ trustedRoutes: ['trusted'] })
 const { log } = makeCapture()
 const withHeaders = (headers: Record<string, string>) => ({ ...log.request, headers })
+const jwt = (claims: unknown) => Buffer.from(JSON.stringify(claims)).toString('base64url')
+/** By rules of one's own, of a call as it is but for `parts`. */
+function found(
+  settings: object,
+  parts: Partial<Capture['log']> = {},
+  more: { body?: Record<string, unknown>; jwt_payload?: string } = {},
+) {
+  const capture = { log: { ...log, ...parts }, jwt_payload: more.jwt_payload }
+  return attribute(capture, more.body, attributionConfigSchema.parse({ trustedRoutes: ['trusted'], ...settings }))
+}
+const bare = { consumer: null, service: null, route: { name: 'any' } }
 
 describe('the tenant', () => {
   const consumer = { id: 'c1', username: 'alice', custom_id: 'blue-id', tags: ['team:x', 'tenant:blue'] }
   const route = { id: 'r1', name: 'trusted', tags: ['tenant:of-route'] }
   const service = { id: 's1', name: 's', tags: ['tenant:of-service'] }
-  const request = withHeaders({ 'x-tenant-id': 'of-header' })
+  const request = { ...withHeaders({ 'x-tenant-id': 'of-header' }), uri: '/llm/v1/tenants/of-path/chat' }
 
   it('comes from the first rule that says something', () => {
-    const found = (parts: object) => {
-      const { tenant, tenantSource } = attribute({ ...log, route, service, request, ...parts }, undefined, config)
+    const by = (parts: object) => {
+      const { tenant, tenantSource } = found({}, { route, service, request, ...parts })
       return [tenant, tenantSource]
     }
-    expect(found({ consumer })).toEqual(['blue', 'consumer_tag'])
-    expect(found({ consumer: { ...consumer, tags: ['tenant:'] } })).toEqual(['blue-id', 'consumer_custom_id'])
-    expect(found({ consumer: { username: 'alice', custom_id: '' } })).toEqual(['alice', 'consumer_username'])
-    expect(found({ consumer: null })).toEqual(['of-route', 'route_tag'])
-    expect(found({ consumer: null, route: { name: 'trusted' } })).toEqual(['of-service', 'service_tag'])
-    const bare = { consumer: null, service: null }
-    expect(found({ ...bare, route: { name: 'trusted' } })).toEqual(['of-header', 'trusted_header'])
-    expect(found({ ...bare, route: { name: 'another' } })).toEqual(['unattributed', 'unattributed'])
-    expect(found({ ...bare, route: null })).toEqual(['unattributed', 'unattributed'])
+    expect(by({ consumer })).toEqual(['blue', 'consumer_tag'])
+    expect(by({ consumer: { ...consumer, tags: ['tenant:'] } })).toEqual(['blue-id', 'consumer_custom_id'])
+    expect(by({ consumer: { username: 'alice', custom_id: '' } })).toEqual(['alice', 'consumer_username'])
+    expect(by({ consumer: null })).toEqual(['of-route', 'route_tag'])
+    expect(by({ consumer: null, route: { name: 'trusted' } })).toEqual(['of-service', 'service_tag'])
+    const nobody = { consumer: null, service: null }
+    expect(by({ ...nobody, route: { name: 'trusted' } })).toEqual(['of-path', 'path'])
+    const header = withHeaders({ 'x-tenant-id': 'of-header' })
+    expect(by({ ...nobody, route: { name: 'trusted' }, request: header })).toEqual(['of-header', 'trusted_header'])
+    expect(by({ ...nobody, route: { name: 'another' } })).toEqual(['unattributed', 'unattributed'])
+    expect(by({ ...nobody, route: null })).toEqual(['unattributed', 'unattributed'])
   })
 
-  it('is never what a client says on a route that is not trusted', () => {
-    fc.assert(
-      fc.property(fc.string(), fc.string(), (name, claim) => {
-        const spoofed = withHeaders({
-          'x-tenant-id': claim,
-          'x-consumer-username': claim,
-          'x-consumer-custom-id': claim,
-        })
-        const parts = { ...log, consumer: null, service: null, route: { name: `not-${name}` }, request: spoofed }
-        return attribute(parts, { tenant: claim, metadata: { tenant: claim } }, config).tenant === 'unattributed'
-      }),
-    )
+  it.each<[string, unknown, Partial<Capture['log']>, string]>([
+    ['another tag', { by: 'consumer_tag', name: 'team' }, { consumer }, 'x'],
+    ['the authenticated entity', 'authenticated_entity', { ...bare, authenticated_entity: { id: 'key-1' } }, 'key-1'],
+    [
+      'the authenticated entity, mapped',
+      { by: 'authenticated_entity', map: { 'key-1': 'blue' } },
+      { ...bare, authenticated_entity: { id: 'key-1' } },
+      'blue',
+    ],
+    ['the workspace', 'workspace', { ...bare, workspace_name: 'retail' }, 'retail'],
+    [
+      'another header',
+      { by: 'trusted_header', name: 'X-Org' },
+      { ...bare, route: { name: 'trusted' }, request: withHeaders({ 'x-org': 'red' }) },
+      'red',
+    ],
+  ])('by %s', (_what, rule, parts, tenant) => {
+    expect(found({ rules: [rule] }, parts).tenant).toBe(tenant)
+  })
+
+  it('a value that the map does not know finds nobody, and the next rule is tried', () => {
+    const rules = [{ by: 'consumer_username', map: { bob: 'red' } }, 'consumer_custom_id']
+    expect(found({ rules }, { consumer })).toMatchObject({ tenant: 'blue-id', tenantSource: 'consumer_custom_id' })
+    expect(
+      found({ rules: [{ by: 'consumer_username', map: { bob: 'red' } }] }, { consumer: { username: 'constructor' } }),
+    ).toMatchObject({ tenant: 'unattributed' })
+  })
+
+  it.each([
+    ['a claim', { org: 'acme' }, 'org', 'acme'],
+    ['a claim in a claim', { org: { id: 'acme' } }, 'org.id', 'acme'],
+    ['a claim with dots in its name', { 'https://x.example/org': 'acme' }, 'https://x.example/org', 'acme'],
+    ['the first of a list', { orgs: ['acme', 'b'] }, 'orgs', 'acme'],
+    ['a number', { org: 17 }, 'org', '17'],
+    ['an object', { org: { id: 'acme' } }, 'org', 'unattributed'],
+    ['what is not its own', {}, 'constructor.name', 'unattributed'],
+  ])('by a verified token: %s', (_what, claims, name, tenant) => {
+    const rules = [{ by: 'jwt_claim', name }]
+    expect(found({ rules }, bare, { jwt_payload: jwt(claims) }).tenant).toBe(tenant)
+  })
+
+  it('of a token that is none: nobody', () => {
+    const rules = [{ by: 'jwt_claim', name: 'org' }]
+    for (const jwt_payload of ['', '!!', Buffer.from('{"org":').toString('base64url'), jwt(null), jwt([{ org: 'a' }])])
+      expect(found({ rules }, bare, { jwt_payload }).tenant).toBe('unattributed')
   })
 
   it('has at most 64 characters of a label', () => {
     fc.assert(
       fc.property(fc.string({ minLength: 1, maxLength: 200, unit: 'binary' }), (name) => {
-        const { tenant } = attribute({ ...log, consumer: { tags: [`tenant:${name}`] } }, undefined, config)
+        const { tenant } = found({}, { consumer: { tags: [`tenant:${name}`] } })
         return /^[A-Za-z0-9._-]{1,64}$/.test(tenant)
       }),
     )
-    expect(attribute({ ...log, consumer: { tags: ['tenant:Größe 1/2'] } }, undefined, config).tenant).toBe('Gr__e_1_2')
+    expect(found({}, { consumer: { tags: ['tenant:Größe 1/2'] } }).tenant).toBe('Gr__e_1_2')
+  })
+})
+
+describe('what a client says of itself', () => {
+  it('moves nothing on a route that is not trusted: any header, path, body', () => {
+    const consumer = fc.constantFrom<Capture['log']['consumer']>(null, { username: 'alice', tags: ['tenant:blue'] })
+    fc.assert(
+      fc.property(consumer, fc.string(), fc.string(), fc.webPath(), (who, route, claim, path) => {
+        const parts = { consumer: who, service: null, route: { name: `not-${route}` } }
+        const request = {
+          ...withHeaders({
+            'x-tenant-id': claim,
+            'x-consumer-username': claim,
+            'x-consumer-custom-id': claim,
+            'x-authenticated-userid': claim,
+            authorization: `Bearer ${jwt({ alg: 'none' })}.${jwt({ tenant: claim })}.`,
+            traceparent: claim,
+          }),
+          uri: `${path}/v1/tenants/${encodeURIComponent(claim.toWellFormed())}/chat`,
+        }
+        const body = { tenant: claim, user: claim, metadata: { tenant: claim, user_id: claim } }
+        const rules = ['consumer_tag', { by: 'jwt_claim', name: 'tenant' }, 'path', 'trusted_header']
+        const honest = found({ rules }, parts)
+        const forged = found({ rules }, { ...parts, request }, { body })
+        expect([forged.tenant, forged.tenantSource]).toEqual([honest.tenant, honest.tenantSource])
+        expect(honest.tenant).toBe(who === null ? 'unattributed' : 'blue')
+      }),
+    )
+  })
+
+  it('and was not believed is kept beside it; what agrees is no claim', () => {
+    const consumer = { tags: ['tenant:blue'] }
+    const saying = (name: string) => withHeaders({ 'x-tenant-id': name })
+    expect(found({}, { consumer, request: saying('red') })).toMatchObject({ tenant: 'blue', claimedTenant: 'red' })
+    expect(found({}, { consumer, request: saying('blue') })).not.toHaveProperty('claimedTenant')
+    const path = { ...log.request, uri: '/v1/tenants/red/chat/completions' }
+    expect(found({}, { consumer, request: path })).toMatchObject({ tenant: 'blue', claimedTenant: 'red' })
+    expect(found({}, { ...bare, request: path })).toMatchObject({ tenant: 'unattributed', claimedTenant: 'red' })
+    expect(found({}, { ...bare, route: { name: 'trusted' }, request: path })).toEqual(
+      expect.not.objectContaining({ claimedTenant: expect.anything() }),
+    )
   })
 })
 
 describe('labels', () => {
   it('team, app and environment come from the nearest tag', () => {
-    const found = attribute(
+    const labels = found(
+      {},
       {
-        ...log,
         consumer: { username: 'alice', tags: ['team:consumer'] },
         route: { name: 'r', tags: ['team:route', 'app:route'] },
         service: { name: 's', tags: ['team:service', 'app:service', 'env:service'] },
       },
-      undefined,
-      config,
     )
-    expect(found).toMatchObject({ consumer: 'alice', team: 'consumer', app: 'route', environment: 'service' })
+    expect(labels).toMatchObject({ consumer: 'alice', team: 'consumer', app: 'route', environment: 'service' })
   })
 
   it('user and session come from headers, else from the body', () => {
     const body = { user: 'u', safety_identifier: 's', metadata: { user_id: 'm', session_id: 'session' } }
     const request = withHeaders({ 'x-user-id': 'h', 'x-session-id': 'hs' })
-    expect(attribute({ ...log, request }, body, config)).toMatchObject({ user: 'h', session: 'hs' })
-    expect(attribute(log, body, config)).toMatchObject({ user: 'u', session: 'session' })
-    expect(attribute(log, { metadata: { user_id: 'm' } }, config)).toMatchObject({ user: 'm' })
-    expect(attribute(log, { safety_identifier: 's' }, config)).toMatchObject({ user: 's' })
+    expect(found({}, { request }, { body })).toMatchObject({ user: 'h', session: 'hs' })
+    expect(found({}, {}, { body })).toMatchObject({ user: 'u', session: 'session' })
+    expect(found({}, {}, { body: { metadata: { user_id: 'm' } } })).toMatchObject({ user: 'm' })
+    expect(found({}, {}, { body: { safety_identifier: 's' } })).toMatchObject({ user: 's' })
+    expect(found({}, {}, { body: { conversation: 'conv_1' } })).toMatchObject({ session: 'conv_1' })
+    expect(found({}, {}, { body: { conversation: { id: 'conv_2' } } })).toMatchObject({ session: 'conv_2' })
   })
 
-  it('a hashed user is the same user, and nobody reads who', () => {
-    const hashing = attributionConfigSchema.parse({ hashUsers: true })
-    const one = attribute(log, { user: 'bob@example.com' }, hashing).user
-    expect(one).toMatch(/^[0-9a-f]{32}$/)
-    expect(attribute(log, { user: 'bob@example.com' }, hashing).user).toBe(one)
-    expect(attribute(log, { user: 'eve@example.com' }, hashing).user).not.toBe(one)
+  it('by rules of one’s own: a claim, the consumer, a mapped tag', () => {
+    const settings = {
+      user: [{ by: 'jwt_claim', name: 'sub' }, 'consumer_custom_id'],
+      team: [{ by: 'tag', name: 'cost-centre', map: { '4711': 'search' } }],
+    }
+    const parts = { consumer: { custom_id: 'x-9', tags: ['cost-centre:4711'] } }
+    expect(found(settings, parts, { jwt_payload: jwt({ sub: 'ann' }) })).toMatchObject({ user: 'ann', team: 'search' })
+    expect(found(settings, parts)).toMatchObject({ user: 'x-9' })
+  })
+
+  it('a hashed user is the same user of the same tenant, and nobody reads who', () => {
+    const hashed = (user: string, tenant = 'blue') =>
+      found({ hashUsers: true }, { consumer: { tags: [`tenant:${tenant}`] } }, { body: { user } }).user
+    expect(hashed('bob@example.com')).toMatch(/^[0-9a-f]{32}$/)
+    expect(hashed('bob@example.com')).toBe(hashed('bob@example.com'))
+    expect(hashed('eve@example.com')).not.toBe(hashed('bob@example.com'))
+    expect(hashed('bob@example.com', 'red')).not.toBe(hashed('bob@example.com'))
   })
 
   it('any body and any log are taken', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.constantFrom('user', 'metadata', 'safety_identifier'), fc.jsonValue()), (body) => {
-        const { user, session } = attribute(kongLogSchema.parse(log), body, config)
+        const { user, session } = attribute({ log: kongLogSchema.parse(log) }, body, config)
         for (const label of [user, session]) expect(['string', 'undefined']).toContain(typeof label)
       }),
     )
   })
+
+  it('says which fields of the body matter', () => {
+    expect(bodyFieldsOf(config)).toEqual(['user', 'metadata', 'safety_identifier', 'conversation'])
+  })
 })
 
-it('a setting that does not exist is refused', () => {
-  expect(attributionConfigSchema.safeParse({ tenantheader: 'x' }).success).toBe(false)
+describe('settings', () => {
+  it.each([
+    [{ tenantheader: 'x' }, /tenantheader/],
+    [{ rules: ['consumer'] }, /write one of consumer_tag, consumer_custom_id/],
+    [{ rules: ['jwt_claim'] }, /jwt_claim needs a name/],
+    [{ rules: [{ by: 'workspace', name: 'x' }] }, /workspace takes no name/],
+    [{ user: ['path'] }, /write one of tag, jwt_claim/],
+    [{ team: ['tag'] }, /tag needs a name/],
+  ])('%j is refused, and says why', (settings, message) => {
+    const { error } = attributionConfigSchema.safeParse(settings)
+    expect(error?.message).toMatch(message)
+  })
 })

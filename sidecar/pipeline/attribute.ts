@@ -1,23 +1,111 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import type { KongLog } from '../capture.ts'
+import type { Capture } from '../capture.ts'
+import { decodeText, parseJson } from '../dialects/json-value.ts'
+import { maskCredentials } from './patterns.ts'
 
 export const UNATTRIBUTED = 'unattributed'
 
+/** Where a tenant can be found. `path` and `trusted_header` are the client's own words: they count on trusted routes alone. */
+const TENANT_SOURCES = [
+  'consumer_tag',
+  'consumer_custom_id',
+  'consumer_username',
+  'authenticated_entity',
+  'jwt_claim',
+  'route_tag',
+  'service_tag',
+  'workspace',
+  'path',
+  'trusted_header',
+] as const
+/** Where a user, a session, a team … can be found. None of these decides about money: a client may name them. */
+const LABEL_SOURCES = ['tag', 'jwt_claim', 'header', 'body', 'consumer_username', 'consumer_custom_id'] as const
+type TenantSource = (typeof TENANT_SOURCES)[number]
+type LabelSource = (typeof LABEL_SOURCES)[number]
+
+/** Which tag, claim, header or field; where it may be left out, the default. */
+const DEFAULT_NAMES: Partial<Record<TenantSource | LabelSource, string>> = {
+  consumer_tag: 'tenant',
+  route_tag: 'tenant',
+  service_tag: 'tenant',
+  trusted_header: 'x-tenant-id',
+}
+const NAMED: readonly string[] = [...Object.keys(DEFAULT_NAMES), 'jwt_claim', 'tag', 'header', 'body']
+
+/** `consumer_tag`, or `{ by: jwt_claim, name: org.id, map: { acme: blue } }`. */
+const ruleOf = <S extends TenantSource | LabelSource>(sources: readonly S[]) =>
+  z.preprocess(
+    (value) => (typeof value === 'string' ? { by: value } : value),
+    z
+      .strictObject({
+        by: z.enum(sources, { error: `write one of ${sources.join(', ')}` }),
+        name: z.string().min(1).optional(),
+        /** Value found → what it stands for. A value that is not here is not found. */
+        map: z.record(z.string(), z.string().min(1)).optional(),
+      })
+      .transform((rule, context) => {
+        const name = rule.name ?? DEFAULT_NAMES[rule.by]
+        if (NAMED.includes(rule.by) && name === undefined)
+          context.addIssue({ code: 'custom', path: ['name'], message: `${rule.by} needs a name` })
+        if (!NAMED.includes(rule.by) && rule.name !== undefined)
+          context.addIssue({ code: 'custom', path: ['name'], message: `${rule.by} takes no name` })
+        return {
+          by: rule.by,
+          name: rule.by === 'trusted_header' || rule.by === 'header' ? (name ?? '').toLowerCase() : (name ?? ''),
+          map: rule.map,
+        }
+      }),
+  )
+interface Rule<S> {
+  by: S
+  name: string
+  map: Record<string, string> | undefined
+}
+const labelRules = (...defaults: { by: LabelSource; name: string }[]) =>
+  z.array(ruleOf(LABEL_SOURCES)).prefault(() => defaults)
+
 export const attributionConfigSchema = z.strictObject({
-  /** Names of Kong routes whose clients may say who they are: tenant header, traceparent. Everywhere else they may not. */
+  /** The tenant: tried in order, the first that finds one. */
+  rules: z
+    .array(ruleOf(TENANT_SOURCES))
+    .prefault(() => [
+      'consumer_tag',
+      'consumer_custom_id',
+      'consumer_username',
+      'route_tag',
+      'service_tag',
+      'path',
+      'trusted_header',
+    ]),
+  /** Names of Kong routes whose clients may say who they are: tenant header, tenant path, trace. Everywhere else they may not. */
   trustedRoutes: z.array(z.string()).default([]),
-  tenantHeader: z.string().toLowerCase().default('x-tenant-id'),
-  userHeader: z.string().toLowerCase().default('x-user-id'),
-  sessionHeader: z.string().toLowerCase().default('x-session-id'),
-  /** Users and sessions as a hash: the same one stays the same, and nobody reads who it is. */
+  user: labelRules(
+    { by: 'header', name: 'x-user-id' },
+    { by: 'body', name: 'user' },
+    { by: 'body', name: 'metadata.user_id' },
+    { by: 'body', name: 'safety_identifier' },
+  ),
+  session: labelRules(
+    { by: 'header', name: 'x-session-id' },
+    { by: 'body', name: 'metadata.session_id' },
+    { by: 'body', name: 'conversation.id' },
+    { by: 'body', name: 'conversation' },
+  ),
+  team: labelRules({ by: 'tag', name: 'team' }),
+  app: labelRules({ by: 'tag', name: 'app' }),
+  environment: labelRules({ by: 'tag', name: 'env' }),
+  /** Users and sessions as a hash: the same one of the same tenant stays the same, and nobody reads who it is. */
   hashUsers: z.boolean().default(false),
 })
 export type AttributionConfig = z.infer<typeof attributionConfigSchema>
 
 export interface Attribution {
   tenant: string
+  /** The rule that found it. */
   tenantSource: string
+  /** Another tenant that the client named itself to be, and was not believed. */
+  claimedTenant?: string
   trusted: boolean
   consumer?: string
   user?: string
@@ -29,43 +117,125 @@ export interface Attribution {
 
 const MAX_ID = 64
 const MAX_LABEL = 200
+const TENANT_PATH = /(?:^|\/)v1\/tenants\/([^/?#]+)(?:[/?#]|$)/
 
-/**
- * Who called, by what Kong authenticated (design law 12). First match wins: the consumer's tag `tenant:x`, its
- * custom_id, its username, the route's tag, the service's tag, and on trusted routes the client's header.
- * `body` is the request's JSON: it may name user and session, never the tenant.
- */
+/** What a rule looks at. `body` is the request's JSON: it may name user and session, never the tenant. */
+interface Known {
+  capture: Pick<Capture, 'log' | 'jwt_payload'>
+  body: Readonly<Record<string, unknown>> | undefined
+  trusted: boolean
+  claims: () => unknown
+}
+
+/** Who called, by what Kong authenticated (design law 12). */
 export function attribute(
-  log: KongLog,
+  capture: Pick<Capture, 'log' | 'jwt_payload'>,
   body: Readonly<Record<string, unknown>> | undefined,
   config: AttributionConfig,
 ): Attribution {
-  const { consumer, route, service } = log
-  const headers = log.request.headers
+  const { consumer, route } = capture.log
   const trusted = typeof route?.name === 'string' && config.trustedRoutes.includes(route.name)
-  const candidates: [source: string, value: string | undefined][] = [
-    ['consumer_tag', tagOf(consumer?.tags, 'tenant')],
-    ['consumer_custom_id', consumer?.custom_id ?? undefined],
-    ['consumer_username', consumer?.username ?? undefined],
-    ['route_tag', tagOf(route?.tags, 'tenant')],
-    ['service_tag', tagOf(service?.tags, 'tenant')],
-    ['trusted_header', trusted ? textOf(headers[config.tenantHeader]) : undefined],
-  ]
-  const found = candidates.find(([, value]) => value !== undefined && value !== '')
-  const metadata = body?.metadata as Record<string, unknown> | null | undefined
-  const person = (value: unknown) => personOf(value, config.hashUsers)
-  const anyTag = (name: string) => tagOf(consumer?.tags, name) ?? tagOf(route?.tags, name) ?? tagOf(service?.tags, name)
+  let decoded: { claims: unknown } | undefined
+  const claims = () => {
+    decoded ??= { claims: claimsOf(capture.jwt_payload) }
+    return decoded.claims
+  }
+  const known: Known = { capture, body, trusted, claims }
+
+  const found = firstFound(config.rules, (rule) => tenantBy(rule, known))
+  const tenant = found === undefined ? UNATTRIBUTED : tenantId(found.value)
+  const claimed = claimOfClient(known, config)
+  const person = (rules: readonly Rule<LabelSource>[]) => personOf(labelBy(rules, known), tenant, config.hashUsers)
   return defined({
-    tenant: found === undefined ? UNATTRIBUTED : tenantId(found[1]!),
-    tenantSource: found === undefined ? UNATTRIBUTED : found[0],
+    tenant,
+    tenantSource: found === undefined ? UNATTRIBUTED : found.by,
+    claimedTenant: claimed === undefined || claimed === tenant ? undefined : claimed,
     trusted,
     consumer: label(consumer?.username ?? consumer?.custom_id ?? consumer?.id),
-    user: person(textOf(headers[config.userHeader]) ?? body?.user ?? metadata?.user_id ?? body?.safety_identifier),
-    session: person(textOf(headers[config.sessionHeader]) ?? metadata?.session_id),
-    team: label(anyTag('team')),
-    app: label(anyTag('app')),
-    environment: label(anyTag('env')),
+    user: person(config.user),
+    session: person(config.session),
+    team: labelBy(config.team, known),
+    app: labelBy(config.app, known),
+    environment: labelBy(config.environment, known),
   })
+}
+
+/** Names in the request's JSON that a rule asks for: only where one stands there is it worth parsing. */
+export function bodyFieldsOf(config: AttributionConfig): string[] {
+  const rules = [config.user, config.session, config.team, config.app, config.environment].flat()
+  return [...new Set(rules.filter(({ by }) => by === 'body').map(({ name }) => name.split('.')[0]!))]
+}
+
+function firstFound<S>(
+  rules: readonly Rule<S>[],
+  look: (rule: Rule<S>) => unknown,
+): { by: S; value: string } | undefined {
+  for (const rule of rules) {
+    const given = scalar(look(rule))
+    const value =
+      rule.map === undefined || given === undefined
+        ? given
+        : Object.hasOwn(rule.map, given)
+          ? rule.map[given]
+          : undefined
+    if (value !== undefined) return { by: rule.by, value }
+  }
+  return undefined
+}
+
+function tenantBy({ by, name }: Rule<TenantSource>, { capture, trusted, claims }: Known): unknown {
+  const { consumer, route, service, request, workspace_name, workspace, authenticated_entity } = capture.log
+  switch (by) {
+    case 'consumer_tag':
+      return tagOf(consumer?.tags, name)
+    case 'consumer_custom_id':
+      return consumer?.custom_id
+    case 'consumer_username':
+      return consumer?.username
+    case 'authenticated_entity':
+      return authenticated_entity?.id
+    case 'jwt_claim':
+      return fieldOf(claims(), name)
+    case 'route_tag':
+      return tagOf(route?.tags, name)
+    case 'service_tag':
+      return tagOf(service?.tags, name)
+    case 'workspace':
+      return workspace_name ?? workspace
+    case 'path':
+      return trusted ? tenantInPath(request.uri) : undefined
+    case 'trusted_header':
+      return trusted ? request.headers[name] : undefined
+  }
+}
+
+function labelBy(rules: readonly Rule<LabelSource>[], { capture, body, claims }: Known): string | undefined {
+  const { consumer, route, service, request } = capture.log
+  const found = firstFound(rules, ({ by, name }) => {
+    switch (by) {
+      case 'tag':
+        return tagOf(consumer?.tags, name) ?? tagOf(route?.tags, name) ?? tagOf(service?.tags, name)
+      case 'jwt_claim':
+        return fieldOf(claims(), name)
+      case 'header':
+        return request.headers[name]
+      case 'body':
+        return fieldOf(body, name)
+      case 'consumer_username':
+        return consumer?.username
+      case 'consumer_custom_id':
+        return consumer?.custom_id
+    }
+  })
+  return label(found?.value)
+}
+
+/** Whom the client says that it is, believed or not: by the headers and the path that a rule would read if it were trusted. */
+function claimOfClient(known: Known, { rules }: AttributionConfig): string | undefined {
+  const asTrusted = { ...known, trusted: true }
+  const named = rules.filter(({ by }) => by === 'path' || by === 'trusted_header')
+  const found = firstFound(named, (rule) => tenantBy(rule, asTrusted))
+  return found === undefined ? undefined : tenantId(found.value)
 }
 
 /** At most 64 of [A-Za-z0-9._-]: a tenant is a label, a header value and a file name. */
@@ -73,23 +243,58 @@ export function tenantId(name: string): string {
   return name.replace(/[^A-Za-z0-9._-]/g, '_').slice(0, MAX_ID)
 }
 
-function tagOf(tags: readonly string[] | null | undefined, name: string): string | undefined {
-  const value = tags?.find((tag) => tag.startsWith(`${name}:`))?.slice(name.length + 1)
-  return value === '' ? undefined : value
+function tenantInPath(uri: string): string | undefined {
+  const name = TENANT_PATH.exec(uri)?.[1]
+  try {
+    return name === undefined ? undefined : decodeURIComponent(name)
+  } catch {
+    return name
+  }
 }
 
-function textOf(header: unknown): string | undefined {
-  const first: unknown = Array.isArray(header) ? header[0] : header
+/** The payload of a token that Kong has verified; undefined where it is none. */
+function claimsOf(payload: string | null | undefined): unknown {
+  if (payload == null) return undefined
+  return parseJson(decodeText(Buffer.from(payload, 'base64url')))
+}
+
+/** `org.id`: a member of that very name, else member by member; of a list the first. */
+function fieldOf(from: unknown, path: string): unknown {
+  const whole = memberOf(from, path)
+  if (whole !== undefined) return whole
+  let value = from
+  for (const name of path.split('.')) {
+    value = memberOf(value, name)
+    if (value === undefined) return undefined
+  }
+  return value
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  if (value === null || typeof value !== 'object' || Array.isArray(value) || !Object.hasOwn(value, name))
+    return undefined
+  return (value as Record<string, unknown>)[name]
+}
+
+function tagOf(tags: readonly string[] | null | undefined, name: string): string | undefined {
+  return tags?.find((tag) => tag.startsWith(`${name}:`))?.slice(name.length + 1)
+}
+
+/** Text or number; of a list the first; nothing else, and no empty text. */
+function scalar(value: unknown): string | undefined {
+  const first: unknown = Array.isArray(value) ? value[0] : value
+  if (typeof first === 'number' && Number.isFinite(first)) return String(first)
   return typeof first === 'string' && first !== '' ? first : undefined
 }
 
-function personOf(value: unknown, hashed: boolean): string | undefined {
-  const name = label(value)
-  return name !== undefined && hashed ? createHash('sha256').update(name).digest('hex').slice(0, 32) : name
+/** A user of one tenant is not one of another. */
+function personOf(name: string | undefined, tenant: string, hashed: boolean): string | undefined {
+  if (name === undefined || !hashed) return name
+  return createHash('sha256').update(`${tenant}\0${name}`).digest('hex').slice(0, 32)
 }
 
 function label(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value.slice(0, MAX_LABEL) : undefined
+  return typeof value === 'string' && value !== '' ? maskCredentials(value).slice(0, MAX_LABEL) : undefined
 }
 
 function defined(attribution: { [K in keyof Attribution]: Attribution[K] | undefined }): Attribution {

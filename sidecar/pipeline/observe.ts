@@ -7,16 +7,17 @@ import { defaultProviderOf, read } from '../dialects/index.ts'
 import { asObject, decodeText, parseJson } from '../dialects/json-value.ts'
 import { type KongAiReading, readKongAiLog } from '../dialects/kong-ai-log.ts'
 import { providerOfHost } from '../dialects/provider-of-host.ts'
-import { type AttributionConfig, attribute } from './attribute.ts'
+import { type AttributionConfig, attribute, bodyFieldsOf } from './attribute.ts'
 import { boundContent } from './bound-content.ts'
 import { exchangeOf, headersOf, isEncodedAndCut } from './exchange-of.ts'
 import { outcomeOf } from './outcome.ts'
+import { maskCredentials } from './patterns.ts'
 import { price } from './price.ts'
 import { readAttempts } from './read-attempts.ts'
 import { priceLookup, readCache, type SemanticCacheConfig } from './read-cache.ts'
 import { readRateLimit } from './read-rate-limit.ts'
 import type { Redactor } from './redact.ts'
-import { callId, traceOf } from './trace.ts'
+import { callId, remoteSpan, traceOf, traceOfKong } from './trace.ts'
 
 export interface ObserveOptions {
   book: PriceBook
@@ -70,6 +71,8 @@ interface Begun {
 }
 
 function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
+  // With the colon: `"user"` alone is in every chat, as a role.
+  const bodyHints = bodyFieldsOf(options.attribution).flatMap((name) => [`"${name}":`, `"${name}" :`])
   return (capture) => {
     const { log } = capture
     const requestHeaders = headersOf(log.request.headers)
@@ -87,7 +90,7 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
     return { reading: seen, finish }
 
     function finish(reading: Reading): LlmCall {
-      const who = attribute(log, peopleIn(exchange), options.attribution)
+      const who = attribute(capture, bodyOf(exchange, bodyHints), options.attribution)
       const provider = providerOf(capture, reading, kong, options.providers)
       const startedAt = epochMs(log.started_at)
       const { status: cache, lookup } = readCache(log, responseHeaders, options.semanticCache)
@@ -147,6 +150,7 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
 
         tenant: who.tenant,
         tenantSource: who.tenantSource,
+        ...optional('claimedTenant', who.claimedTenant),
         ...optional('consumer', who.consumer),
         ...optional('user', who.user),
         ...optional('session', who.session),
@@ -196,7 +200,11 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
           }),
         ),
         guardrails: outcome.guardrails.slice(0, MAX_LIST).map((event) => redactedEvent(event, options.redactor)),
-        trace: traceOf(id, who.tenant, requestHeaders.traceparent, who.trusted),
+        trace: traceOf(id, who.tenant, {
+          caller: remoteSpan(requestHeaders),
+          trusted: who.trusted,
+          kong: traceOfKong(capture, requestHeaders),
+        }),
         ...optional('billingKey', priced.billingKey),
         ...optional('content', keepsContent ? contentOf(reading.content!, exchange, options) : undefined),
       }
@@ -359,17 +367,17 @@ function portOf(port: number | null | undefined): number | undefined {
 }
 
 function nameOf(model: string | undefined): string | undefined {
-  return model === undefined || model === '' ? undefined : model.slice(0, MAX_NAME)
+  return model === undefined || model === '' ? undefined : maskCredentials(model).slice(0, MAX_NAME)
 }
 
-// With the colon: `"user"` alone is in every chat, as a role.
-const PEOPLE = ['"user":', '"user" :', '"metadata"', '"safety_identifier"']
-
 /** The request's JSON, where it may name a user or a session: only then is it worth parsing once more. */
-function peopleIn(exchange: Exchange | undefined): Readonly<Record<string, unknown>> | undefined {
+function bodyOf(
+  exchange: Exchange | undefined,
+  hints: readonly string[],
+): Readonly<Record<string, unknown>> | undefined {
   if (exchange?.requestBody === undefined) return undefined
   const text = decodeText(exchange.requestBody)
-  return PEOPLE.some((name) => text.includes(name)) ? asObject(parseJson(text)) : undefined
+  return hints.some((hint) => text.includes(hint)) ? asObject(parseJson(text)) : undefined
 }
 
 function textOf(exchange: Exchange | undefined): string {

@@ -41,6 +41,11 @@ export const BUILT_IN = {
   },
 } as const satisfies Record<string, Rule>
 
+/** In what is no prose – a user's name, a model's – a credential is masked whatever the configuration says, and nothing else. */
+export function maskCredentials(text: string): string {
+  return maskBy(maskBy(maskBy(text, BUILT_IN.jwt), BUILT_IN.api_key), BUILT_IN.bearer)
+}
+
 /** Masks by one rule. */
 export function maskBy(text: string, rule: Rule): string {
   if (rule.hints !== undefined && !rule.hints.some((hint) => text.includes(hint))) return text
