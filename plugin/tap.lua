@@ -80,6 +80,7 @@ local function header_filter()
   -- What the bytes are that body_filter sees; a later plugin may decode them and change these headers.
   state.content_type = text(kong.response.get_header("content-type"))
   state.content_encoding = text(kong.response.get_header("content-encoding"))
+  state.content_length = tonumber(kong.response.get_header("content-length"))
   state.headers_seen = true
 end
 
@@ -463,7 +464,8 @@ local function log()
   }
   if not state.broken then
     capture.response_bytes = state.bytes
-    capture.response_complete = state.complete == true
+    -- Where a plugin buffers the answer (ai-proxy without a stream), Kong announces no last chunk.
+    capture.response_complete = state.complete == true or (state.content_length == state.bytes and state.bytes > 0)
   end
   -- Hook calls that failed so far; absent as long as none did.
   local failed = errors + (state.access_errors or 0) + (state.header_errors or 0) + (state.body_errors or 0)

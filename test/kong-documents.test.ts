@@ -106,6 +106,46 @@ describe.skipIf(!present)('documents of Kong 3.6 to 3.14', () => {
   })
 })
 
+/** What a tap in real Kong 3.9.3 saw, beside the document that Kong wrote of the same request. */
+function tapped(start: string): LlmCall {
+  const [file] = readdirSync(join(DATA, 'kong-3.9.3-logs')).filter((name) => name.startsWith(start))
+  const { tap, ser } = JSON.parse(readFileSync(join(DATA, 'kong-3.9.3-logs', file!), 'utf8'))
+  const log = pickLogDocument(ser) as { response: { headers: Record<string, unknown> } }
+  // The recording holds the answer's text decoded.
+  log.response.headers = { ...log.response.headers, 'content-encoding': '' }
+  const base64 = (text: string) => Buffer.from(text).toString('base64')
+  const capture = {
+    ...{ v: 1, source: 'tap', node: 'n', worker: 1, epoch: 'e', sequence: 1, content: 'on', log },
+    ...{ request_body: base64(tap.req), request_bytes: tap.req_bytes, response_body: base64(tap.resp) },
+    ...{ response_bytes: Buffer.byteLength(tap.resp), response_complete: tap.eof === true },
+    ...{ first_byte_at: tap.t1, last_byte_at: tap.t2 },
+  }
+  return observe(captureSchema.parse(JSON.parse(JSON.stringify(capture))))
+}
+
+describe.skipIf(!present)('the same provider behind a tap in Kong 3.9.3', () => {
+  const exact = { input: 15, cache_read: 10, output: 7, output_reasoning: 2 }
+
+  it.each(['js-4-', 'js-5-', 'js-6-', 'js-9-'])(
+    '%s: exact, also where Kong says 4/8/12 or buffers the answer',
+    (start) => {
+      expect(tapped(start)).toMatchObject({ status: 'ok', usageSource: 'provider', usage: exact })
+    },
+  )
+
+  it.each(['js-1-', 'js-2-', 'js-3-'])('%s: a stream', (start) => {
+    expect(tapped(start)).toMatchObject({ status: 'ok', stream: true })
+  })
+
+  it('js-7-: a client that hung up in the middle of a stream', () => {
+    expect(tapped('js-7-')).toMatchObject({ status: 'aborted', usageSource: 'unknown', cost: { state: 'unpriced' } })
+  })
+
+  it('js-8-: no key', () => {
+    expect(tapped('js-8-')).toMatchObject({ status: 'unauthorized', tenant: 'unattributed', cost: { state: 'free' } })
+  })
+})
+
 describe.skipIf(!present)('documents that Kong 3.9.3 wrote', () => {
   it('of a stream without the tap: no number is taken for the provider’s', () => {
     for (const start of ['b-', 'b2-', 'b3-'])

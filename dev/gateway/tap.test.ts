@@ -171,6 +171,11 @@ describe('a capture', () => {
     expect(scenarios.plain![0]!.marker).toBe('llm_observer_tapped')
   })
 
+  it('of an answer without a last chunk is whole where its length says so: Kong announces none where it buffers', () => {
+    const [whole, cut] = captures('no last chunk')
+    expect([whole!.response_complete, cut!.response_complete]).toEqual([true, false])
+  })
+
   it('of a client that hung up has what came until then', () => {
     expect(captures('hang up')[0]).toMatchObject({
       response_body: 'base64:data: 1\u000a\u000a',

@@ -1,6 +1,7 @@
 import type { Capture } from '../capture.ts'
 import { decodeBody } from '../dialects/decode-body.ts'
 import type { Exchange } from '../dialects/dialect.ts'
+import { decodeText, parseJson } from '../dialects/json-value.ts'
 
 export type Headers = Readonly<Record<string, string>>
 
@@ -37,12 +38,21 @@ export function exchangeOf(capture: Capture, requestHeaders: Headers, responseHe
     responseBody: decoded?.bytes,
     responseTail: isEncoded ? undefined : tail,
     responseComplete:
-      capture.response_complete !== false &&
+      (capture.response_complete !== false || isWholeJson(decoded?.bytes, responseHeaders)) &&
       log.response.status !== 499 &&
       decoded?.truncated !== true &&
       !isCut &&
       !(isEncoded && tail !== undefined),
   }
+}
+
+/**
+ * Where a plugin of Kong buffers the answer (ai-proxy without a stream), Kong announces no last chunk (ran, 3.9.3): then
+ * JSON that is whole is the whole answer.
+ */
+function isWholeJson(bytes: Uint8Array | undefined, headers: Headers): boolean {
+  if (bytes === undefined || !(headers['content-type'] ?? '').includes('json')) return false
+  return parseJson(decodeText(bytes)) !== undefined
 }
 
 function isCompressed(encoding: string | undefined): boolean {

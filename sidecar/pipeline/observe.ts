@@ -115,6 +115,7 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
             ),
           ],
         },
+        exchange?.responseComplete ?? capture.response_complete !== false,
         () => textOf(exchange),
       )
       const id = callId(capture.node, log.request.id, log.started_at)

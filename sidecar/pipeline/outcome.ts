@@ -11,6 +11,7 @@ export interface Outcome {
 export function outcomeOf(
   capture: Capture,
   reading: Pick<Reading, 'error' | 'guardrails'>,
+  responseComplete: boolean,
   responseText: () => string,
 ): Outcome {
   const { log } = capture
@@ -28,7 +29,7 @@ export function outcomeOf(
   if (httpStatus >= 400) return { status: 'client_error', guardrails }
   if (reading.error !== undefined) return { status: 'server_error', guardrails }
   // The provider or the client broke off in the middle of the answer.
-  if (capture.response_complete === false) return { status: 'aborted', guardrails }
+  if (!responseComplete) return { status: 'aborted', guardrails }
   return { status: 'ok', guardrails }
 }
 

@@ -206,6 +206,9 @@ scenario("refused before access", { refused_before_access = true })
 scenario("plain", { body = '{"model":"gpt-4o"}', chunks = { '{"id":', '"x"}' } })
 scenario("numbered", { body = "a" }, { body = "b" }, { body = "" })
 scenario("hang up", { body = "a", chunks = { "data: 1\n\n" }, hang_up = true })
+scenario("no last chunk", { body = "a", chunks = { "whole" }, hang_up = true,
+  response_headers = { ["content-type"] = "application/json", ["content-length"] = "5" } },
+  { body = "a", chunks = { "whol" }, hang_up = true, response_headers = { ["content-length"] = "5" } })
 scenario("no body of the request", { body_error = "request body file too big: 300000 > 262144",
   headers = { ["content-length"] = "300000" } })
 scenario("a large body from memory", { body = string.rep("q", 300000) })
