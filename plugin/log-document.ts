@@ -23,7 +23,9 @@ export function pickLogDocument(document: unknown): Document | undefined {
     },
     response: { ...pick(response, ['status', 'size']), headers: allowedResponseHeaders(response.headers) },
     latencies: part(document.latencies, ['request', 'kong', 'proxy', 'receive']),
-    tries: Array.isArray(document.tries) ? document.tries.map((item) => part(item, ['ip', 'port', 'balancer_start', 'state', 'code']) ?? {}) : undefined,
+    tries: Array.isArray(document.tries)
+      ? document.tries.map((item) => part(item, ['ip', 'port', 'balancer_start', 'state', 'code']) ?? {})
+      : undefined,
     route: part(document.route, ['id', 'name', 'tags']),
     service: part(document.service, ['id', 'name', 'host', 'port', 'protocol', 'tags']),
     consumer: part(document.consumer, ['id', 'username', 'custom_id', 'tags']),

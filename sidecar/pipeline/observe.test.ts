@@ -138,7 +138,11 @@ describe('how it ended', () => {
     ['404', { log: answered(404)!, responseBody: error }, 'client_error'],
     ['400 of a provider', { log: answered(400)!, responseBody: '{"error":{"message":"bad request"}}' }, 'client_error'],
     ['499', { log: answered(499)! }, 'aborted'],
-    ['a broken-off answer', { responseBody: '{"object": "chat.comp', capture: { response_complete: false } }, 'aborted'],
+    [
+      'a broken-off answer',
+      { responseBody: '{"object": "chat.comp', capture: { response_complete: false } },
+      'aborted',
+    ],
   ])('%s', (_name, parts, status) => {
     expect(observed(parts).status).toBe(status)
   })
