@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { boundsOf, type Period } from './ledger/period.ts'
+import { optional } from './optional.ts'
 import { EXPORTS } from './reconcile/run.ts'
 
 export const USAGE = `usage: kong-llm-observer [command] [options]
@@ -130,10 +131,6 @@ function periodOf({ from, to }: { from?: string | undefined; to?: string | undef
     throw new UsageError((error as Error).message)
   }
   return { from, to }
-}
-
-function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { [P in K]: V })
 }
 
 function parse(argv: readonly string[]) {

@@ -1,21 +1,23 @@
 import type { PriceBook } from '../../pricing/price-book.ts'
-import type { BilledLine, Content, GuardrailEvent, LlmCall } from '../call.ts'
+import type { Content, GuardrailEvent, LlmCall } from '../call.ts'
 import type { Capture } from '../capture.ts'
-import { sumOfCounts, unitsOf } from '../dialects/counts.ts'
 import type { Exchange, Reading } from '../dialects/dialect.ts'
 import { defaultProviderOf, read } from '../dialects/index.ts'
 import { asObject, decodeText, parseJson } from '../dialects/json-value.ts'
 import { type KongAiReading, readKongAiLog } from '../dialects/kong-ai-log.ts'
 import { providerOfHost } from '../dialects/provider-of-host.ts'
+import { optional } from '../optional.ts'
 import { type AttributionConfig, attribute, bodyFieldsOf } from './attribute.ts'
+import { billedLinesOf } from './billed-lines.ts'
 import { boundContent } from './bound-content.ts'
 import { exchangeOf, headersOf, isEncodedAndCut } from './exchange-of.ts'
+import { modelName } from './model-name.ts'
 import { outcomeOf } from './outcome.ts'
-import { maskCredentials } from './patterns.ts'
 import { price } from './price.ts'
 import { readAttempts } from './read-attempts.ts'
 import { priceLookup, readCache, type SemanticCacheConfig } from './read-cache.ts'
 import { readRateLimit } from './read-rate-limit.ts'
+import { filledByKong, readingOfLog, readingOfUpgrade } from './reading-without-bodies.ts'
 import type { Redactor } from './redact.ts'
 import { callId, remoteSpan, traceOf, traceOfKong } from './trace.ts'
 
@@ -137,9 +139,9 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         provider,
         ...optional('serverAddress', log.service?.host?.slice(0, MAX_NAME)),
         ...optional('serverPort', portOf(log.service?.port)),
-        ...optional('requestModel', nameOf(reading.requestModel)),
-        ...optional('responseModel', nameOf(reading.responseModel)),
-        model: nameOf(reading.responseModel) ?? nameOf(reading.requestModel) ?? 'unknown',
+        ...optional('requestModel', modelName(reading.requestModel)),
+        ...optional('responseModel', modelName(reading.responseModel)),
+        model: modelName(reading.responseModel) ?? modelName(reading.requestModel) ?? 'unknown',
         ...optional('responseId', reading.responseId?.slice(0, MAX_NAME)),
         ...optional('serviceTier', reading.serviceTier?.slice(0, MAX_NAME)),
         ...optional('systemFingerprint', reading.systemFingerprint?.slice(0, MAX_NAME)),
@@ -238,56 +240,6 @@ function redactedEvent(event: GuardrailEvent, redactor: Redactor): GuardrailEven
   return reason === undefined ? event : { ...event, reason: redactor.text(reason.slice(0, MAX_ERROR)) }
 }
 
-/** What passes in another protocol is not seen: what it used is unknown, and says why. */
-function readingOfUpgrade(protocol: NonNullable<Capture['upgrade']>, httpStatus: number): Reading {
-  return {
-    dialect: 'unknown',
-    operation: 'realtime',
-    stream: true,
-    counts: {},
-    usage: {},
-    ...(httpStatus >= 400
-      ? { usageSource: 'none' as const }
-      : { usageSource: 'unknown' as const, usageReason: protocol }),
-    guardrails: [],
-    billable: true,
-  }
-}
-
-/** What Kong's log document alone says of the call. */
-function readingOfLog(kong: KongAiReading | undefined, stream: boolean, httpStatus: number): Reading {
-  if (kong !== undefined) return { operation: 'chat', billable: true, dialect: 'kong-ai-log', ...kong }
-  const refused = httpStatus >= 400 && httpStatus !== 499
-  return {
-    dialect: 'unknown',
-    operation: 'unknown',
-    stream,
-    counts: {},
-    usage: {},
-    ...(refused ? { usageSource: 'none' as const } : { usageSource: 'unknown' as const, usageReason: 'no_body' }),
-    guardrails: [],
-    billable: true,
-  }
-}
-
-/** Where the bodies told nobody the usage (a format without a reader, a body that was not kept), Kong's count stands. */
-function filledByKong(reading: Reading, kong: KongAiReading | undefined): Reading {
-  const counted = kong?.usageSource === 'gateway' || kong?.usageSource === 'provider'
-  if (!counted || reading.usageSource !== 'unknown') return reading
-  const { usageReason: _, ...read } = reading
-  return {
-    ...optional('requestModel', kong.requestModel),
-    ...optional('responseModel', kong.responseModel),
-    ...optional('responseId', kong.responseId),
-    ...read,
-    counts: kong.counts,
-    usage: kong.usage,
-    usageSource: kong.usageSource,
-    ...optional('usageReason', kong.usageReason),
-    ...optional('rawUsage', kong.rawUsage),
-  }
-}
-
 /** The operator's word, then the host, then Kong's own configuration, then whose format it is. */
 function providerOf(
   { log }: Capture,
@@ -336,25 +288,6 @@ function parametersOf({ parameters }: Reading, keepsContent: boolean, redactor: 
   return Object.keys(all).length > 0 ? all : undefined
 }
 
-/** All lines of an answer; of a batch with many, one line a model. */
-function billedLinesOf({ billedLines }: Reading): BilledLine[] | undefined {
-  if (billedLines === undefined) return undefined
-  const groups = billedLines.length <= MAX_LIST ? billedLines.map((line) => [line]) : linesByModel(billedLines)
-  return groups.map((same) => {
-    const { kind, model } = same[0]!
-    return {
-      kind: kind.slice(0, MAX_NAME),
-      ...optional('model', nameOf(model)),
-      usage: unitsOf(sumOfCounts(same.map(({ counts }) => counts))).usage,
-      ...optional('merged', same.length > 1 ? same.length : undefined),
-    }
-  })
-}
-
-function linesByModel(lines: NonNullable<Reading['billedLines']>): NonNullable<Reading['billedLines']>[] {
-  return [...Map.groupBy(lines, ({ kind, model }) => `${kind}\u0000${model ?? ''}`).values()]
-}
-
 function epochMs(time: number): number {
   return Math.round(Math.min(MAX_TIME, Math.max(0, time)))
 }
@@ -365,10 +298,6 @@ function duration(milliseconds: number): number {
 
 function portOf(port: number | null | undefined): number | undefined {
   return Number.isInteger(port) && port! > 0 && port! <= 65_535 ? port! : undefined
-}
-
-function nameOf(model: string | undefined): string | undefined {
-  return model === undefined || model === '' ? undefined : maskCredentials(model).slice(0, MAX_NAME)
 }
 
 /** The request's JSON, where it may name a user or a session: only then is it worth parsing once more. */
@@ -383,8 +312,4 @@ function bodyOf(
 
 function textOf(exchange: Exchange | undefined): string {
   return exchange?.responseBody === undefined ? '' : decodeText(exchange.responseBody.subarray(0, 2048))
-}
-
-function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { [P in K]: V })
 }

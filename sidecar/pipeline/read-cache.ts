@@ -4,6 +4,7 @@ import type { CacheLookup, CacheStatus } from '../call.ts'
 import type { KongLog } from '../capture.ts'
 import { asCount, asObject, asText, type JsonObject } from '../dialects/json-value.ts'
 import { providerOfKong } from '../dialects/kong-ai-log.ts'
+import { optional } from '../optional.ts'
 import type { Headers } from './exchange-of.ts'
 
 /** Caches that are not Kong's: which header says hit or miss. Values are compared without case. */
@@ -96,8 +97,4 @@ function lookupOf(logged: JsonObject): CacheLookup | undefined {
     ...optional('embeddingsMs', asCount(logged.embeddings_latency)),
   }
   return Object.keys(lookup).length > 0 ? lookup : undefined
-}
-
-function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { [P in K]: V })
 }

@@ -1,0 +1,54 @@
+import type { Capture } from '../capture.ts'
+import type { Reading } from '../dialects/dialect.ts'
+import type { KongAiReading } from '../dialects/kong-ai-log.ts'
+import { optional } from '../optional.ts'
+
+/** What passes in another protocol is not seen: what it used is unknown, and says why. */
+export function readingOfUpgrade(protocol: NonNullable<Capture['upgrade']>, httpStatus: number): Reading {
+  return {
+    dialect: 'unknown',
+    operation: 'realtime',
+    stream: true,
+    counts: {},
+    usage: {},
+    ...(httpStatus >= 400
+      ? { usageSource: 'none' as const }
+      : { usageSource: 'unknown' as const, usageReason: protocol }),
+    guardrails: [],
+    billable: true,
+  }
+}
+
+/** What Kong's log document alone says of the call. */
+export function readingOfLog(kong: KongAiReading | undefined, stream: boolean, httpStatus: number): Reading {
+  if (kong !== undefined) return { operation: 'chat', billable: true, dialect: 'kong-ai-log', ...kong }
+  const refused = httpStatus >= 400 && httpStatus !== 499
+  return {
+    dialect: 'unknown',
+    operation: 'unknown',
+    stream,
+    counts: {},
+    usage: {},
+    ...(refused ? { usageSource: 'none' as const } : { usageSource: 'unknown' as const, usageReason: 'no_body' }),
+    guardrails: [],
+    billable: true,
+  }
+}
+
+/** Where the bodies told nobody the usage (a format without a reader, a body that was not kept), Kong's count stands. */
+export function filledByKong(reading: Reading, kong: KongAiReading | undefined): Reading {
+  const counted = kong?.usageSource === 'gateway' || kong?.usageSource === 'provider'
+  if (!counted || reading.usageSource !== 'unknown') return reading
+  const { usageReason: _, ...read } = reading
+  return {
+    ...optional('requestModel', kong.requestModel),
+    ...optional('responseModel', kong.responseModel),
+    ...optional('responseId', kong.responseId),
+    ...read,
+    counts: kong.counts,
+    usage: kong.usage,
+    usageSource: kong.usageSource,
+    ...optional('usageReason', kong.usageReason),
+    ...optional('rawUsage', kong.rawUsage),
+  }
+}
