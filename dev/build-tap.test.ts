@@ -7,7 +7,7 @@ import { tapSections, withTap } from './build-tap.ts'
 
 const root = join(import.meta.dirname, '..')
 const tap = readFileSync(join(root, 'plugin/tap.lua'), 'utf8')
-const kongYml = readFileSync(join(root, 'kong.yml'), 'utf8')
+const kongYml = readFileSync(join(root, 'dev/demo-kong.yml'), 'utf8')
 
 describe('the tap in kong.yml', () => {
   it('is that of plugin/tap.lua', () => {

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
- * Writes the sections of plugin/tap.lua into the pre-function of kong.yml, between its two marker comments.
+ * Writes the sections of plugin/tap.lua into the pre-function of kong.yml and of the demo's, between two marker comments.
  * With `--check` it writes nothing and fails where they differ.
  */
 const HOOKS = ['access', 'header_filter', 'body_filter', 'log'] as const
@@ -12,7 +12,7 @@ const END = /^ *# tap: end\b.*$/m
 
 const root = join(import.meta.dirname, '..')
 const TAP_FILE = join(root, 'plugin/tap.lua')
-const KONG_FILE = join(root, 'kong.yml')
+const KONG_FILES = ['kong.yml', 'dev/demo-kong.yml']
 
 /** The sections of the tap, each a Lua chunk, by the hook that runs it. */
 export function tapSections(source: string): Record<Hook, string> {
@@ -56,16 +56,18 @@ export function withSidecar(kongYml: string, sidecar: { url: string; token: stri
 }
 
 if (import.meta.main) {
-  const before = readFileSync(KONG_FILE, 'utf8')
-  const after = withTap(before, readFileSync(TAP_FILE, 'utf8'))
-  if (process.argv.includes('--check')) {
-    if (before !== after) {
-      console.error('kong.yml does not hold the tap as it is in plugin/tap.lua: run `npm run tap`')
-      process.exit(1)
+  const tap = readFileSync(TAP_FILE, 'utf8')
+  for (const name of KONG_FILES) {
+    const file = join(root, name)
+    const before = readFileSync(file, 'utf8')
+    const after = withTap(before, tap)
+    if (before === after) console.log(`${name} holds the tap of plugin/tap.lua`)
+    else if (process.argv.includes('--check')) {
+      console.error(`${name} does not hold the tap as it is in plugin/tap.lua: run \`npm run tap\``)
+      process.exitCode = 1
+    } else {
+      writeFileSync(file, after)
+      console.log(`${name}: tap written`)
     }
-    console.log('kong.yml holds the tap of plugin/tap.lua')
-  } else if (before !== after) {
-    writeFileSync(KONG_FILE, after)
-    console.log('kong.yml: tap written')
   }
 }

@@ -97,7 +97,7 @@ export async function startStack(options: StackOptions) {
 
   const accessLog = join(directory, 'gateway-access.log')
   const configFile = join(directory, 'kong.yml')
-  const kongYml = readFileSync(options.configFile ?? join(root, 'kong.yml'), 'utf8')
+  const kongYml = readFileSync(options.configFile ?? join(root, 'dev/demo-kong.yml'), 'utf8')
   writeFileSync(configFile, withSidecar(kongYml, { url: `unix:${socket}`, token: TOKEN }))
   const forBoth = {
     configFile,

@@ -195,8 +195,8 @@ local errors = 0
 
 -- Where totals are told: sidecar_url and sidecar_token of the plugin. "" tells none; https:// is not spoken here.
 local SIDECAR_URL = "http://127.0.0.1:8086"
--- The token itself, or a reference to a vault: "{vault://env/observer-token}"
-local SIDECAR_TOKEN = ""
+-- The token itself, or a reference to a vault; where the vault does not know it, none is sent.
+local SIDECAR_TOKEN = "{vault://env/observer-token}"
 local TELL_EVERY, TELL_AT_LEAST_EVERY = 1, 30
 local SOCKET_TIMEOUT_MS = 2000
 

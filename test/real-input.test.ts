@@ -77,7 +77,9 @@ describe.skipIf(!present)('real recordings through gateway, plugin and sidecar',
   let ledger: Map<string, { calls: number; usage: Usage }>
 
   beforeAll(async () => {
-    const kong = parse(readFileSync(join(import.meta.dirname, '../kong.yml'), 'utf8')) as { consumers: unknown[] }
+    const kong = parse(readFileSync(join(import.meta.dirname, '../dev/demo-kong.yml'), 'utf8')) as {
+      consumers: unknown[]
+    }
     kong.consumers = rows.map((row) => ({
       username: tenantOf(row),
       tags: [`tenant:${tenantOf(row)}`],

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { SCHEMA } from '../../plugin/config.ts'
 import { parseKongConfig } from './kong-config.ts'
 
-const kongYml = readFileSync(join(import.meta.dirname, '../../kong.yml'), 'utf8')
+const kongYml = readFileSync(join(import.meta.dirname, '../demo-kong.yml'), 'utf8')
 
 describe('the project’s kong.yml', () => {
   const { routes, consumers } = parseKongConfig(kongYml)

@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util'
 import { startGateway } from './gateway.ts'
 
-// The stand-in gateway as a process: node dev/gateway/main.ts --config kong.yml
+// The stand-in gateway as a process: node dev/gateway/main.ts --config dev/demo-kong.yml
 const { values } = parseArgs({
   options: {
-    config: { type: 'string', default: 'kong.yml' },
+    config: { type: 'string', default: 'dev/demo-kong.yml' },
     port: { type: 'string', default: '8000' },
     socket: { type: 'string' },
     'access-log': { type: 'string' },

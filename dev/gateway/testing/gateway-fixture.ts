@@ -16,7 +16,7 @@ import { type GatewayOptions, startGateway } from '../gateway.ts'
 import type { Unpacked } from '../message-pack.ts'
 import { startScriptedServer } from './scripted-server.ts'
 
-const PROJECT_KONG_YML = join(import.meta.dirname, '../../../kong.yml')
+const PROJECT_KONG_YML = join(import.meta.dirname, '../../demo-kong.yml')
 
 export type Upstream = (request: IncomingMessage, body: Buffer, response: ServerResponse) => void
 /** What an external plugin could learn of a request by its two calls. */
