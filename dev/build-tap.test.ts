@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { tapSections, withTap } from './build-tap.ts'
+import { tapSections } from '../plugin/tap-text.ts'
+import { withTap } from './build-tap.ts'
 
 const root = join(import.meta.dirname, '..')
 const tap = readFileSync(join(root, 'plugin/tap.lua'), 'utf8')

@@ -14,6 +14,7 @@ commands
   unpriced                     models without a price in the ledger: reason, calls, first and last seen
   reconcile FILE…              a provider's own usage or cost export against the ledger, by day, model and key
   plugin-server                Kong's settings that start kong-js-pluginserver with the plugin, for this machine
+  tap                          the tap as a plugin of Kong's Admin API (JSON)
 
 options
   -c, --config FILE            observer.yaml (default: $OBSERVER_CONFIG, else ./observer.yaml where it exists)
@@ -27,6 +28,8 @@ options
       --json                   unpriced, reconcile: for a program
       --names FILE             reconcile: whose key is whose tenant, which meter is which model
       --tolerance PERCENT      reconcile: how far apart the totals may be (default 0.5)
+      --sidecar-url, --sidecar-token TEXT
+                               tap: where totals are told, as in the plugin's configuration
       --version, --help
 `
 
@@ -37,6 +40,7 @@ export type Command =
   | ({ name: 'reprice'; dryRun: boolean; config?: string; tenant?: string; provider?: string; model?: string } & Period)
   | { name: 'unpriced'; period?: Period; json: boolean; config?: string }
   | ReconcileCommand
+  | { name: 'tap'; sidecarUrl?: string; sidecarToken?: string }
   | { name: 'plugin-server' | 'version' | 'help' }
 
 export interface ReconcileCommand extends Period {
@@ -68,6 +72,12 @@ export function parseCommandLine(argv: readonly string[]): Command {
   const [name = 'serve', action, ...rest] = positionals
   if (name === 'serve' && action === undefined) return { name: 'serve', ...config }
   if (name === 'plugin-server' && action === undefined) return { name: 'plugin-server' }
+  if (name === 'tap' && action === undefined)
+    return {
+      name: 'tap',
+      ...optional('sidecarUrl', values['sidecar-url']),
+      ...optional('sidecarToken', values['sidecar-token']),
+    }
   if (name === 'read') {
     if (action === undefined || rest.length > 0)
       throw new UsageError('read: name one file of exchanges, or - for the standard input')
@@ -147,6 +157,8 @@ function parse(argv: readonly string[]) {
       tenant: { type: 'string' },
       provider: { type: 'string' },
       model: { type: 'string' },
+      'sidecar-url': { type: 'string' },
+      'sidecar-token': { type: 'string' },
       'dry-run': { type: 'boolean' },
       json: { type: 'boolean' },
       names: { type: 'string' },

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createReadStream, existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { tapAsPlugin } from '../plugin/tap-text.ts'
 import { openPriceBook, PriceFileError } from '../pricing/open-price-book.ts'
 import { type Command, parseCommandLine, type ReconcileCommand, USAGE, UsageError } from './command-line.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
@@ -41,6 +42,12 @@ async function main(): Promise<void> {
       const { prices } = loadConfig(file, process.env)
       openPriceBook(prices.file)
       process.stdout.write(`${file ?? 'no observer.yaml, the defaults'}: valid\n`)
+      return
+    }
+    case 'tap': {
+      const source = readFileSync(join(dirname(import.meta.dirname), 'plugin/tap.lua'), 'utf8')
+      const tap = tapAsPlugin(source, { url: command.sidecarUrl, token: command.sidecarToken })
+      process.stdout.write(`${JSON.stringify(tap)}\n`)
       return
     }
     case 'dead-letters':

@@ -51,7 +51,16 @@ describe('the packed tarball', () => {
       (file) => !file.startsWith('node_modules'),
     )
     expect(files.filter((file) => /\.test\.|(?<!\.d)\.ts$/.test(file))).toEqual([])
-    expect(files).toContain('kong.yml')
+    expect(files).toEqual(expect.arrayContaining(['kong.yml', 'deploy/kong/dump.json', 'deploy/konnect/schema.lua']))
+  })
+
+  it('tap prints the tap as a plugin of Kong', () => {
+    const { status, stdout, stderr } = run(command, ['tap', '--sidecar-url', 'unix:/run/s.sock'])
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(JSON.parse(stdout)).toMatchObject({
+      name: 'pre-function',
+      config: { log: [expect.stringContaining('unix:/run/s.sock')] },
+    })
   })
 
   it('--check-config says what is valid, and all that is not', () => {

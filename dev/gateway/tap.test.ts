@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { tapSections } from '../../plugin/tap-text.ts'
 import { captureSchema } from '../../sidecar/capture.ts'
-import { tapSections } from '../build-tap.ts'
 import { createLua } from './lua.ts'
 
 /**
@@ -282,6 +282,7 @@ describe('totals', () => {
             'Content-Type: application/json',
             'Content-Length: 88',
             'Connection: close',
+            'Authorization: Bearer resolved {vault://env/observer-token}',
             '',
             '{"v":1,"node":"node-1","epoch":"E","sequence":3,"tap_errors":0}',
           ].join('\r\n'),
