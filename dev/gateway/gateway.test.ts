@@ -198,18 +198,41 @@ describe('Kong’s own answers', () => {
     expect(fixture.upstreamRequests).toHaveLength(1)
   })
 
-  it('an upgrade is not served: 501', async () => {
-    await start()
-    const socket = connect(fixture.gateway.port, '127.0.0.1')
-    const text = await new Promise<string>((resolve) => {
+  /** A handshake by hand, then one text; what came until the other side closed. */
+  const upgrade = (key?: string) =>
+    new Promise<string>((resolve) => {
+      const socket = connect(fixture.gateway.port, '127.0.0.1')
       let received = ''
       socket.on('data', (chunk) => {
         received += chunk
+        if (received.endsWith('\r\n\r\n')) socket.write('ping')
+        if (received.endsWith('pong')) socket.end()
       })
       socket.on('close', () => resolve(received))
-      socket.write('GET /openai/v1/realtime HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n')
+      const lines = ['host: x', 'connection: upgrade', 'upgrade: websocket', ...(key ? [`apikey: ${key}`] : [])]
+      socket.write(`GET /openai/v1/realtime?model=m HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`)
     })
-    expect(text).toMatch(/^HTTP\/1\.1 501 /)
+
+  it('an upgrade passes after the handshake, is logged, and is captured as one that nobody read', async () => {
+    await start()
+    fixture.upstream.on('upgrade', (request, socket) => {
+      expect(request.url).toBe('/v1/realtime?model=m')
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n')
+      socket.on('data', (chunk: Buffer) => socket.write(chunk.toString().replace('ping', 'pong')))
+      socket.on('end', () => socket.end())
+      socket.on('error', () => {})
+    })
+    expect(await upgrade('alice-demo-key')).toMatch(/^HTTP\/1\.1 101 [\s\S]*pong$/)
+    const { document, capture } = await fixture.only()
+    expect(document).toMatchObject({ response: { status: 101 }, consumer: { username: 'alice' } })
+    expect(capture).toMatchObject({ sequence: 1, upgrade: 'websocket', log: { response: { status: 101 } } })
+  })
+
+  it('an upgrade without a key is refused, and nobody behind it sees it', async () => {
+    await start()
+    expect(await upgrade()).toMatch(/^HTTP\/1\.1 401 [\s\S]*No API key found/)
+    expect((await fixture.only()).capture).toMatchObject({ upgrade: 'websocket', log: { response: { status: 401 } } })
+    expect(fixture.upstreamRequests).toEqual([])
   })
 })
 

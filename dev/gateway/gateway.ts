@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { openAccessLog } from './access-log.ts'
 import { type Answer, answerTo } from './answer.ts'
 import type { Exchange, Headers } from './exchange.ts'
@@ -10,6 +11,7 @@ import { type KongConfig, type Route, readKongConfig } from './kong-config.ts'
 import { createKongLua } from './kong-lua.ts'
 import { logDocument } from './log-document.ts'
 import { makePluginEvents } from './plugin-events.ts'
+import { passUpgrade, refuseUpgrade } from './upgrade.ts'
 import { makeUpstreams, type Stop } from './upstream.ts'
 
 /** A stand-in for Kong 3.9: what it does of Kong, and what not, is told in README.md beside this file. */
@@ -84,10 +86,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     void serve(request, response)
   })
   server.keepAliveTimeout = KEEP_ALIVE_MS
-  server.on('upgrade', (_request, socket) => {
+  const tunnels = new Set<Duplex>()
+  server.on('upgrade', (request, socket, head) => {
     requests++
-    socket.on('error', () => {})
-    socket.end('HTTP/1.1 501 Not Implemented\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+    inFlight++
+    tunnels.add(socket)
+    void serveUpgrade(request, socket, head).finally(() => tunnels.delete(socket))
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -122,20 +126,41 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     afterAnswer(exchange)
   }
 
-  /** Kong's access phase, and the way to the upstream. */
-  function passOn(exchange: Exchange, answer: Answer, response: ServerResponse): Stop | undefined {
+  /** The handshake goes through access like any request; what passes after it is seen by nobody. */
+  async function serveUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const exchange = newExchange(request, port, lua.begin())
+    socket.on('error', () => {})
+    exchange.route = routeOf(config, exchange.uri)
+    exchange.service = exchange.route?.service
+    exchange.requestBody = Buffer.alloc(0)
+    const refused = enter(exchange)
+    if (refused !== undefined) {
+      exchange.source = refused.source
+      refuseUpgrade(exchange, socket, refused.answer)
+    } else await passUpgrade(exchange, upstreams.targetOf(exchange.route!.service), socket, head)
+    exchange.requestMs = Date.now() - exchange.startedAt
+    afterAnswer(exchange)
+  }
+
+  /** Kong's access phase; its own answer where it lets nothing pass. */
+  function enter(exchange: Exchange): { answer: KongAnswer; source: 'exit' | 'error' } | undefined {
     const { route } = exchange
-    const end = (given: KongAnswer, source: 'exit' | 'error') => {
-      if (!response.destroyed) answer.give(given, source)
+    if (route === undefined) return { answer: ANSWERS.noRoute, source: 'exit' }
+    exchange.upstreamUri = upstreamUri(route, exchange.uri)
+    if (lua.hook(route.preFunction, 'access', exchange) !== undefined)
+      return { answer: ANSWERS.failed, source: 'error' }
+    const refusal = route.keyAuth && authenticate(exchange, route.keyAuth, config.consumers)
+    return refusal === undefined ? undefined : { answer: refusal, source: 'exit' }
+  }
+
+  function passOn(exchange: Exchange, answer: Answer, response: ServerResponse): Stop | undefined {
+    const refused = enter(exchange)
+    if (response.destroyed) return undefined
+    if (refused !== undefined) {
+      answer.give(refused.answer, refused.source)
       return undefined
     }
-    if (route === undefined) return end(ANSWERS.noRoute, 'exit')
-    exchange.upstreamUri = upstreamUri(route, exchange.uri)
-    if (lua.hook(route.preFunction, 'access', exchange) !== undefined) return end(ANSWERS.failed, 'error')
-    const refusal = route.keyAuth && authenticate(exchange, route.keyAuth, config.consumers)
-    if (refusal !== undefined) return end(refusal, 'exit')
-    if (response.destroyed) return undefined
-    return upstreams.forward(exchange, route.service, answer, (resume) => response.once('drain', resume))
+    return upstreams.forward(exchange, exchange.route!.service, answer, (resume) => response.once('drain', resume))
   }
 
   /** Kong's log phase. Nothing in it can reach the client any more. */
@@ -168,6 +193,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     async close() {
       const ended = new Promise((resolve) => server.close(resolve))
       server.closeAllConnections()
+      for (const socket of tunnels) socket.destroy()
       await ended
       while (inFlight > 0) await new Promise<void>((resolve) => whenQuiet.push(resolve))
       await lua.close()

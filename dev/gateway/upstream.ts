@@ -20,6 +20,7 @@ const NOT_CONNECTED: ReadonlySet<string> = new Set([
 export interface Upstreams {
   /** Sends the request and passes the answer on, chunk by chunk. Gives back how to stop it. */
   forward(exchange: Exchange, service: Service, answer: Answer, drained: (resume: () => void) => void): Stop
+  targetOf(service: Service): { host: string; port: number }
   close(): Promise<void>
 }
 export type Stop = () => void
@@ -42,10 +43,15 @@ export function makeUpstreams(override: Readonly<Record<string, string>>): Upstr
     return agent
   }
 
+  const targetOf = (service: Service) => {
+    const [host, port] = splitTarget(override[`${service.host}:${service.port}`] ?? `${service.host}:${service.port}`)
+    return { host, port }
+  }
+
   return {
+    targetOf,
     forward(exchange, service, answer, drained) {
-      const target = override[`${service.host}:${service.port}`] ?? `${service.host}:${service.port}`
-      const [ip, port] = splitTarget(target)
+      const { host: ip, port } = targetOf(service)
       const headers = upstreamHeaders(exchange, service)
       let controller: Dispatcher.DispatchController | undefined
       let stopped = false
@@ -103,7 +109,7 @@ export function makeUpstreams(override: Readonly<Record<string, string>>): Upstr
         }
         agentOf(service).dispatch(
           {
-            origin: `${service.protocol}://${target}`,
+            origin: `${service.protocol}://${ip}:${port}`,
             path: exchange.upstreamUri,
             method: exchange.method as Dispatcher.HttpMethod,
             headers,
