@@ -7,6 +7,8 @@ export interface Config {
   sidecarUrl: string
   sidecarToken: string | undefined
   content: 'on' | 'off'
+  /** `global`: the plugin stands on no route and no service. */
+  scope: 'global' | undefined
   maxContentBytes: number | undefined
   queueBytes: number
   batchMaxCalls: number
@@ -93,6 +95,8 @@ export function readConfig(raw: unknown): Config {
     sidecarUrl: url as string,
     sidecarToken: token as string | undefined,
     content: oneOf('content', CONTENT, 'off'),
+    // Kong puts them beside the configuration of a plugin that stands on one.
+    scope: given('route_id') == null && given('service_id') == null ? 'global' : undefined,
     maxContentBytes: number('max_content_bytes'),
     queueBytes: number('queue_bytes')!,
     batchMaxCalls: number('batch_max_calls')!,

@@ -1,5 +1,5 @@
 import { type Config, readConfig, SCHEMA } from './config.ts'
-import { type Kong, readCapture } from './read-capture.ts'
+import { type Kong, readCapture, type Seen } from './read-capture.ts'
 import { guardPluginServer } from './server-guard.ts'
 import { configureShipper, shipperFor, shipperKey } from './shippers.ts'
 import { installShutdown, readingBegins, readingEnds } from './shutdown.ts'
@@ -14,6 +14,7 @@ guardPluginServer()
 class LlmObserver {
   readonly #config: Config
   readonly #shipper: string
+  readonly #seen: Seen = { tapped: true }
 
   /** Throws where the configuration is wrong: Kong logs the message, which names the field. */
   constructor(raw: unknown) {
@@ -26,7 +27,7 @@ class LlmObserver {
   async log(kong: Kong): Promise<void> {
     readingBegins()
     try {
-      const read = await readCapture(kong, this.#config)
+      const read = await readCapture(kong, this.#config, this.#seen)
       const shipper = shipperFor(this.#shipper, this.#config)
       if ('drop' in read) shipper.drop(read.drop, read.numbered)
       else shipper.push(read.json, read.numbered)

@@ -72,6 +72,8 @@ describe('the plugin in the real kong-js-pluginserver', () => {
     sidecar_url: fake.url,
     sidecar_token: TOKEN,
     linger_ms: 5,
+    // Kong puts it beside the configuration of a plugin on a route.
+    route_id: 'r1',
     ...overrides,
   })
 
@@ -100,17 +102,6 @@ describe('the plugin in the real kong-js-pluginserver', () => {
     expect(JSON.stringify(fake.stored())).not.toMatch(/secret|tls/)
   })
 
-  it('auto: the tap, and the log document where there is none', async () => {
-    await begin()
-    const instance = await kong.startInstance(config())
-    expect(await kong.event(instance, answerTap(1))).toEqual(['kong.ctx.shared.get'])
-    expect(await kong.event(instance, answerLog(2))).toEqual(
-      expect.arrayContaining(['kong.ctx.shared.get', 'kong.log.serialize']),
-    )
-    await waitUntil(() => fake.stored().length === 2, 'stored')
-    expect(captures(fake).map(({ source }) => source)).toEqual(['tap', 'log'])
-  })
-
   it.skipIf(!existsSync(KONG_LOGS) && !process.env.CI)('log: takes what real Kong wrote', async () => {
     await begin()
     const { readdirSync } = await import('node:fs')
@@ -124,6 +115,46 @@ describe('the plugin in the real kong-js-pluginserver', () => {
       await kong.event(instance, (method) => (method === 'kong.log.serialize' ? document : 'node-9'))
     await waitUntil(() => fake.stored().length === documents.length, `${documents.length} stored`)
     for (const capture of captures(fake)) expect(capture.log.request.headers).not.toHaveProperty('apikey')
+  })
+
+  it('auto: one PDK call a request where requests are alike, two where one is unlike the last', async () => {
+    await begin()
+    const instance = await kong.startInstance(config())
+    const [tap, log] = ['kong.ctx.shared.get', 'kong.log.serialize']
+    // A tapped request's log document bears the tap's mark.
+    const marked = (n: number) => (method: string) =>
+      method === log ? JSON.stringify({ ...JSON.parse(logDocument(n)), llm_observer_tapped: true }) : tapped(n)
+    const called = []
+    for (const answer of [marked(1), marked(2), answerLog(3), answerLog(4), answerLog(5), marked(6), marked(7)])
+      called.push((await kong.event(instance, answer)).filter((method) => method !== 'kong.node.get_id'))
+    expect(called).toEqual([[tap], [tap], [tap, log], [log], [log], [log, tap], [tap]])
+    await waitUntil(() => fake.stored().length === 7, 'stored')
+    expect(captures(fake).map(({ source }) => source)).toEqual(['tap', 'tap', 'log', 'log', 'log', 'tap', 'tap'])
+  })
+
+  it('auto: a mark without a table is a request that the tap could not capture', async () => {
+    await begin()
+    const instance = await kong.startInstance(config())
+    const broken = (method: string) =>
+      method === 'kong.log.serialize'
+        ? JSON.stringify({ ...JSON.parse(logDocument(1)), llm_observer_tapped: true })
+        : method === 'kong.node.get_id'
+          ? 'node-9'
+          : undefined
+    await kong.event(instance, broken)
+    await waitUntil(() => fake.stored().length === 1, 'stored')
+    expect(captures(fake)[0]).toMatchObject({ source: 'log', log: { request: { id: 'request-1' } } })
+    expect(JSON.stringify(fake.stored())).not.toContain('llm_observer_tapped')
+  })
+
+  it('says where it stands on no route and no service', async () => {
+    await begin()
+    for (const place of [{ route_id: undefined }, { route_id: undefined, service_id: 's1' }, {}]) {
+      const instance = await kong.startInstance(config({ source: 'tap', ...place }))
+      await kong.event(instance, answerTap(1))
+    }
+    await waitUntil(() => fake.stored().length === 3, 'stored')
+    expect(captures(fake).map(({ scope }) => scope)).toEqual(['global', undefined, undefined])
   })
 
   it('counts what it cannot read, by reason, and tells it', async () => {

@@ -13,6 +13,8 @@ export interface Kong {
 
 /** Where the tap leaves its capture. */
 export const TAP_KEY = 'llm_observer'
+/** What the tap sets in Kong's log document. */
+const TAP_MARK = 'llm_observer_tapped'
 
 export type Read =
   | { json: Buffer; numbered: Numbered | undefined }
@@ -23,31 +25,52 @@ const TIMED_OUT = Symbol('timed out')
 /** Kong's node id does not change while it runs, and asking is a round trip. */
 let nodeId: string | undefined
 
+/** What an instance of the plugin remembers of its last request: the next one is mostly alike. */
+export interface Seen {
+  tapped: boolean
+}
+
 /**
- * One request as a serialized Capture, by one PDK call (two where `auto` finds no tap, and once in a process for the
- * node id). Never throws: what cannot be read is a drop with its reason.
+ * One request as a serialized Capture, by one PDK call: the round trip is the price, not what comes with it. `auto` asks
+ * for what the last request had, the tap's table or Kong's log document, in which the tap leaves a mark; only where a
+ * request is unlike the last does it take two. Once in a process the node id is one more. Never throws: what cannot be
+ * read is a drop with its reason.
  */
-export async function readCapture(kong: Kong, config: Config): Promise<Read> {
+export async function readCapture(kong: Kong, config: Config, seen: Seen): Promise<Read> {
   let numbered: Numbered | undefined
+  const ask = (call: Promise<unknown>) => withTimeLimit(call, config.pdkTimeoutMs)
   try {
-    if (config.source !== 'log') {
-      const tapped = await withTimeLimit(kong.ctx.shared.get(TAP_KEY), config.pdkTimeoutMs)
+    if (config.source === 'tap' || (config.source === 'auto' && seen.tapped)) {
+      const tapped = await ask(kong.ctx.shared.get(TAP_KEY))
       if (tapped === TIMED_OUT) return { drop: 'pdk_timeout' }
       if (tapped !== undefined && tapped !== null) {
         numbered = numberOf(tapped)
         return fromTap(tapped, numbered, config)
       }
       if (config.source === 'tap') return { drop: 'invalid' }
+      seen.tapped = false
     }
-    const serialized = await withTimeLimit(kong.log.serialize(), config.pdkTimeoutMs)
+    const serialized = await ask(kong.log.serialize())
     if (serialized === TIMED_OUT) return { drop: 'pdk_timeout' }
+    // Kong gives nil, and loses the error, where it cannot serialize.
+    if (typeof serialized !== 'string') return { drop: 'pdk_error' }
+    const document = parsed(serialized)
+    if (config.source === 'auto' && document?.[TAP_MARK] === true) {
+      const tapped = await ask(kong.ctx.shared.get(TAP_KEY))
+      if (tapped === TIMED_OUT) return { drop: 'pdk_timeout' }
+      if (tapped !== undefined && tapped !== null) {
+        seen.tapped = true
+        numbered = numberOf(tapped)
+        return fromTap(tapped, numbered, config)
+      }
+    }
     if (nodeId === undefined) {
-      const id = await withTimeLimit(kong.node.get_id(), config.pdkTimeoutMs)
+      const id = await ask(kong.node.get_id())
       if (id === TIMED_OUT) return { drop: 'pdk_timeout' }
       if (typeof id !== 'string' || id === '') return { drop: 'pdk_error' }
       nodeId = id
     }
-    return fromLog(serialized, nodeId, config)
+    return fromLog(document, nodeId, config)
   } catch {
     return { drop: 'pdk_error', numbered }
   }
@@ -57,24 +80,26 @@ export async function readCapture(kong: Kong, config: Config): Promise<Read> {
 function fromTap(tapped: unknown, numbered: Numbered | undefined, config: Config): Read {
   if (!isRecord(tapped) || tapped.v !== WIRE_VERSION || !isRecord(tapped.log)) return { drop: 'invalid', numbered }
   tapped.content = config.content
+  if (config.scope !== undefined) tapped.scope = config.scope
   if (config.maxContentBytes !== undefined) limitBodies(tapped, config.maxContentBytes)
   return { json: Buffer.from(JSON.stringify(tapped)), numbered }
 }
 
-function fromLog(serialized: unknown, node: string, config: Config): Read {
-  // Kong gives nil, and loses the error, where it cannot serialize.
-  if (typeof serialized !== 'string') return { drop: 'pdk_error' }
-  let document: unknown
-  try {
-    document = JSON.parse(serialized)
-  } catch {
-    return { drop: 'invalid' }
-  }
+function fromLog(document: unknown, node: string, { content, scope }: Config): Read {
   const log = pickLogDocument(document)
   if (log === undefined) return { drop: 'invalid' }
   return {
-    json: Buffer.from(JSON.stringify({ v: WIRE_VERSION, source: 'log', node, content: config.content, log })),
+    json: Buffer.from(JSON.stringify({ v: WIRE_VERSION, source: 'log', node, content, scope, log })),
     numbered: undefined,
+  }
+}
+
+function parsed(json: string): Record<string, unknown> | undefined {
+  try {
+    const document: unknown = JSON.parse(json)
+    return isRecord(document) ? document : undefined
+  } catch {
+    return undefined
   }
 }
 

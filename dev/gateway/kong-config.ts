@@ -143,36 +143,47 @@ export function parseKongConfig(yaml: string, options: ReadOptions = {}): KongCo
       },
     }
     // Of several configurations of one plugin the nearest alone counts: route, then service, then global.
-    const plugins = new Map<string, { config: Fields; at: string }>()
-    for (const level of [...outer, list(fields.plugins, `${at}.plugins`)])
-      level.forEach((item, n) => {
+    const plugins = new Map<string, { config: Fields; at: string; level: number }>()
+    for (const [level, items] of [...outer, list(fields.plugins, `${at}.plugins`)].entries())
+      items.forEach((item, n) => {
         const plugin = record(item, `${at}.plugins[${n}]`)
         only(plugin, `${at}.plugins[${n}]`, ['name', 'config', 'enabled', 'tags'])
         if (plugin.enabled === false) return
         const config = plugin.config === undefined ? {} : record(plugin.config, `${at}.plugins[${n}].config`)
-        plugins.set(text(plugin.name, `${at}.plugins[${n}].name`), { config, at: `${at}.plugins[${n}].config` })
+        plugins.set(text(plugin.name, `${at}.plugins[${n}].name`), {
+          config,
+          at: `${at}.plugins[${n}].config`,
+          level,
+        })
       })
-    for (const [plugin, { config, at: where }] of plugins) {
+    for (const [plugin, { config, at: where, level }] of plugins) {
       if (plugin === 'key-auth') route.keyAuth = readKeyAuth(config, where)
       else if (plugin === 'pre-function') route.preFunction = readPreFunction(config, where, id)
-      else route.external.push(externalPlugin(plugin, config, id))
+      else
+        route.external.push(externalPlugin(plugin, config, [{}, { service_id: service.id }, { route_id: id }][level]!))
     }
     return route
   }
 
-  function externalPlugin(name: string, config: Fields, routeId: string): ExternalPlugin {
-    const id = uuidOf('plugins', `${name}:${routeId}`)
+  /** An instance for each place where the plugin stands: a route, a service, or the gateway. */
+  function externalPlugin(
+    name: string,
+    config: Fields,
+    place: { route_id?: string; service_id?: string },
+  ): ExternalPlugin {
+    const { route_id = '', service_id = '' } = place
+    const id = uuidOf('plugins', `${name}:${route_id}:${service_id}`)
     return {
       id,
       name,
       config: {
         ...config,
         ...options.pluginConfig?.[name],
-        __key__: `plugins:${name}:${routeId}::::${WORKSPACE_ID}`,
+        __key__: `plugins:${name}:${route_id}:${service_id}:::${WORKSPACE_ID}`,
         __seq__: 1,
         __plugin_id: id,
         __ws_id: WORKSPACE_ID,
-        route_id: routeId,
+        ...place,
       },
     }
   }
