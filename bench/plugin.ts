@@ -1,4 +1,7 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { connectAsKong, type KongSide } from '../plugin/testing/kong-side.ts'
 import { startPluginServer } from '../plugin/testing/plugin-server.ts'
@@ -12,18 +15,40 @@ const CALLS = 20_000
 /** Kong keeps a connection for each event that is under way. */
 const CONNECTIONS = 16
 
+export interface PluginCost {
+  callsPerSecond: number
+  cpuMicrosPerCall: number
+}
+
+/** What kong-pdk alone costs: a plugin that asks for the same table and does nothing with it. */
+const BARE_PLUGIN = `module.exports = {
+  Plugin: class { async log(kong) { await kong.ctx.shared.get('llm_observer') } },
+  Name: 'llm-observer', Version: '0', Priority: 1, Schema: [],
+}`
+
+/** Ours beside the bare one, in one run. */
+export async function benchPlugin(): Promise<{ ours: PluginCost; bare: PluginCost }> {
+  const load = mkdtempSync(join(tmpdir(), 'bare-plugin-'))
+  writeFileSync(join(load, 'llm-observer.cjs'), BARE_PLUGIN)
+  try {
+    return { bare: await measure(load), ours: await measure(undefined) }
+  } finally {
+    rmSync(load, { recursive: true })
+  }
+}
+
 /**
  * The real plugin server with the real plugin, driven over its socket with tap captures of 4 KB content, shipping to a
  * local sidecar that only says 202. CPU is the plugin server's own, as Linux counts it.
  */
-export async function benchPlugin(): Promise<{ callsPerSecond: number; cpuMicrosPerCall: number }> {
+async function measure(load: string | undefined): Promise<PluginCost> {
   let delivered = 0
   const sidecar = createServer((request, response) => {
     request.resume().on('end', () => response.writeHead(202).end())
   })
   await new Promise<void>((resolve) => sidecar.listen(0, '127.0.0.1', resolve))
   const address = sidecar.address() as { port: number }
-  const server = await startPluginServer({ reportState: true })
+  const server = await startPluginServer({ reportState: true, ...(load !== undefined && { load }) })
   const kongs: KongSide[] = await Promise.all(Array.from({ length: CONNECTIONS }, () => connectAsKong(server.socket)))
   try {
     const instance = await kongs[0]!.startInstance({

@@ -245,6 +245,34 @@ describe('the plugin in the real kong-js-pluginserver', () => {
   })
 })
 
+describe('two plugin servers on one socket, as while Kong reloads', () => {
+  it('the old one goes on with the connections that it has, the new one takes the others, and nothing is lost', async () => {
+    const sidecar = await startFakeSidecar()
+    const config = { source: 'tap', sidecar_url: sidecar.url, linger_ms: 5, route_id: 'r1' }
+    const old = await startPluginServer()
+    const kongOfOld = await connectAsKong(old.socket)
+    const oldInstance = await kongOfOld.startInstance(config)
+    await kongOfOld.event(oldInstance, answerTap(1))
+
+    const young = await startPluginServer({ directory: old.directory })
+    const kongOfYoung = await connectAsKong(young.socket)
+    const instance = await kongOfYoung.startInstance(config)
+    await Promise.all([kongOfOld.event(oldInstance, answerTap(2)), kongOfYoung.event(instance, answerTap(3))])
+    await kongOfOld.event(oldInstance, answerTap(4))
+    // Right before its queue is due: what it holds goes out all the same.
+    old.child.kill('SIGTERM')
+    await kongOfYoung.event(instance, answerTap(5))
+    await waitUntil(() => sequences(sidecar).length === 5, 'both have delivered')
+    expect(sequences(sidecar)).toEqual(upTo(5))
+    expect(young.running()).toBe(true)
+    kongOfOld.close()
+    kongOfYoung.close()
+    await young.stop()
+    await old.stop()
+    await sidecar.close()
+  })
+})
+
 describe('the end of the plugin server', () => {
   const cleanUps: (() => unknown)[] = []
   afterEach(async () => {

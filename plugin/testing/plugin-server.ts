@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -35,15 +35,23 @@ export interface PluginServer {
 
 /** The real kong-js-pluginserver with the real plugin, a child process on a socket in a folder of its own. */
 export async function startPluginServer(
-  options: { env?: Record<string, string>; reportState?: boolean } = {},
+  options: {
+    env?: Record<string, string>
+    reportState?: boolean
+    /** Of another server, whose socket this one takes over, as when Kong reloads. */
+    directory?: string
+    /** A folder of plugins in the place of the product's. */
+    load?: string
+  } = {},
 ): Promise<PluginServer> {
-  const directory = mkdtempSync(join(tmpdir(), 'llm-observer-plugin-'))
+  const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'llm-observer-plugin-'))
   const socket = join(directory, 's.sock')
+  const taken = options.directory === undefined ? undefined : statSync(socket).ino
   const preload = options.reportState ? ['--import', STATE_REPORT] : []
   // Kong strips the environment of its plugin servers.
   const child = spawn(
     process.execPath,
-    [...preload, ...WITHOUT_TS_NODE, SERVER, '-d', LOAD, '-p', directory, '--sock-name', 's.sock'],
+    [...preload, ...WITHOUT_TS_NODE, SERVER, '-d', options.load ?? LOAD, '-p', directory, '--sock-name', 's.sock'],
     {
       env: { PATH: process.env.PATH ?? '', ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -61,7 +69,7 @@ export async function startPluginServer(
   await waitUntil(
     async () => {
       if (!running()) throw new Error(`the plugin server ended:\n${stdout}\n${stderr}`)
-      return await somebodyServes(socket)
+      return options.directory === undefined ? await somebodyServes(socket) : statSync(socket).ino !== taken
     },
     'the plugin server listens',
     20_000,
