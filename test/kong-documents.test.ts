@@ -77,10 +77,33 @@ describe.skipIf(!present)('documents of Kong 3.6 to 3.14', () => {
     expect(documented('11-')).toMatchObject({ cache: 'miss', cacheLookup: { ...lookup, embeddingsMs: 187 } })
   })
 
-  it.each(['14-', '15-', '16-', '17-', '18-'])('%s: a guard refused', (start) => {
+  it.each([
+    ['14-', { guardrail: 'kong.ai-azure-content-safety', categories: { Hate: '2' }, latencyMs: 96 }],
+    ['15-', { guardrail: 'kong.ai-aws-guardrails', reason: 'contentPolicy: VIOLENCE', count: 1 }],
+    ['16-', { guardrail: 'kong.ai-lakera-guard', categories: { 'moderated_content/hate': 'detected' } }],
+    ['17-', { guardrail: 'kong.ai-gcp-model-armor', reason: 'sexually_explicit,dangerous' }],
+  ])('%s: a guard refused the prompt, and no model was asked', (start, event) => {
     const call = documented(start)
-    expect(call).toMatchObject({ status: 'blocked', cost: { picoUsd: 0 } })
-    expect(call.guardrails).toEqual([expect.objectContaining({ action: 'blocked' })])
+    expect(call).toMatchObject({ status: 'blocked', cost: { state: 'free', picoUsd: 0 } })
+    expect(call.guardrails).toEqual([expect.objectContaining({ stage: 'input', action: 'blocked', ...event })])
+  })
+
+  it('18-: a guard refused the answer, which is billed all the same', () => {
+    expect(documented('18-')).toMatchObject({
+      status: 'blocked',
+      httpStatus: 400,
+      usageSource: 'gateway',
+      usage: tokens,
+      cost: { state: 'priced', picoUsd: 10_950_000 },
+      guardrails: [{ guardrail: 'kong.ai-custom-guardrail', stage: 'output', action: 'blocked', latencyMs: 51 }],
+    })
+  })
+
+  it('19-: a sanitizer masked one thing, and says no more', () => {
+    expect(documented('19-')).toMatchObject({
+      status: 'ok',
+      guardrails: [{ guardrail: 'kong.ai-sanitizer', stage: 'input', action: 'masked', count: 1, latencyMs: 65 }],
+    })
   })
 
   it('19-: of what a sanitizer found, no item', () => {

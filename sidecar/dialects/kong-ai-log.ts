@@ -44,7 +44,13 @@ const TRANSLATED = new Set(['anthropic', 'cohere', 'gcp.gemini', 'aws.bedrock', 
 
 export function readKongAiLog(
   ai: unknown,
-  seen: { status: number; source: string | null | undefined; stream: boolean },
+  seen: {
+    status: number
+    source: string | null | undefined
+    stream: boolean
+    /** A guard of Kong's refused the answer: the model had answered, whatever the client was told. */
+    answerBlocked?: boolean
+  },
 ): KongAiReading | undefined {
   const root = rootOf(asObject(ai))
   if (root === undefined) return undefined
@@ -54,7 +60,8 @@ export function readKongAiLog(
   const request = typeof payload?.request === 'string' ? payload.request : undefined
   const response = typeof payload?.response === 'string' ? payload.response : undefined
   const provider = providerOfKong(meta.provider_name)
-  const body = bodyReading(request, response, seen.status)
+  const status = seen.answerBlocked ? 200 : seen.status
+  const body = bodyReading(request, response, status)
   const stream = seen.stream || meta.request_mode === 'stream' || body?.stream === true || isKongsOwnAnswer(response)
 
   return {
@@ -70,8 +77,8 @@ export function readKongAiLog(
       content: payload === undefined ? undefined : body?.content,
     }),
     stream,
-    ...usageOf({ ...seen, provider, numbers, body, stream }),
-    guardrails: [...(body?.guardrails ?? []), ...kongGuardrails(asObject(ai))],
+    ...usageOf({ ...seen, status, provider, numbers, body, stream }),
+    guardrails: body?.guardrails ?? [],
   }
 }
 
@@ -202,23 +209,4 @@ function bodyReading(request: string | undefined, response: string | undefined, 
   if (response === undefined || response.includes('"choices"')) return readAs(CHAT_PATH)
   const native = readAs('/')
   return native.dialect === 'unknown' ? readAs(CHAT_PATH) : native
-}
-
-/** EE guard plugins: `ai.proxy.<guard>` with `input_block_reason` and `output_block_reason`, empty where it allowed. */
-function kongGuardrails(ai: JsonObject | undefined): Reading['guardrails'] {
-  const events: Reading['guardrails'] = []
-  for (const [name, value] of Object.entries(asObject(ai?.proxy) ?? {})) {
-    const guard = asObject(value)
-    for (const stage of ['input', 'output'] as const) {
-      const reason = asText(guard?.[`${stage}_block_reason`])
-      if (reason !== undefined)
-        events.push({
-          guardrail: `kong.ai-${name}`.slice(0, 64),
-          stage,
-          action: 'blocked',
-          reason: reason.slice(0, 200),
-        })
-    }
-  }
-  return events
 }

@@ -1,4 +1,5 @@
-import type { GuardrailEvent, Message } from '../call.ts'
+import type { Message } from '../call.ts'
+import { addGuardrail, categorised, type GuardrailEvents } from './guardrail-events.ts'
 import { asCount, asList, asObject, asText, type JsonObject } from './json-value.ts'
 import { partsOfContent } from './openai-content.ts'
 
@@ -22,7 +23,7 @@ export interface OpenAiAnswer {
   /** The usage came with or after the last word, so it is the whole. */
   usageIsFinal: boolean
   choices: Map<number, Choice>
-  guardrails: Map<string, GuardrailEvent>
+  guardrails: GuardrailEvents
 }
 
 export function emptyOpenAiAnswer(): OpenAiAnswer {
@@ -85,9 +86,9 @@ function addChoice(answer: OpenAiAnswer, given: JsonObject, position: number, pr
   const finishReason = asText(given.finish_reason)
   if (finishReason !== undefined) choice.finishReason = finishReason
   if (finishReason === 'content_filter')
-    addGuardrail(answer, { guardrail: `${provider}.content_filter`, stage: 'output', action: 'blocked' })
+    addGuardrail(answer.guardrails, { guardrail: `${provider}.content_filter`, stage: 'output', action: 'blocked' })
   if (choice.refusal !== '')
-    addGuardrail(answer, { guardrail: `${provider}.refusal`, stage: 'output', action: 'blocked' })
+    addGuardrail(answer.guardrails, { guardrail: `${provider}.refusal`, stage: 'output', action: 'blocked' })
   addFilterResults(answer, asObject(given.content_filter_results), 'output', provider)
 }
 
@@ -133,16 +134,22 @@ export function addFilterResults(
   provider: string,
 ): void {
   if (results === undefined) return
+  const found = { blocked: {} as Record<string, string>, flagged: {} as Record<string, string> }
   for (const [category, item] of Object.entries(results)) {
     const result = asObject(item)
-    const action = result?.filtered === true ? 'blocked' : result?.detected === true ? 'flagged' : undefined
+    const severity = asText(result?.severity)
+    // What the deployment only watches for: a low severity is everyday language.
+    const seen = result?.detected === true || severity === 'medium' || severity === 'high'
+    const action = result?.filtered === true ? 'blocked' : seen ? 'flagged' : undefined
     if (action !== undefined)
-      addGuardrail(answer, { guardrail: `${provider}.content_filter`, stage, action, reason: category.slice(0, 64) })
+      found[action][category] = severity ?? (result?.detected === true ? 'detected' : 'filtered')
   }
-}
-
-function addGuardrail(answer: Pick<OpenAiAnswer, 'guardrails'>, event: GuardrailEvent): void {
-  answer.guardrails.set([event.guardrail, event.stage, event.action, event.reason].join('/'), event)
+  for (const action of ['blocked', 'flagged'] as const)
+    if (Object.keys(found[action]).length > 0)
+      addGuardrail(
+        answer.guardrails,
+        categorised({ guardrail: `${provider}.content_filter`, stage, action }, found[action]),
+      )
 }
 
 export function outputMessages(answer: OpenAiAnswer): Message[] {

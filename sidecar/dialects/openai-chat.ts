@@ -1,5 +1,6 @@
 import type { Content } from '../call.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
+import { addGuardrail } from './guardrail-events.ts'
 import { asObject, asText, type JsonObject, parseJson, withoutUndefined } from './json-value.ts'
 import {
   addFilterResults,
@@ -125,5 +126,5 @@ function addErrorFilters(answer: OpenAiAnswer, body: JsonObject, provider: strin
   const before = answer.guardrails.size
   addFilterResults(answer, results, 'input', provider)
   if (answer.guardrails.size === before)
-    answer.guardrails.set('error', { guardrail: `${provider}.content_filter`, stage: 'input', action: 'blocked' })
+    addGuardrail(answer.guardrails, { guardrail: `${provider}.content_filter`, stage: 'input', action: 'blocked' })
 }

@@ -1,6 +1,7 @@
 import type { GuardrailEvent } from '../call.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
-import { asList, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
+import { addGuardrail, categorised, type GuardrailEvents } from './guardrail-events.ts'
+import { asList, asNumber, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
 import { errorOf } from './provider-error.ts'
 import { viewResponse } from './response-view.ts'
 
@@ -14,7 +15,9 @@ export const openAiModerations: Dialect = {
 function readModerations(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const view = viewResponse(exchange)
   const answer = view.form === 'json' || view.form === 'cut_json' ? view.value : {}
-  const guardrails = asList(answer.results).flatMap((result) => flagged(asObject(result)))
+  const guardrails: GuardrailEvents = new Map()
+  for (const result of asList(answer.results))
+    for (const event of flagged(asObject(result))) addGuardrail(guardrails, event)
   return {
     operation: 'moderation',
     stream: false,
@@ -26,18 +29,17 @@ function readModerations(exchange: Exchange, body: JsonObject | undefined): Dial
     }),
     counts: {},
     usageSource: 'none',
-    guardrails,
+    guardrails: [...guardrails.values()],
     billable: false,
   }
 }
 
 function flagged(result: JsonObject | undefined): GuardrailEvent[] {
   if (result?.flagged !== true) return []
-  const categories = Object.entries(asObject(result.categories) ?? {}).filter(([, hit]) => hit === true)
-  return categories.map(([category]) => ({
-    guardrail: 'openai.moderation',
-    stage: 'input',
-    action: 'flagged',
-    reason: category.slice(0, 64),
-  }))
+  const scores = asObject(result.category_scores)
+  const hit = Object.entries(asObject(result.categories) ?? {}).filter(([, found]) => found === true)
+  const categories = Object.fromEntries(
+    hit.map(([category]) => [category, asNumber(scores?.[category])?.toFixed(4) ?? 'flagged']),
+  )
+  return [categorised({ guardrail: 'openai.moderation', stage: 'input', action: 'flagged' }, categories)]
 }

@@ -140,7 +140,13 @@ describe('Responses, whole', () => {
       ],
     }
     expect(whole(azure, { host: 'acme.openai.azure.com' }).guardrails).toEqual([
-      { guardrail: 'azure.ai.openai.content_filter', stage: 'input', action: 'flagged', reason: 'jailbreak' },
+      {
+        guardrail: 'azure.ai.openai.content_filter',
+        stage: 'input',
+        action: 'flagged',
+        reason: 'jailbreak',
+        categories: { jailbreak: 'detected' },
+      },
     ])
   })
 

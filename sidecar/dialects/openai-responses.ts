@@ -2,6 +2,7 @@ import type { Content, GuardrailEvent, Message, PriceAttributes } from '../call.
 import type { Counts } from './counts.ts'
 import { lastObjectNamed } from './cut-json.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
+import { addGuardrail, type GuardrailEvents } from './guardrail-events.ts'
 import {
   asCount,
   asList,
@@ -192,13 +193,13 @@ function searchContext(body: JsonObject | undefined): PriceAttributes | undefine
 }
 
 function guardrailsOf(response: JsonObject, reason: string | undefined, provider: string): GuardrailEvent[] {
-  const guardrails = new Map<string, GuardrailEvent>()
+  const guardrails: GuardrailEvents = new Map()
   if (reason === 'content_filter')
-    guardrails.set('filter', { guardrail: `${provider}.content_filter`, stage: 'output', action: 'blocked' })
+    addGuardrail(guardrails, { guardrail: `${provider}.content_filter`, stage: 'output', action: 'blocked' })
   for (const item of asList(response.output))
     for (const part of asList(asObject(item)?.content))
       if (asObject(part)?.type === 'refusal')
-        guardrails.set('refusal', { guardrail: `${provider}.refusal`, stage: 'output', action: 'blocked' })
+        addGuardrail(guardrails, { guardrail: `${provider}.refusal`, stage: 'output', action: 'blocked' })
   // Azure: one result for the prompt, one for the completion.
   for (const entry of asList(response.content_filters)) {
     const filter = asObject(entry)

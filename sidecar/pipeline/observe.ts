@@ -5,6 +5,7 @@ import type { Exchange, Reading } from '../dialects/dialect.ts'
 import { defaultProviderOf, read } from '../dialects/index.ts'
 import { asObject, decodeText, parseJson } from '../dialects/json-value.ts'
 import { type KongAiReading, readKongAiLog } from '../dialects/kong-ai-log.ts'
+import { blocksAnswer, kongGuardrails } from '../dialects/kong-guardrails.ts'
 import { providerOfHost } from '../dialects/provider-of-host.ts'
 import { optional } from '../optional.ts'
 import { type AttributionConfig, attribute, bodyFieldsOf } from './attribute.ts'
@@ -82,13 +83,19 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
     const exchange = exchangeOf(capture, requestHeaders, responseHeaders)
     const httpStatus = log.response.status
     const stream = responseHeaders['content-type']?.startsWith('text/event-stream') ?? false
-    const kong = log.ai == null ? undefined : readKongAiLog(log.ai, { status: httpStatus, source: log.source, stream })
+    const guards = kongGuardrails(log.ai)
+    // A guard refused the answer that the model had given: the client was told 400, the provider bills it all the same.
+    const answerBlocked = blocksAnswer(guards) && /(?:^|\D)200$/.test(String(log.upstream_status ?? ''))
+    const kong =
+      log.ai == null
+        ? undefined
+        : readKongAiLog(log.ai, { status: httpStatus, source: log.source, stream, answerBlocked })
     const seen =
       capture.upgrade != null
         ? readingOfUpgrade(capture.upgrade, httpStatus)
         : exchange === undefined
           ? readingOfLog(kong, stream, httpStatus)
-          : filledByKong(read(exchange), kong)
+          : filledByKong(read(exchange), kong, answerBlocked)
     return { reading: seen, finish }
 
     function finish(reading: Reading): LlmCall {
@@ -104,18 +111,14 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         startedAt,
         durationMs,
         httpStatus,
+        answerBlocked,
         cache,
       })
       const outcome = outcomeOf(
         capture,
         {
           ...reading,
-          guardrails: [
-            ...reading.guardrails,
-            ...(kong?.guardrails ?? []).filter(
-              ({ guardrail }) => !reading.guardrails.some((own) => own.guardrail === guardrail),
-            ),
-          ],
+          guardrails: [...reading.guardrails, ...guards],
         },
         exchange?.responseComplete ?? capture.response_complete !== false,
         () => textOf(exchange),

@@ -1,6 +1,7 @@
 import type { CallStatus, GuardrailEvent } from '../call.ts'
 import type { Capture } from '../capture.ts'
 import type { Reading } from '../dialects/dialect.ts'
+import { kongRefusal } from './kong-refusal.ts'
 
 export interface Outcome {
   status: CallStatus
@@ -16,13 +17,19 @@ export function outcomeOf(
 ): Outcome {
   const { log } = capture
   const httpStatus = log.response.status
-  const guardrails = [...reading.guardrails]
+  const byKong = httpStatus >= 400 && log.source !== 'upstream'
+  // A sanitizer that found something and hid nothing has refused, where Kong refused.
+  const guardrails = reading.guardrails.map((event) =>
+    byKong && event.guardrail === 'kong.ai-sanitizer' && event.action === 'flagged'
+      ? { ...event, action: 'blocked' as const }
+      : event,
+  )
   if (httpStatus === 499) return { status: 'aborted', guardrails }
   if (httpStatus === 429) return { status: 'rate_limited', guardrails }
   if (httpStatus === 408 || httpStatus === 504) return { status: 'timeout', guardrails }
   if (httpStatus >= 500) return { status: 'server_error', guardrails }
-  const refusal = httpStatus >= 400 && log.source !== 'upstream' ? kongRefusal(httpStatus, responseText) : undefined
-  if (refusal !== undefined && guardrails.length === 0) guardrails.push(refusal)
+  const refusal = byKong ? kongRefusal(httpStatus, responseText()) : undefined
+  if (refusal !== undefined && !guardrails.some(({ action }) => action === 'blocked')) guardrails.push(refusal)
   if (httpStatus >= 400 && guardrails.some(({ action }) => action === 'blocked'))
     return { status: 'blocked', guardrails }
   if (httpStatus === 401 || httpStatus === 403) return { status: 'unauthorized', guardrails }
@@ -31,15 +38,4 @@ export function outcomeOf(
   // The provider or the client broke off in the middle of the answer.
   if (!responseComplete) return { status: 'aborted', guardrails }
   return { status: 'ok', guardrails }
-}
-
-/** Kong's own guards answer without a word in the log: only the body tells them from another 400. */
-function kongRefusal(httpStatus: number, responseText: () => string): GuardrailEvent | undefined {
-  if (httpStatus !== 400) return undefined
-  const body = responseText()
-  if (body === '{"error":{"message":"bad request"}}')
-    return { guardrail: 'kong.ai-prompt-guard', stage: 'input', action: 'blocked' }
-  if (body.includes('request failed content safety check'))
-    return { guardrail: 'kong.ai-azure-content-safety', stage: 'input', action: 'blocked' }
-  return undefined
 }

@@ -21,6 +21,8 @@ export interface PriceContext {
   startedAt: number
   durationMs: number
   httpStatus: number
+  /** A guard refused the answer after the model had given it. */
+  answerBlocked?: boolean
   cache: CacheStatus | undefined
 }
 
@@ -44,7 +46,8 @@ export function price(reading: Reading, context: PriceContext): PricedReading {
   }
   if (!reading.billable) return { usage: {}, usageSource: 'none', cost: free('not_billable') }
   // An error answers nothing and costs nothing. 499 is no such error: the provider may have answered, nobody listened.
-  const failed = (context.httpStatus >= 400 && context.httpStatus !== 499) || reading.error !== undefined
+  const refused = (context.httpStatus >= 400 && context.httpStatus !== 499) || reading.error !== undefined
+  const failed = refused && context.answerBlocked !== true
   const counted = usageSource !== 'none' && usageSource !== 'unknown'
   if (failed && !counted) return { usage: {}, usageSource: 'none', cost: free('error') }
   if (usageSource === 'none') return { usage, usageSource, cost: free('not_billable') }
