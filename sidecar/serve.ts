@@ -98,6 +98,7 @@ export async function serve(
     deliver: deliverStats,
     book,
     estimates: tokens?.stats,
+    scores: exporters.find(({ scores }) => scores !== undefined)?.scores,
   })
   const observe =
     tokens === undefined

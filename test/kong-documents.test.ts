@@ -99,6 +99,22 @@ describe.skipIf(!present)('documents of Kong 3.6 to 3.14', () => {
     })
   })
 
+  it('18-, tapped: the client’s 400 is the guard’s, the usage is the model’s', () => {
+    const [file] = readdirSync(join(DATA, 'kong-log-documented')).filter((name) => name.startsWith('18-'))
+    const log = pickLogDocument(JSON.parse(readFileSync(join(DATA, 'kong-log-documented', file!), 'utf8')))
+    const body = Buffer.from('{"error":{"message":"blocked by guardrail"}}')
+    const capture = {
+      ...{ v: 1, source: 'tap', node: 'n', worker: 1, epoch: 'e', sequence: 1, content: 'on', log },
+      ...{ response_body: body.toString('base64'), response_bytes: body.length, response_complete: true },
+    }
+    expect(observe(captureSchema.parse(JSON.parse(JSON.stringify(capture))))).toMatchObject({
+      status: 'blocked',
+      usageSource: 'gateway',
+      usage: tokens,
+      cost: { state: 'priced', picoUsd: 10_950_000 },
+    })
+  })
+
   it('19-: a sanitizer masked one thing, and says no more', () => {
     expect(documented('19-')).toMatchObject({
       status: 'ok',

@@ -6,12 +6,29 @@ import { sumPerTenant, type TenantTotals } from './tenant-totals.ts'
 /**
  * Stands in for Langfuse's OTLP door (v4): Basic auth (401), the version header, a batch with a wrong id refused whole
  * (400), 200 otherwise; stored once for each (minute of start, trace id, span id, start), as its ReplacingMergeTree
- * does. It keeps usage and cost as they were sent. It has no UI and prices nothing. A key pair is a project.
+ * does. The old batch door answers 207 and takes scores alone, the same one once for its id, name and day. It keeps usage
+ * and cost as they were sent. It has no UI and prices nothing. A key pair is a project.
  */
 export interface LangfuseSink extends HttpSink {
   observations(): Observation[]
   received(): number
   perTenant(): Map<string, TenantTotals>
+  scores(): Score[]
+  scoreRequests(): number
+  /** The batch door answers so; undefined: it works. */
+  setScoreFault(status: number | undefined): void
+}
+export interface Score {
+  project: string
+  id: string
+  traceId: string
+  observationId?: string
+  name: string
+  value: string | number
+  dataType?: string
+  comment?: string
+  environment?: string
+  metadata?: Record<string, unknown>
 }
 export type Observation = ReceivedSpan & {
   /** Public key of the project. */
@@ -26,6 +43,7 @@ const FLOAT_IS_EXACT_BELOW_USD = 8192
 const TRACE_ID = /^(?!0+$)[0-9a-f]{32}$/
 const SPAN_ID = /^(?!0+$)[0-9a-f]{16}$/
 const DOOR = '/api/public/otel/v1/traces'
+const BATCH_DOOR = '/api/public/ingestion'
 
 export async function startLangfuseSink({
   port = 0,
@@ -41,10 +59,17 @@ export async function startLangfuseSink({
     ]),
   )
   let received = 0
+  const scores = new Map<string, Score>()
+  let scoreFault: number | undefined
+  let scoreRequests = 0
   const sink = await startHttpSink(port, ({ request, body }) => {
-    if (request.method !== 'POST' || request.url !== DOOR) return { status: 404 }
+    if (request.method !== 'POST' || (request.url !== DOOR && request.url !== BATCH_DOOR)) return { status: 404 }
     const project = projects.get(request.headers.authorization ?? '')
     if (project === undefined) return { status: 401, body: '{"message":"Invalid credentials"}' }
+    if (request.url === BATCH_DOOR) {
+      scoreRequests++
+      return scoreFault === undefined ? takeScores(body, project, scores) : { status: scoreFault }
+    }
     // Without it a v4 server writes the events where its v4 views do not look.
     if (request.headers['x-langfuse-ingestion-version'] !== '4')
       return { status: 400, body: '{"message":"ingestion version"}' }
@@ -64,6 +89,11 @@ export async function startLangfuseSink({
   })
   return {
     ...sink,
+    scores: () => [...scores.values()],
+    scoreRequests: () => scoreRequests,
+    setScoreFault: (status) => {
+      scoreFault = status
+    },
     observations: () => [...observations.values()],
     received: () => received,
     perTenant: () =>
@@ -76,6 +106,29 @@ export async function startLangfuseSink({
             picoUsd: totalOf(attributes),
           })),
       ),
+  }
+}
+
+/** A v4 server (write mode `events_only`) refuses every event of this door but scores, and says so inside a 207. */
+function takeScores(body: Buffer, project: string, scores: Map<string, Score>) {
+  const { batch } = JSON.parse(body.toString()) as {
+    batch: { id: string; type: string; timestamp: string; body: Omit<Score, 'project'> }[]
+  }
+  const successes: object[] = []
+  const errors: object[] = []
+  for (const { id, type, timestamp, body: score } of batch) {
+    const valid = type === 'score-create' && TRACE_ID.test(score?.traceId) && typeof score.name === 'string'
+    if (!valid || (score.dataType === 'CATEGORICAL' && typeof score.value !== 'string')) {
+      errors.push({ id, status: 400, message: 'Invalid request data' })
+      continue
+    }
+    successes.push({ id, status: 201 })
+    scores.set([project, score.id, score.name, timestamp.slice(0, 10)].join('/'), { ...score, project })
+  }
+  return {
+    status: 207,
+    body: JSON.stringify({ successes, errors }),
+    headers: { 'content-type': 'application/json' },
   }
 }
 

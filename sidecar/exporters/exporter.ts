@@ -27,5 +27,7 @@ export interface Exporter {
   /** Which calls this sink wants at all (sampling); the rest are settled as `sampled_out`. */
   wants?(call: LlmCall): boolean
   send(batch: readonly LlmCall[], signal: AbortSignal): Promise<SendResult>
+  /** What became of the scores of guardrail events, where the sink takes any: `refused` will never be taken. */
+  readonly scores?: { readonly sent: number; readonly refused: number }
   close(): Promise<void>
 }

@@ -57,14 +57,22 @@ function guardrailSpan(call: LlmCall, index: number, profile: LangfuseProfile): 
     [`${LANGFUSE.metadata}stage`]: event.stage,
     [`${LANGFUSE.metadata}action`]: event.action,
   }
+  const set = setter(attributes)
+  set(`${LANGFUSE.metadata}categories`, event.categories === undefined ? undefined : JSON.stringify(event.categories))
+  set(`${LANGFUSE.metadata}count`, event.count)
+  set(`${LANGFUSE.metadata}latency_ms`, event.latencyMs)
   setTraceAttributes(attributes, call, profile)
   return makeChildSpan({
     call,
-    spanId: createHash('sha256').update(`${call.id} guardrail ${index}`).digest('hex').slice(0, 16),
+    spanId: guardrailSpanId(call, index),
     name: `guardrail ${event.guardrail}`,
     at: guardrailTime(call, event.stage),
     attributes,
   })
+}
+
+export function guardrailSpanId(call: LlmCall, index: number): string {
+  return createHash('sha256').update(`${call.id} guardrail ${index}`).digest('hex').slice(0, 16)
 }
 
 /** v4 looks at observations first: what belongs to the trace stands on every span. */

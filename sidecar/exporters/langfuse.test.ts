@@ -37,6 +37,86 @@ async function stored(call: LlmCall, config = {}): Promise<[StoredObservation, .
   return all.map(storedOf) as [StoredObservation, ...StoredObservation[]]
 }
 
+describe('scores of guardrail events', () => {
+  const guarded = (n: number, overrides: Partial<LlmCall> = {}) =>
+    makeCall(
+      {
+        guardrails: [
+          {
+            guardrail: 'azure.ai.openai.content_filter',
+            stage: 'output',
+            action: 'blocked',
+            reason: 'hate',
+            categories: { hate: 'high' },
+          },
+          { guardrail: 'kong.ai-sanitizer', stage: 'input', action: 'masked', count: 2 },
+        ],
+        ...overrides,
+      },
+      n,
+    )
+  const scoresOf = (call: LlmCall) => sink.scores().filter(({ traceId }) => traceId === call.trace.traceId)
+  beforeEach(() => sink.setScoreFault(undefined))
+
+  it('stand on the event’s observation, in the project of the tenant', async () => {
+    const call = guarded(501, { tenant: 'green' })
+    expect(await send([call, makeCall({}, 502)], { tenants: { green: greenKeys } })).toEqual({ sent: 2, rejected: [] })
+    const [filter, sanitizer, ...others] = scoresOf(call)
+    expect(others).toEqual([])
+    expect(filter).toMatchObject({
+      project: greenKeys.publicKey,
+      id: `${call.id}-guardrail-0`,
+      name: 'guardrail:azure.ai.openai.content_filter',
+      dataType: 'CATEGORICAL',
+      value: 'blocked',
+      comment: 'hate',
+      environment: 'default',
+      metadata: { stage: 'output', categories: { hate: 'high' }, tenant_id: 'green' },
+    })
+    expect(sanitizer).toMatchObject({ value: 'masked', metadata: { count: 2 } })
+    const observed = sink.observations().filter(({ traceId }) => traceId === call.trace.traceId)
+    for (const { observationId } of [filter!, sanitizer!])
+      expect(observed.map(({ spanId }) => spanId)).toContain(observationId)
+  })
+
+  it('sent again they are the same scores', async () => {
+    const call = guarded(503)
+    await send([call])
+    await send([call])
+    expect(scoresOf(call)).toHaveLength(2)
+  })
+
+  it('none where there was no event, or where they are turned off', async () => {
+    const before = sink.scoreRequests()
+    await send([makeCall({}, 504)])
+    await send([guarded(505)], { scores: false })
+    expect(sink.scoreRequests()).toBe(before)
+  })
+
+  it.each([500, 429, 503, 401])('%i: the batch comes again, and its spans are not sent twice', async (status) => {
+    const call = guarded(510 + status)
+    const exporter = makeLangfuseExporter(langfuseConfigSchema.parse({ url: sink.url, ...keys }), { environment: {} })
+    sink.setScoreFault(status)
+    const before = sink.received()
+    expect(await exporter.send([call], never)).toMatchObject({ retry: expect.any(String) })
+    sink.setScoreFault(undefined)
+    expect(await exporter.send([call], never)).toEqual({ sent: 1, rejected: [] })
+    expect(sink.received() - before).toBe(3)
+    expect(scoresOf(call)).toHaveLength(2)
+    expect(exporter.scores).toEqual({ sent: 2, refused: 0 })
+    await exporter.close()
+  })
+
+  it.each([400, 404, 413])('%i: refused for good, counted, and the call is sent all the same', async (status) => {
+    const call = guarded(1100 + status)
+    const exporter = makeLangfuseExporter(langfuseConfigSchema.parse({ url: sink.url, ...keys }), { environment: {} })
+    sink.setScoreFault(status)
+    expect(await exporter.send([call], never)).toEqual({ sent: 1, rejected: [] })
+    expect(exporter.scores).toEqual({ sent: 0, refused: 2 })
+    await exporter.close()
+  })
+})
+
 describe('what Langfuse stores', () => {
   it('cached and reasoning tokens in buckets that do not overlap, cost as priced, under the caller’s span an app root', async () => {
     const [call] = await stored(GOLDEN_CALLS['chat with cached tokens under a trusted parent']!)

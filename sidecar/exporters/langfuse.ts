@@ -1,7 +1,9 @@
 import { z } from 'zod'
+import type { LlmCall } from '../call.ts'
 import { resolveSecret, type Secret, secretSchema } from '../secret.ts'
-import type { Exporter } from './exporter.ts'
+import type { Exporter, SendResult } from './exporter.ts'
 import { langfuseSpans } from './langfuse-observation.ts'
+import { type ScoresTaken, scoresBody, scoresTaken } from './langfuse-scores.ts'
 import { type ExporterDeps, spansResult, tracesPush } from './otlp.ts'
 import { makePoster } from './post.ts'
 import { sendGroups } from './send-groups.ts'
@@ -21,10 +23,13 @@ export const langfuseConfigSchema = z.strictObject({
   environment: z.string().default('default'),
   release: z.string().optional(),
   content: z.boolean().default(true),
+  /** A score for each guardrail event. */
+  scores: z.boolean().default(true),
   timeoutMs: z.number().int().positive().default(10_000),
 })
 export type LangfuseConfig = z.infer<typeof langfuseConfigSchema>
 
+const MAX_REMEMBERED = 10_000
 const LIMITS = { calls: 100, bytes: 2 * 1024 * 1024 }
 
 /**
@@ -37,23 +42,56 @@ export function makeLangfuseExporter(config: LangfuseConfig, { environment }: Ex
     `Basic ${Buffer.from(`${project.publicKey}:${resolveSecret(project.secretKey, environment)}`).toString('base64')}`
   const fallback = authorization(config)
   const perTenant = new Map(Object.entries(config.tenants).map(([tenant, project]) => [tenant, authorization(project)]))
-  const url = `${config.url.replace(/\/$/, '')}/api/public/otel/v1/traces`
+  const base = config.url.replace(/\/$/, '')
+  const scores: ScoresTaken = { sent: 0, refused: 0 }
+  /** Calls whose spans were taken and whose scores were not: when they come again, their scores alone go out. */
+  const spansTaken = new Set<string>()
+
+  async function sendSpans(project: string, calls: readonly LlmCall[], signal: AbortSignal): Promise<SendResult> {
+    const push = tracesPush(
+      `${base}/api/public/otel/v1/traces`,
+      calls.flatMap((call) => langfuseSpans(call, config)),
+      'json',
+    )
+    const headers = { ...push.headers, authorization: project, 'x-langfuse-ingestion-version': '4' }
+    return spansResult(await poster.post({ ...push, headers, gzip: true }, signal), calls.length, 'json')
+  }
+
+  /** Undefined where they are taken, or refused for good: a score is no reason to hold up a call. */
+  async function sendScores(project: string, calls: readonly LlmCall[], signal: AbortSignal) {
+    const body = config.scores ? scoresBody(calls, config.environment) : undefined
+    if (body === undefined) return undefined
+    const headers = { authorization: project, 'content-type': 'application/json' }
+    const answer = await poster.post({ url: `${base}/api/public/ingestion`, headers, body, gzip: false }, signal)
+    const all = calls.reduce((sum, { guardrails }) => sum + guardrails.length, 0)
+    if ('ok' in answer) {
+      const taken = scoresTaken(answer.ok, calls)
+      scores.sent += taken.sent
+      scores.refused += taken.refused
+    } else if ('drop' in answer || answer.retry === 'http_404' || answer.retry === 'http_405') scores.refused += all
+    else return answer
+    return undefined
+  }
 
   return {
     id: 'langfuse',
     limits: LIMITS,
+    scores,
     send: (batch, signal) =>
       sendGroups(
         batch,
         ({ tenant }) => perTenant.get(tenant) ?? fallback,
         async (project, calls) => {
-          const push = tracesPush(
-            url,
-            calls.flatMap((call) => langfuseSpans(call, config)),
-            'json',
-          )
-          const headers = { ...push.headers, authorization: project, 'x-langfuse-ingestion-version': '4' }
-          return spansResult(await poster.post({ ...push, headers, gzip: true }, signal), calls.length, 'json')
+          const fresh = calls.filter(({ id }) => !spansTaken.has(id))
+          const result = fresh.length === 0 ? { sent: 0, rejected: [] } : await sendSpans(project, fresh, signal)
+          if (!('sent' in result)) return result
+          const retry = await sendScores(project, calls, signal)
+          // What was refused in part is said again with the next push, and what grows without end is forgotten.
+          if (spansTaken.size > MAX_REMEMBERED) spansTaken.clear()
+          for (const { id } of calls)
+            if (retry === undefined) spansTaken.delete(id)
+            else if (result.rejected.length === 0) spansTaken.add(id)
+          return retry ?? { sent: calls.length - result.rejected.length, rejected: result.rejected }
         },
       ),
     close: () => poster.close(),

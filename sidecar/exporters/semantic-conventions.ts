@@ -94,6 +94,10 @@ export const OWN = {
   guardrailStage: 'kong.llm.guardrail.stage',
   guardrailAction: 'kong.llm.guardrail.action',
   guardrailReason: 'kong.llm.guardrail.reason',
+  /** Texts: `hate=high`. */
+  guardrailCategories: 'kong.llm.guardrail.categories',
+  guardrailCount: 'kong.llm.guardrail.count',
+  guardrailLatencyMs: 'kong.llm.guardrail.latency_ms',
   errorMessage: 'kong.llm.error.message',
   originalTraceId: 'kong.llm.original_trace_id',
   samplingRatio: 'kong.llm.sampling.ratio',

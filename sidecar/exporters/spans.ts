@@ -207,16 +207,19 @@ function standardMessage({ role, parts, finishReason }: Message) {
 }
 
 export function guardrailEvents(call: LlmCall): TimedEvent[] {
-  return call.guardrails.map(({ guardrail, stage, action, reason }) => ({
-    name: OWN.guardrailEvent,
-    time: timeOf(guardrailTime(call, stage)),
-    attributes: {
+  return call.guardrails.map(({ guardrail, stage, action, reason, categories, count, latencyMs }) => {
+    const attributes: Attributes = {
       [OWN.guardrailName]: guardrail,
       [OWN.guardrailStage]: stage,
       [OWN.guardrailAction]: action,
-      ...(reason !== undefined && { [OWN.guardrailReason]: reason }),
-    },
-  }))
+    }
+    if (reason !== undefined) attributes[OWN.guardrailReason] = reason
+    if (categories !== undefined)
+      attributes[OWN.guardrailCategories] = Object.entries(categories).map(([name, value]) => `${name}=${value}`)
+    if (count !== undefined) attributes[OWN.guardrailCount] = count
+    if (latencyMs !== undefined) attributes[OWN.guardrailLatencyMs] = latencyMs
+    return { name: OWN.guardrailEvent, time: timeOf(guardrailTime(call, stage)), attributes }
+  })
 }
 
 /** Several targets for one call: each as an event at the time when it was asked. */

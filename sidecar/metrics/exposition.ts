@@ -15,6 +15,8 @@ export interface ExpositionSources {
   receive: { captures: Readonly<Record<string, number>>; refusals: Readonly<Record<string, number>>; bytes: number }
   deliver: ReadonlyMap<string, SinkStats>
   book: { readonly version: string; readonly stats: { loadedAt: number; reloads: number; failures: number } }
+  /** Of guardrail events; undefined where Langfuse is no sink. */
+  scores?: { readonly sent: number; readonly refused: number } | undefined
   /** Undefined where nothing is estimated. */
   estimates?: { counted: number; queue_full: number; failed: number; waitingBytes: number } | undefined
   now?: () => number
@@ -216,6 +218,8 @@ export function makeExposition(sources: ExpositionSources) {
     for (const outcome of ['counted', 'queue_full', 'failed'] as const)
       write('observer_estimates_total', { outcome }, estimates[outcome])
     write('observer_estimate_queue_bytes', {}, estimates.waitingBytes)
+    for (const outcome of ['sent', 'refused'] as const)
+      write('observer_langfuse_scores_total', { outcome }, sources.scores?.[outcome] ?? 0)
     const { version, stats } = sources.book
     write('observer_price_book_info', { version }, 1)
     write('observer_price_book_loaded_timestamp_seconds', {}, stats.loadedAt / 1000)

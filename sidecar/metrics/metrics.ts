@@ -228,6 +228,11 @@ export const METRICS = {
     help: 'Event-loop delay since the last scrape: p50, p99 and max.',
     labels: ['statistic'],
   },
+  observer_langfuse_scores_total: {
+    type: 'counter',
+    help: 'Scores of guardrail events: sent, or refused by Langfuse for good.',
+    labels: ['outcome'],
+  },
   observer_estimates_total: {
     type: 'counter',
     help: 'Calls whose tokens were counted from the text, or should have been: counted, queue_full or failed.',
