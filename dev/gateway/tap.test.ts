@@ -246,6 +246,15 @@ describe('when something fails', () => {
     if (operation !== 'timer' && operation !== 'set_serialize_value') expect(next!.tap_errors).toBeGreaterThan(0)
   })
 
+  it.each([
+    ['kong.log.set_serialize_value', { sequence: 2, response_body: 'base64:three' }],
+    ['ngx.timer', { sequence: 2, response_body: 'base64:three' }],
+    ['kong.request.get_raw_body', { sequence: 2, response_body: 'base64:three', tap_errors: 1 }],
+    ['kong.response.get_header', { sequence: 2, response_body: 'base64:three' }],
+  ])('a Kong without %s: the rest is captured', (path, known) => {
+    expect(captures(`without ${path}`)[1]).toMatchObject(known)
+  })
+
   it('a body with a hole is not passed off as a whole one', () => {
     const [broken] = captures('fault in now')
     expect(broken!.response_bytes).toBeUndefined()

@@ -71,7 +71,7 @@ local function document(extra)
 end
 
 -- One request after the other through the same chunks, as one route in one worker sees them.
-local function world()
+local function world(lacking)
   local now, fault, request = 1795419012.5, nil, nil
   -- What the tap's timer asks for, and what it sends; `sidecar` says how the sidecar answers.
   local timers, told, sidecar = {}, {}, {}
@@ -119,6 +119,16 @@ local function world()
     },
     vault = { get = function(reference) return "resolved " .. reference end },
   }
+  -- A Kong that lacks something: `kong.log.serialize`, or all of `ngx.timer`.
+  if lacking then
+    local place, owner, name = _G, nil, nil
+    for part in string.gmatch(lacking, "[^.]+") do
+      owner, name = place, part
+      place = place[part]
+    end
+    assert(place ~= nil, lacking)
+    owner[name] = nil
+  end
   local compile = assert(load(SANDBOX, "=sandbox"))()
   local hooks = {}
   for _, name in ipairs({ "access", "header_filter", "body_filter", "log" }) do
@@ -224,6 +234,15 @@ scenario("upgrade", { headers = { upgrade = "WebSocket" } }, { headers = { upgra
 for _, operation in ipairs({ "get_raw_body", "get_header", "now", "serialize", "encode_base64", "get_id", "pid", "timer", "set_serialize_value" }) do
   scenario("fault in " .. operation,
     { body = "a", chunks = { "one", "two" }, fault = operation }, { body = "b", chunks = { "three" } })
+end
+for _, path in ipairs({ "ngx.now", "ngx.encode_base64", "ngx.worker", "ngx.worker.pid", "ngx.timer", "ngx.timer.at", "ngx.socket",
+  "kong.node", "kong.node.get_id", "kong.request", "kong.request.get_raw_body", "kong.request.get_header",
+  "kong.response", "kong.response.get_header", "kong.log", "kong.log.serialize", "kong.log.set_serialize_value",
+  "kong.vault" }) do
+  local serve, pass = world(path)
+  local seen = { serve({ body = "a", chunks = { "one", "two" } }), (serve({ body = "b", chunks = { "three" } })) }
+  pass()
+  results["without " .. path] = seen
 end
 scenario("what MessagePack cannot carry", { body = "a", document = document({
   correlation_id = null,
