@@ -46,7 +46,7 @@ export async function startPluginServer(
 ): Promise<PluginServer> {
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'llm-observer-plugin-'))
   const socket = join(directory, 's.sock')
-  const taken = options.directory === undefined ? undefined : statSync(socket).ino
+  const taken = madeAt(socket)
   const preload = options.reportState ? ['--import', STATE_REPORT] : []
   // Kong strips the environment of its plugin servers.
   const child = spawn(
@@ -69,7 +69,7 @@ export async function startPluginServer(
   await waitUntil(
     async () => {
       if (!running()) throw new Error(`the plugin server ended:\n${stdout}\n${stderr}`)
-      return options.directory === undefined ? await somebodyServes(socket) : statSync(socket).ino !== taken
+      return madeAt(socket) !== taken && (await somebodyServes(socket))
     },
     'the plugin server listens',
     20_000,
@@ -98,6 +98,11 @@ export async function startPluginServer(
       rmSync(directory, { recursive: true, force: true })
     },
   }
+}
+
+/** Tells a socket from one that has taken its place. */
+function madeAt(path: string): bigint | undefined {
+  return statSync(path, { bigint: true, throwIfNoEntry: false })?.ctimeNs
 }
 
 /** Standard output of `--dump-all-plugins`, as Kong's query command reads it. */
