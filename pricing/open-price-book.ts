@@ -130,6 +130,9 @@ export function watchPriceBook(operatorFile: string | undefined, options: WatchO
     get version() {
       return book.version
     },
+    get updated() {
+      return book.updated
+    },
     get display() {
       return book.display
     },

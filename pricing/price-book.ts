@@ -31,6 +31,8 @@ export interface PriceKey {
 export interface PriceBook {
   /** Names the data, e.g. `genai-prices@0.2.3+overrides.1f3a9c2e`. Kept with each call. */
   readonly version: string
+  /** The day (UTC, `2026-11-01`) on which the list prices were last compared with their source. */
+  readonly updated: string
   /** The currency to show money in; money itself is in dollars. */
   readonly display?: OperatorPrices['display']
   costOf(key: PriceKey, usage: Usage): Cost
@@ -102,6 +104,7 @@ export function makePriceBook(sources: PriceSources): PriceBook {
 
   return {
     version,
+    updated: sources.catalogue.updated,
     ...(sources.operator?.display === undefined ? {} : { display: sources.operator.display }),
     costOf(key, usage) {
       if (Number.isNaN(new Date(key.at).getTime())) return { state: 'unpriced', reason: 'no_price', book: version }

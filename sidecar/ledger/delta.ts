@@ -1,6 +1,7 @@
 import { billedPicoUsd, type LlmCall, TOKEN_TYPES } from '../call.ts'
 import { gatherCallLines, type KindLines } from './call-lines.ts'
 import type { Arrival } from './capture-gaps.ts'
+import { finishKindOf } from './finish-kind.ts'
 import type { LabelFold, LabelKind } from './fold-labels.ts'
 import { bucketOf, type HistogramName, makeSeries, SUM } from './series.ts'
 
@@ -146,6 +147,7 @@ export function deltaOf(calls: Iterable<LlmCall>, fold: LabelFold): Delta {
     }
     for (const event of call.guardrails)
       counts.add('guardrail', [tenant, label('guardrail', event.guardrail), event.stage, event.action], 1n)
+    for (const reason of call.finishReasons ?? []) counts.add('finished', [...series, finishKindOf(reason)], 1n)
     if (call.cost.state === 'unpriced') counts.add('unpriced', [...series, call.cost.reason], 1n)
     counts.add('usage_source_calls', [tenant, call.usageSource], 1n)
     counts.add('usage_source_cost', [tenant, call.usageSource], cost)

@@ -137,7 +137,7 @@ describe('ledger after restarts, crashes and upgrades', () => {
         spool: reopened,
         receive: newReceiveCounters(),
         deliver: new Map(),
-        book: { version: 'test', stats: { loadedAt: 0, reloads: 0, failures: 0 } },
+        book: { version: 'test', updated: '2026-01-01', stats: { loadedAt: 0, reloads: 0, failures: 0 } },
       })
       const text = await exposition.render()
       exposition.close()

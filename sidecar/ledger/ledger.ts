@@ -31,6 +31,7 @@ export const LEDGER_SERIES = {
   calls: ['tenant', 'provider', 'model', 'status'],
   tokens: ['tenant', 'provider', 'model', 'type'],
   cost: ['tenant', 'provider', 'model'],
+  failed_cost: ['tenant', 'provider', 'model', 'status'],
   saved: ['tenant', 'provider', 'model'],
   cache_saved: ['tenant', 'provider', 'model'],
   adjusted_cost: ['tenant', 'provider', 'model', 'direction'],
@@ -45,6 +46,7 @@ export const LEDGER_SERIES = {
   failed_attempts: ['tenant', 'provider'],
   tenant_claims: ['tenant'],
   guardrail: ['tenant', 'guardrail', 'stage', 'action'],
+  finished: ['tenant', 'provider', 'model', 'reason'],
   unpriced: ['tenant', 'provider', 'model', 'reason'],
   usage_source_calls: ['tenant', 'source'],
   usage_source_cost: ['tenant', 'source'],
@@ -136,6 +138,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     const { tenant, provider, model, status, calls, cost, saved, cacheSaved, tokens } = cell
     totals.add('calls', [tenant, provider, model, status], calls)
     totals.add('cost', [tenant, provider, model], cost)
+    if (status !== 'ok') totals.add('failed_cost', [tenant, provider, model, status], cost)
     totals.add('saved', [tenant, provider, model], saved)
     totals.add('cache_saved', [tenant, provider, model], cacheSaved)
     for (let index = 0; index < TOKEN_TYPES.length; index++)

@@ -55,7 +55,7 @@ beforeAll(async () => {
     spool,
     receive: newReceiveCounters(),
     deliver,
-    book: { version: 'book@1', stats: { loadedAt: 1000, reloads: 0, failures: 0 } },
+    book: { version: 'book@1', updated: '2026-01-01', stats: { loadedAt: 1000, reloads: 0, failures: 0 } },
   })
   text = await exposition.render()
 })

@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { CALL_STATUSES, USAGE_SOURCES } from '../call.ts'
 import { PLUGIN_DROP_REASONS } from '../capture.ts'
+import { FINISH_KINDS } from '../ledger/finish-kind.ts'
 import type { Ledger, LedgerSeries } from '../ledger/ledger.ts'
 import type { HistogramName } from '../ledger/series.ts'
 import { LEDGER_READER, type Spool } from '../spool/spool.ts'
@@ -14,7 +15,11 @@ export interface ExpositionSources {
   spool: Pick<Spool, 'stats'>
   receive: { captures: Readonly<Record<string, number>>; refusals: Readonly<Record<string, number>>; bytes: number }
   deliver: ReadonlyMap<string, SinkStats>
-  book: { readonly version: string; readonly stats: { loadedAt: number; reloads: number; failures: number } }
+  book: {
+    readonly version: string
+    readonly updated: string
+    readonly stats: { loadedAt: number; reloads: number; failures: number }
+  }
   /** Of guardrail events; undefined where Langfuse is no sink. */
   scores?: { readonly sent: number; readonly refused: number } | undefined
   /** Undefined where nothing is estimated. */
@@ -41,10 +46,12 @@ export const FROM_LEDGER: readonly { series: LedgerSeries; metric: MetricName; m
   { series: 'calls', metric: 'llm_calls_total' },
   { series: 'tokens', metric: 'llm_tokens_total' },
   { series: 'cost', metric: 'llm_cost_usd_total', money: true },
+  { series: 'failed_cost', metric: 'llm_failed_cost_usd_total', money: true },
   { series: 'saved', metric: 'llm_savings_usd_total', money: true },
   { series: 'cache_saved', metric: 'llm_cache_savings_usd_total', money: true },
   { series: 'adjusted_cost', metric: 'llm_cost_adjustment_usd_total', money: true },
   { series: 'adjusted_calls', metric: 'llm_adjusted_calls_total' },
+  { series: 'finished', metric: 'llm_finished_answers_total' },
   { series: 'unpriced', metric: 'llm_unpriced_calls_total' },
   { series: 'usage_source_calls', metric: 'llm_usage_source_calls_total' },
   { series: 'usage_source_cost', metric: 'llm_usage_source_cost_usd_total', money: true },
@@ -68,6 +75,7 @@ export const FROM_LEDGER: readonly { series: LedgerSeries; metric: MetricName; m
   { series: 'folded', metric: 'observer_labels_folded_total' },
   { series: 'malformed', metric: 'observer_malformed_amounts_total' },
 ]
+const FAILED = CALL_STATUSES.filter((status) => status !== 'ok')
 const HISTOGRAM_METRICS: Record<HistogramName, MetricName> = {
   latency: 'llm_latency_seconds',
   first_token: 'llm_time_to_first_token_seconds',
@@ -123,6 +131,8 @@ export function makeExposition(sources: ExpositionSources) {
     const usageSources = tenants.flatMap((tenant) => USAGE_SOURCES.map((source) => [...tenant, source]))
     const zeros: Partial<Record<LedgerSeries, readonly (readonly string[])[]>> = {
       calls: models.flatMap((labels) => CALL_STATUSES.map((status) => [...labels, status])),
+      failed_cost: models.flatMap((labels) => FAILED.map((status) => [...labels, status])),
+      finished: models.flatMap((labels) => FINISH_KINDS.map((kind) => [...labels, kind])),
       adjusted_cost: models.flatMap((labels) => ['up', 'down'].map((direction) => [...labels, direction])),
       adjusted_calls: models,
       usage_source_calls: usageSources,
@@ -220,8 +230,9 @@ export function makeExposition(sources: ExpositionSources) {
     write('observer_estimate_queue_bytes', {}, estimates.waitingBytes)
     for (const outcome of ['sent', 'refused'] as const)
       write('observer_langfuse_scores_total', { outcome }, sources.scores?.[outcome] ?? 0)
-    const { version, stats } = sources.book
+    const { version, updated, stats } = sources.book
     write('observer_price_book_info', { version }, 1)
+    write('observer_price_catalogue_timestamp_seconds', {}, Date.parse(`${updated}T00:00:00Z`) / 1000)
     write('observer_price_book_loaded_timestamp_seconds', {}, stats.loadedAt / 1000)
     write('observer_price_book_reloads_total', { result: 'ok' }, stats.reloads)
     write('observer_price_book_reloads_total', { result: 'invalid' }, stats.failures)

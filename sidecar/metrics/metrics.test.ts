@@ -44,7 +44,7 @@ async function render(sources: Pick<Parameters<typeof makeExposition>[0], 'ledge
     ...sources,
     receive: newReceiveCounters(),
     deliver: new Map([['otlp', { retries: new Map([['http_500', 2]]), lastSuccessAt: 7000, inFlight: 0 }]]),
-    book: { version: 'test', stats: { loadedAt: 0, reloads: 0, failures: 0 } },
+    book: { version: 'test', updated: '2026-01-01', stats: { loadedAt: 0, reloads: 0, failures: 0 } },
   })
   const text = await exposition.render()
   exposition.close()
@@ -257,7 +257,7 @@ describe('/metrics', () => {
       spool: store.spool,
       receive: newReceiveCounters(),
       deliver: new Map(),
-      book: { version: 'test', stats: { loadedAt: 0, reloads: 0, failures: 0 } },
+      book: { version: 'test', updated: '2026-01-01', stats: { loadedAt: 0, reloads: 0, failures: 0 } },
     })
     const [one, two] = await Promise.all([exposition.render(), exposition.render()])
     expect(samples(one, 'llm_calls_total')).toEqual(samples(two, 'llm_calls_total'))

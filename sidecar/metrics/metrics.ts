@@ -39,6 +39,16 @@ export const METRICS = {
     help: 'Cost in US dollars, as first priced.',
     labels: ['tenant_id', 'provider', 'model'],
   },
+  llm_failed_cost_usd_total: {
+    type: 'counter',
+    help: 'The part of the cost, in US dollars as first priced, that calls without a good answer took, by their status.',
+    labels: ['tenant_id', 'provider', 'model', 'status'],
+  },
+  llm_finished_answers_total: {
+    type: 'counter',
+    help: 'Answers by why the model stopped: stop, length (cut off), tool_calls, content_filter, refusal, error, other.',
+    labels: ['tenant_id', 'provider', 'model', 'reason'],
+  },
   llm_cost_adjustment_usd_total: {
     type: 'counter',
     help: 'What repricing added to the cost (up) or took from it (down), in US dollars; both only grow.',
@@ -240,6 +250,11 @@ export const METRICS = {
   },
   observer_estimate_queue_bytes: { type: 'gauge', help: 'Text that waits for its tokens to be counted.', labels: [] },
   observer_price_book_info: { type: 'gauge', help: 'The price data in use; always 1.', labels: ['version'] },
+  observer_price_catalogue_timestamp_seconds: {
+    type: 'gauge',
+    help: 'When the list prices that come along were last compared with their source.',
+    labels: [],
+  },
   observer_price_book_loaded_timestamp_seconds: {
     type: 'gauge',
     help: 'Since when the price data in use are in use.',

@@ -13,6 +13,7 @@ import { linesOf, readExchanges } from './run.ts'
 /** Two pico-dollars a token, and 5 for a search. */
 const book: PriceBook = {
   version: 'test',
+  updated: '2026-01-01',
   costOf: (_key, usage) => {
     const byUnit = Object.fromEntries(
       Object.entries(usage).map(([unit, amount]) => [unit, amount * (unit === 'web_searches' ? 5 : 2)]),

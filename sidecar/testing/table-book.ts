@@ -5,6 +5,7 @@ import { totalTokens, type Usage, type UsageUnit } from '../call.ts'
 export function tableBook(version: string, rates: Readonly<Record<string, number>>): PriceBook {
   return {
     version,
+    updated: '2026-01-01',
     costOf({ tenant, models }, usage: Usage) {
       for (const model of models) {
         const name = [`${tenant}/${model}`, model].find((candidate) => Object.hasOwn(rates, candidate))
