@@ -47,7 +47,10 @@ export function makeChild(options: ChildOptions): Child {
       const deadline = Date.now() + (options.readyWithinMs ?? 20_000)
       while (!(await Promise.race([options.ready().catch(() => false), failed]))) {
         if (!running()) throw new Error(`${options.name} ended before it was ready:\n${tail(options.logFile)}`)
-        if (Date.now() > deadline) throw new Error(`${options.name} was not ready in time:\n${tail(options.logFile)}`)
+        if (Date.now() > deadline) {
+          child.kill('SIGKILL')
+          throw new Error(`${options.name} was not ready in time:\n${tail(options.logFile)}`)
+        }
         await new Promise((resolve) => setTimeout(resolve, 25))
       }
     },

@@ -1,0 +1,42 @@
+import { accessSync, constants, statSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+export const SERVER_BINARIES = ['prometheus', 'promtool', 'alertmanager', 'amtool'] as const
+export type ServerBinary = (typeof SERVER_BINARIES)[number]
+
+const PINNED = join(import.meta.dirname, '../../.cache/tools/bin')
+
+/** The pinned build of dev/install-servers.sh; else what is on PATH, which may be years older (Debian's is 2.42). */
+export function findBinary(name: ServerBinary): string | undefined {
+  const folders = [PINNED, ...(process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')]
+  return folders.map((folder) => join(folder, name)).find(isExecutable)
+}
+
+export function binary(name: ServerBinary): string {
+  const found = findBinary(name)
+  if (found === undefined) throw new Error(missing([name]))
+  return found
+}
+
+/**
+ * For tests: whether all of them are there. With CI set, a missing one is an error, never a skip.
+ */
+export function binariesPresent(...names: ServerBinary[]): boolean {
+  const absent = names.filter((name) => findBinary(name) === undefined)
+  if (absent.length === 0) return true
+  if (process.env.CI) throw new Error(`CI must have them: ${missing(absent)}`)
+  console.warn(`skipped: ${missing(absent)}`)
+  return false
+}
+
+const missing = (names: readonly ServerBinary[]) =>
+  `${names.join(', ')}: not in .cache/tools/bin and not on PATH. Install: dev/install-servers.sh ${names.join(' ')}`
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK)
+    return statSync(file).isFile()
+  } catch {
+    return false
+  }
+}
