@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    include: ['{plugin,sidecar,pricing,dev,test,bench}/**/*.test.ts'],
+    include: ['{plugin,sidecar,pricing,monitoring,dev,test,bench}/**/*.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 30_000,
     maxWorkers: 2,

@@ -139,6 +139,31 @@ export const METRICS = {
     help: 'Calls of a tenant whose client named another one (header or path) and was not believed.',
     labels: ['tenant_id'],
   },
+  llm_budget_spent_usd: {
+    type: 'gauge',
+    help: "Cost of the calls that started in the tenant's current day, week or month, adjustments included; falls when a period begins.",
+    labels: ['tenant_id', 'period'],
+  },
+  llm_budget_limit_usd: {
+    type: 'gauge',
+    help: "The tenant's ceiling of the period; absent where there is none.",
+    labels: ['tenant_id', 'period'],
+  },
+  llm_budget_unpriced_calls: {
+    type: 'gauge',
+    help: "Calls of the tenant's current period without a price: what they cost is not in the spent amount.",
+    labels: ['tenant_id', 'period'],
+  },
+  llm_budget_period_start_timestamp_seconds: {
+    type: 'gauge',
+    help: "When the tenant's current period began, in its own time zone.",
+    labels: ['tenant_id', 'period'],
+  },
+  llm_budget_period_end_timestamp_seconds: {
+    type: 'gauge',
+    help: "When the tenant's current period ends.",
+    labels: ['tenant_id', 'period'],
+  },
 
   observer_untapped_total: {
     type: 'counter',

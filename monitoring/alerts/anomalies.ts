@@ -1,0 +1,47 @@
+import type { AlertGroup } from '../alert.ts'
+import { metric, promql } from '../promql.ts'
+
+const of = '{{ $labels.tenant_id }} with {{ $labels.model }}'
+const board = { board: 'tenant', about: ['tenant_id', 'model'] } as const
+const calls = metric('tenant_model:llm_calls:rate5m')
+const usualCalls = metric('tenant_model:llm_calls:mean26h')
+const callBand = metric('tenant_model:llm_calls:band26h')
+const cost = metric('tenant_model:llm_cost_usd:rate5m')
+const usualCost = metric('tenant_model:llm_cost_usd:mean26h')
+const costBand = metric('tenant_model:llm_cost_usd:band26h')
+
+/** Outside the band of the last 26 hours, and large enough to matter. Silent in the first day of a tenant and model. */
+export const ANOMALY_ALERTS: AlertGroup = {
+  name: 'llm-anomaly-alerts',
+  interval: '1m',
+  alerts: [
+    {
+      name: 'LLMCostAnomaly',
+      priority: 'P3',
+      expr: promql`${cost} > ${usualCost} + 2 * ${costBand} and ${cost} * 3600 > 1`,
+      for: '15m',
+      summary: `The cost of ${of} is out of the ordinary`,
+      description: '{{ $value | humanize }} USD a second, outside the band of the last 26 hours.',
+      ...board,
+    },
+    {
+      name: 'LLMTrafficAnomaly',
+      priority: 'P4',
+      expr: promql`${calls} > ${usualCalls} + 2 * ${callBand} and ${calls} * 300 > 100`,
+      for: '15m',
+      summary: `There are more calls of ${of} than usual`,
+      description: '{{ $value | humanize }} calls a second, outside the band of the last 26 hours.',
+      ...board,
+    },
+    {
+      name: 'LLMTrafficLost',
+      priority: 'P3',
+      // A band as wide as the mean says that silence is ordinary.
+      expr: promql`${calls} < ${usualCalls} - ${callBand} and ${calls} < 0.1 * ${usualCalls} and ${usualCalls} * 300 > 100`,
+      for: '15m',
+      summary: `The calls of ${of} have stopped`,
+      description: '{{ $value | humanize }} calls a second, below the band of the last 26 hours.',
+      ...board,
+    },
+  ],
+}

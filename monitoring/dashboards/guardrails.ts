@@ -1,0 +1,128 @@
+import { grown, promql, rate, ratio, sum, sumBy } from '../promql.ts'
+import { makeBoard } from './board.ts'
+import { graph, stat, table } from './panels.ts'
+import { scoped } from './scope.ts'
+import { hitRatio } from './shared-queries.ts'
+
+const RANGE = '$__range'
+const INTERVAL = '$__rate_interval'
+const events = scoped('llm_guardrail_events_total')
+
+export const GUARDRAILS = makeBoard({
+  uid: 'llm-guardrails',
+  title: 'LLM Guardrails & quality',
+  description:
+    'What was blocked or masked, for whom, and by which guardrail? Which answers were refused or cut off? For security and product owners.',
+  variables: ['environment', 'region', 'tenant', 'provider', 'model'],
+  rows: [
+    {
+      panels: [
+        stat({
+          title: 'Guardrail events',
+          description: 'Of all guardrails within the range: Kong’s own and the providers’.',
+          unit: 'short',
+          query: promql`${sum(grown(events, RANGE))} or vector(0)`,
+        }),
+        stat({
+          title: 'Blocked',
+          description: 'Events that stopped a prompt or an answer.',
+          unit: 'short',
+          query: promql`${sum(grown(scoped('llm_guardrail_events_total', { action: 'blocked' }), RANGE))} or vector(0)`,
+        }),
+        stat({
+          title: 'Masked',
+          description: 'Events in which personal data were masked or replaced and the call went on.',
+          unit: 'short',
+          query: promql`${sum(grown(scoped('llm_guardrail_events_total', { action: 'masked' }), RANGE))} or vector(0)`,
+        }),
+        stat({
+          title: 'Calls blocked',
+          description: 'Share of the calls that a guardrail ended.',
+          unit: 'percentunit',
+          decimals: 2,
+          query: ratio(
+            sum(grown(scoped('llm_calls_total', { status: 'blocked' }), RANGE)),
+            sum(grown(scoped('llm_calls_total'), RANGE)),
+          ),
+          noValue: 'no calls',
+        }),
+        stat({
+          title: 'Refused by the model',
+          description: 'Share of the answers that the model refused or the provider filtered.',
+          unit: 'percentunit',
+          decimals: 2,
+          query: ratio(
+            sum(grown(scoped('llm_finished_answers_total', { reason: { matches: 'refusal|content_filter' } }), RANGE)),
+            sum(grown(scoped('llm_finished_answers_total'), RANGE)),
+          ),
+          noValue: 'no answers',
+        }),
+        stat({
+          title: 'Forged tenants',
+          description:
+            'Calls whose client named another tenant than Kong authenticated. They are charged to the real one.',
+          unit: 'short',
+          steps: ['green', [1, 'orange']],
+          query: promql`${sum(grown(scoped('llm_tenant_claims_refused_total'), RANGE))} or vector(0)`,
+        }),
+      ],
+    },
+    {
+      panels: [
+        graph({
+          title: 'Events by guardrail',
+          description: 'Events a second, by guardrail and action.',
+          unit: 'cps',
+          lines: [
+            {
+              query: promql`${sumBy(['guardrail', 'action'], rate(events, INTERVAL))} or vector(0)`,
+              legend: '{{guardrail}} {{action}}',
+            },
+          ],
+        }),
+        graph({
+          title: 'Events by tenant',
+          description: 'Events a second.',
+          unit: 'cps',
+          lines: [
+            { query: promql`${sumBy(['tenant_id'], rate(events, INTERVAL))} or vector(0)`, legend: '{{tenant_id}}' },
+          ],
+        }),
+        table({
+          title: 'Who met which guardrail',
+          description: 'Events of the range. What was said is not here: it is in the trace, redacted.',
+          unit: 'short',
+          labels: { tenant_id: 'Tenant', guardrail: 'Guardrail', stage: 'Stage', action: 'Action' },
+          columns: [
+            {
+              title: 'Events',
+              query: promql`${sumBy(['tenant_id', 'guardrail', 'stage', 'action'], grown(events, RANGE))} > 0`,
+            },
+          ],
+          noValue: 'no events',
+        }),
+      ],
+    },
+    {
+      title: 'Quality of answers',
+      panels: [
+        graph({
+          title: 'Why models stopped',
+          description: 'Answers a second: stop, cut off at the limit of tokens, tool calls, filtered, refused, failed.',
+          unit: 'cps',
+          stack: true,
+          lines: [
+            { query: sumBy(['reason'], rate(scoped('llm_finished_answers_total'), INTERVAL)), legend: '{{reason}}' },
+          ],
+        }),
+        graph({
+          title: 'Semantic-cache hit rate by tenant',
+          description: 'Of the calls that a semantic cache looked up, those that it answered.',
+          unit: 'percentunit',
+          max: 1,
+          lines: [{ query: hitRatio(['tenant_id'], '1h'), legend: '{{tenant_id}}' }],
+        }),
+      ],
+    },
+  ],
+})

@@ -1,0 +1,226 @@
+import { aggregate, grown, promql, quantile, rate, ratio, sum, sumBy } from '../promql.ts'
+import { makeBoard } from './board.ts'
+import { graph, stat, table } from './panels.ts'
+import { scoped, scopedBucket, scopedCount, scopedTotal } from './scope.ts'
+import { badCalls, successRatio } from './shared-queries.ts'
+
+const RANGE = '$__range'
+const INTERVAL = '$__rate_interval'
+const byModel = ['provider', 'model'] as const
+const model = '{{provider}} {{model}}'
+const output = { type: { matches: 'output.*' } } as const
+
+/** Seconds between first and last byte, by the tokens that came in them. */
+function timePerOutputToken(window: typeof RANGE | typeof INTERVAL) {
+  const writing = promql`${sumBy(byModel, rate(scopedTotal('llm_latency_seconds'), window))} - ${sumBy(byModel, rate(scopedTotal('llm_time_to_first_token_seconds'), window))}`
+  return promql`(${writing} > 0) / (${sumBy(byModel, rate(scoped('llm_tokens_total', output), window))} > 0)`
+}
+function finished(reason: string) {
+  return ratio(
+    sumBy(byModel, rate(scoped('llm_finished_answers_total', { reason: { matches: reason } }), INTERVAL)),
+    sumBy(byModel, rate(scoped('llm_finished_answers_total'), INTERVAL)),
+  )
+}
+
+export const PROVIDERS = makeBoard({
+  uid: 'llm-providers',
+  title: 'LLM Providers & models',
+  description:
+    'Which provider and model is fast, which fails, which refuses? For whoever chooses models and is paged when one breaks.',
+  from: 'now-6h',
+  variables: ['environment', 'region', 'tenant', 'provider', 'model'],
+  rows: [
+    {
+      panels: [
+        stat({
+          title: 'Success rate',
+          description: 'Of the calls of the range that reached a provider.',
+          unit: 'percentunit',
+          decimals: 2,
+          query: successRatio([], RANGE),
+          steps: ['red', [0.99, 'orange'], [0.995, 'green']],
+          noValue: 'no calls',
+        }),
+        stat({
+          title: 'Failed calls',
+          description: 'Server errors, timeouts and rate limits of providers within the range.',
+          unit: 'short',
+          query: badCalls([], RANGE),
+        }),
+        stat({
+          title: 'First token p95',
+          description: 'The first byte of 95 % of the good answers came within this time.',
+          unit: 's',
+          query: quantile(0.95, [], rate(scopedBucket('llm_time_to_first_token_seconds'), RANGE)),
+          noValue: 'no answers',
+        }),
+        stat({
+          title: 'Rate-limited by providers',
+          description: 'Calls that a provider refused with 429 within the range. Kong’s own limits are not in it.',
+          unit: 'short',
+          query: promql`${sum(grown(scoped('llm_rate_limited_calls_total', { by: 'provider' }), RANGE))} or vector(0)`,
+        }),
+        stat({
+          title: 'Models in use',
+          description: 'Models with calls within the range.',
+          unit: 'short',
+          query: aggregate('count', [], promql`${sumBy(byModel, grown(scoped('llm_calls_total'), RANGE))} > 0`),
+        }),
+        stat({
+          title: 'Answers cut off',
+          description: 'Share of the answers that ended at their limit of tokens.',
+          unit: 'percentunit',
+          decimals: 1,
+          query: ratio(
+            sum(grown(scoped('llm_finished_answers_total', { reason: 'length' }), RANGE)),
+            sum(grown(scoped('llm_finished_answers_total'), RANGE)),
+          ),
+          noValue: 'no answers',
+        }),
+      ],
+    },
+    {
+      title: 'Speed',
+      panels: [
+        graph({
+          title: 'Latency p95 by model',
+          description:
+            '95 % of the calls took at most so long, streams to their end. Points are single traces: click one.',
+          unit: 's',
+          exemplars: true,
+          lines: [
+            { query: quantile(0.95, byModel, rate(scopedBucket('llm_latency_seconds'), INTERVAL)), legend: model },
+          ],
+        }),
+        graph({
+          title: 'Time to first token p95 by model',
+          description: 'From the start of the call to the first byte of a good answer.',
+          unit: 's',
+          exemplars: true,
+          lines: [
+            {
+              query: quantile(0.95, byModel, rate(scopedBucket('llm_time_to_first_token_seconds'), INTERVAL)),
+              legend: model,
+            },
+          ],
+        }),
+        graph({
+          title: 'Time per output token by model',
+          description: 'Seconds between first and last byte by the tokens that came in them, on average.',
+          unit: 's',
+          lines: [{ query: timePerOutputToken(INTERVAL), legend: model }],
+        }),
+        graph({
+          title: 'Calls at once by provider',
+          description: 'Calls under way on average (Little’s law: rate × duration).',
+          unit: 'short',
+          lines: [
+            { query: sumBy(['provider'], rate(scopedTotal('llm_latency_seconds'), INTERVAL)), legend: '{{provider}}' },
+          ],
+        }),
+      ],
+    },
+    {
+      title: 'Failures',
+      panels: [
+        graph({
+          title: 'Failed calls by provider and outcome',
+          description: 'All outcomes but ok, a second.',
+          unit: 'reqps',
+          lines: [
+            {
+              query: sumBy(
+                ['provider', 'status'],
+                rate(scoped('llm_calls_total', { status: { not: 'ok' } }), INTERVAL),
+              ),
+              legend: '{{provider}} {{status}}',
+            },
+          ],
+        }),
+        graph({
+          title: 'Rate limits',
+          description: 'Calls refused with 429, by whom: Kong or the provider.',
+          unit: 'reqps',
+          lines: [
+            {
+              query: promql`${sumBy(['provider', 'by'], rate(scoped('llm_rate_limited_calls_total'), INTERVAL))} or vector(0)`,
+              legend: '{{provider}} by {{by}}',
+            },
+          ],
+        }),
+        graph({
+          title: 'Failed attempts',
+          description: 'Targets that Kong tried before the one that answered.',
+          unit: 'reqps',
+          lines: [
+            {
+              query: promql`${sumBy(['provider'], rate(scoped('llm_failed_attempts_total'), INTERVAL))} or vector(0)`,
+              legend: '{{provider}}',
+            },
+          ],
+        }),
+        graph({
+          title: 'Truncation and refusal',
+          description: 'Share of the answers that ended at their limit of tokens, or were refused or filtered.',
+          unit: 'percentunit',
+          max: 1,
+          lines: [
+            { query: finished('length'), legend: `${model} cut off` },
+            { query: finished('refusal|content_filter'), legend: `${model} refused` },
+          ],
+        }),
+      ],
+    },
+    {
+      title: 'Use',
+      panels: [
+        graph({
+          title: 'Tokens by kind',
+          description: 'Tokens a second. The kinds never overlap.',
+          unit: 'cps',
+          stack: true,
+          lines: [
+            { query: promql`${sumBy(['type'], rate(scoped('llm_tokens_total'), INTERVAL))} > 0`, legend: '{{type}}' },
+          ],
+        }),
+        graph({
+          title: 'Calls by model',
+          description: 'Calls a second.',
+          unit: 'reqps',
+          stack: true,
+          lines: [{ query: sumBy(byModel, rate(scoped('llm_calls_total'), INTERVAL)), legend: model }],
+        }),
+        table({
+          title: 'Models',
+          description: 'Every model of the range. Latency is the mean.',
+          unit: 'short',
+          height: 10,
+          labels: { provider: 'Provider', model: 'Model' },
+          columns: [
+            { title: 'Calls', query: sumBy(byModel, grown(scoped('llm_calls_total'), RANGE)) },
+            { title: 'Cost', unit: 'currencyUSD', query: sumBy(byModel, grown(scoped('llm_cost_usd_total'), RANGE)) },
+            {
+              title: 'Mean latency',
+              unit: 's',
+              decimals: 2,
+              query: ratio(
+                sumBy(byModel, grown(scopedTotal('llm_latency_seconds'), RANGE)),
+                sumBy(byModel, grown(scopedCount('llm_latency_seconds'), RANGE)),
+              ),
+            },
+            { title: 'Per output token', unit: 's', decimals: 3, query: timePerOutputToken(RANGE) },
+            {
+              title: 'Cached input',
+              unit: 'percentunit',
+              decimals: 1,
+              query: ratio(
+                sumBy(byModel, grown(scoped('llm_tokens_total', { type: { matches: 'cache_read.*' } }), RANGE)),
+                sumBy(byModel, grown(scoped('llm_tokens_total', { type: { matches: 'input.*|cache_.*' } }), RANGE)),
+              ),
+            },
+          ],
+        }),
+      ],
+    },
+  ],
+})

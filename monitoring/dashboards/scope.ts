@@ -1,0 +1,53 @@
+import {
+  bucket,
+  count,
+  type LabelOf,
+  type Matcher,
+  type Matchers,
+  type MetricName,
+  metric,
+  type Selector,
+  TABLES,
+  TARGET_LABELS,
+  total,
+} from '../promql.ts'
+import { RECORDED } from '../recorded.ts'
+
+/** Variables of a board by the label that they narrow. */
+const VARIABLES: Readonly<Record<string, string>> = {
+  job: 'job',
+  instance: 'instance',
+  environment: 'environment',
+  region: 'region',
+  tenant_id: 'tenant',
+  provider: 'provider',
+  model: 'model',
+}
+
+/** What the reader has chosen at the top of the board, for the labels that the metric has. */
+function chosen(name: MetricName): Record<string, Matcher> {
+  const own: readonly string[] = TABLES[name].labels
+  const known = Object.hasOwn(RECORDED, name) ? own : [...TARGET_LABELS, ...own]
+  return Object.fromEntries(
+    Object.entries(VARIABLES)
+      .filter(([label]) => known.includes(label))
+      .map(([label, variable]) => [label, { matches: `$${variable}` }]),
+  )
+}
+
+export function scoped<Name extends MetricName>(
+  name: Name,
+  matchers: Matchers<LabelOf<Name>> = {},
+): Selector<LabelOf<Name>> {
+  return metric(name, { ...chosen(name), ...matchers } as Matchers<LabelOf<Name>>)
+}
+type Histogram = Parameters<typeof bucket>[0]
+export function scopedBucket<Name extends Histogram>(name: Name, matchers: Matchers<LabelOf<Name> | 'le'> = {}) {
+  return bucket(name, { ...chosen(name), ...matchers } as Matchers<LabelOf<Name> | 'le'>)
+}
+export function scopedCount<Name extends Histogram>(name: Name, matchers: Matchers<LabelOf<Name>> = {}) {
+  return count(name, { ...chosen(name), ...matchers } as Matchers<LabelOf<Name>>)
+}
+export function scopedTotal<Name extends Histogram>(name: Name, matchers: Matchers<LabelOf<Name>> = {}) {
+  return total(name, { ...chosen(name), ...matchers } as Matchers<LabelOf<Name>>)
+}

@@ -1,0 +1,22 @@
+import { type Duration, grown, promql, ratio, sumBy, type Vector } from '../promql.ts'
+import { ERROR_STATUSES, VALID_STATUSES } from '../slo.ts'
+import { scoped } from './scope.ts'
+
+type CallLabel = 'tenant_id' | 'provider' | 'environment'
+
+/** Calls within the window that failed at the provider (slo.ts). */
+export function badCalls<By extends CallLabel>(by: readonly By[], window: Duration): Vector<By> {
+  const errors = sumBy(by, grown(scoped('llm_calls_total', { status: { matches: ERROR_STATUSES } }), window))
+  const limited = sumBy(by, grown(scoped('llm_rate_limited_calls_total', { by: 'provider' }), window))
+  return promql<By>`${errors} + (${limited} or ${errors} * 0)`
+}
+export function successRatio<By extends CallLabel>(by: readonly By[], window: Duration): Vector<By> {
+  const valid = sumBy(by, grown(scoped('llm_calls_total', { status: { matches: VALID_STATUSES } }), window))
+  return promql<By>`1 - ${ratio(badCalls(by, window), valid)}`
+}
+export function hitRatio<By extends 'tenant_id'>(by: readonly By[], window: Duration): Vector<By> {
+  return ratio(
+    sumBy(by, grown(scoped('kong_semantic_cache_hits_total'), window)),
+    sumBy(by, grown(scoped('kong_semantic_cache_requests_total'), window)),
+  )
+}

@@ -1,0 +1,55 @@
+import type { MetricDefinition } from '../sidecar/metrics/metrics.ts'
+
+const gauge = <const Labels extends readonly string[]>(labels: Labels, help: string) =>
+  ({ type: 'gauge', labels, help }) as const
+
+/** Names that recording rules write: level:metric:operations, `_total` dropped after a rate. */
+export const RECORDED = {
+  'provider:llm_calls:rate5m': gauge(['environment', 'provider'], 'Calls a second.'),
+  'provider:llm_errors:rate5m': gauge(
+    ['environment', 'provider'],
+    'Calls a second that failed at the provider: server errors, timeouts, rate limits.',
+  ),
+  'provider:llm_errors:ratio_rate5m': gauge(['environment', 'provider'], 'Their share of the calls.'),
+  'tenant:llm_cost_usd:rate5m': gauge(['environment', 'tenant_id'], 'Dollars a second.'),
+  'tenant:llm_cost_usd:rate1h': gauge(['environment', 'tenant_id'], 'Dollars a second.'),
+  'tenant:llm_cost_usd:rate1d': gauge(['environment', 'tenant_id'], 'Dollars a second.'),
+  'tenant:llm_budget_used:ratio': gauge(['environment', 'tenant_id', 'period'], 'Share of the ceiling that is spent.'),
+  'tenant:llm_budget_elapsed:ratio': gauge(['environment', 'tenant_id', 'period'], 'Share of the period that is over.'),
+  'tenant:llm_budget_forecast_usd:linear': gauge(
+    ['environment', 'tenant_id', 'period'],
+    'Spent so far, and the rate of the last day (of the last hour for a day) until the period ends.',
+  ),
+
+  'tenant_model:llm_calls:rate5m': gauge(['environment', 'tenant_id', 'model'], 'Calls a second.'),
+  'tenant_model:llm_calls:mean26h': gauge(['environment', 'tenant_id', 'model'], 'Mean of the last 26 hours.'),
+  'tenant_model:llm_calls:band26h': gauge(['environment', 'tenant_id', 'model'], 'How far from the mean is ordinary.'),
+  'tenant_model:llm_cost_usd:rate5m': gauge(['environment', 'tenant_id', 'model'], 'Dollars a second.'),
+  'tenant_model:llm_cost_usd:mean26h': gauge(['environment', 'tenant_id', 'model'], 'Mean of the last 26 hours.'),
+  'tenant_model:llm_cost_usd:band26h': gauge(
+    ['environment', 'tenant_id', 'model'],
+    'How far from the mean is ordinary.',
+  ),
+
+  'instance:observer_stale:bool': gauge(
+    ['environment', 'instance'],
+    '1 while a sidecar is down or its ledger is more than a minute behind.',
+  ),
+  'slo:objective:ratio': gauge(['slo'], 'Share of good events that was promised.'),
+  'slo:sli_valid:rate5m': gauge(['environment', 'slo'], 'Events a second that count.'),
+  'slo:sli_error:rate5m': gauge(['environment', 'slo'], 'Those of them that were bad.'),
+  'slo:sli_error:ratio_rate5m': gauge(['environment', 'slo'], 'Share of bad events.'),
+  'slo:sli_error:ratio_rate30m': gauge(['environment', 'slo'], 'Share of bad events.'),
+  'slo:sli_error:ratio_rate1h': gauge(['environment', 'slo'], 'Share of bad events.'),
+  'slo:sli_error:ratio_rate2h': gauge(['environment', 'slo'], 'Share of bad events.'),
+  'slo:sli_error:ratio_rate6h': gauge(['environment', 'slo'], 'Share of bad events.'),
+  'slo:sli_error:ratio_rate1d': gauge(['environment', 'slo'], 'Share of bad events.'),
+  'slo:sli_error:ratio_rate3d': gauge(['environment', 'slo'], 'Share of bad events.'),
+  'slo:sli_error:ratio_rate30d': gauge(['environment', 'slo'], 'Share of bad events.'),
+  'slo:current_burn_rate:ratio': gauge(
+    ['environment', 'slo'],
+    'Bad share of the last hour, in units of the promised one.',
+  ),
+  'slo:period_error_budget_remaining:ratio': gauge(['environment', 'slo'], 'What is left of 30 days of bad events.'),
+} as const satisfies Record<string, MetricDefinition>
+export type RecordedName = keyof typeof RECORDED
