@@ -27,7 +27,11 @@ export interface AlertmanagerAlert {
   labels: Record<string, string>
   annotations: Record<string, string>
   receivers: { name: string }[]
-  status: { state: 'active' | 'suppressed' | 'unprocessed'; silencedBy: string[]; inhibitedBy: string[] }
+  status: {
+    state: 'active' | 'suppressed' | 'unprocessed'
+    silencedBy: string[]
+    inhibitedBy: string[]
+  }
 }
 
 export interface Alertmanager {
