@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { budgetsConfigSchema } from './budgets/budgets.ts'
 import { langfuseConfigSchema } from './exporters/langfuse.ts'
 import { lokiConfigSchema } from './exporters/loki.ts'
 import { otlpConfigSchema } from './exporters/otlp.ts'
@@ -64,6 +65,7 @@ export const configSchema = z
         callRetentionDays: z.number().positive().max(3660).default(62),
       })
       .prefault({}),
+    budgets: budgetsConfigSchema.prefault({}),
     content: z
       .strictObject({
         /** Whether prompts and answers are kept at all, redacted; a route's plugin can still say no. */

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { watchPriceBook } from '../pricing/open-price-book.ts'
+import { makeBudgets } from './budgets/budgets.ts'
 import type { Config, Environment } from './config.ts'
 import { deliver, newDeliverStats } from './deliver.ts'
 import { makeEstimator } from './estimate/estimate.ts'
@@ -53,6 +54,7 @@ export async function serve(
     labelLimits: { tenants: config.ledger.maxTenants, models: config.ledger.maxModels },
     gapGraceMs: config.ledger.gapGraceSeconds * 1000,
     callRetentionMs: config.ledger.callRetentionDays * 86_400_000,
+    budgets: makeBudgets(config.budgets),
     onStall: (error) =>
       logger.error({ error: error.message }, 'the ledger cannot write and tries again; calls wait in the spool'),
   })

@@ -4,6 +4,7 @@ import type { Arrival } from './capture-gaps.ts'
 import { finishKindOf } from './finish-kind.ts'
 import type { LabelFold, LabelKind } from './fold-labels.ts'
 import { bucketOf, type HistogramName, makeSeries, SUM } from './series.ts'
+import { SLOT_MS, type SpendDelta } from './spend.ts'
 
 const HOUR_MS = 3_600_000
 /** 2^40 ms are 34 years: what lasts longer was measured wrongly. */
@@ -38,6 +39,7 @@ export interface Delta {
   newLabels: [LabelKind, string][]
   arrivals: Arrival[]
   lines: KindLines[]
+  spend: SpendDelta[]
 }
 
 /** Gathers first, so that each row is written once. Never throws: a call that is in the spool must be counted. */
@@ -47,6 +49,7 @@ export function deltaOf(calls: Iterable<LlmCall>, fold: LabelFold): Delta {
   const histograms = { latency: makeSeries(), first_token: makeSeries() }
   const newLabels: [LabelKind, string][] = []
   const lines = gatherCallLines()
+  const spend = new Map<string, SpendDelta>()
   const arrivals = new Map<string, { node: string; epoch: string; sequences: number[] }>()
 
   function label(kind: LabelKind, name: string): string {
@@ -81,7 +84,9 @@ export function deltaOf(calls: Iterable<LlmCall>, fold: LabelFold): Delta {
     const provider = label('provider', call.provider)
     const { status, gateway, cache } = call
     const cost = amount('cost', billedPicoUsd(call))
-    const hour = Number.isFinite(call.startedAt) ? Math.floor(call.startedAt / HOUR_MS) : 0
+    const startedAt = Number.isFinite(call.startedAt) ? call.startedAt : 0
+    const hour = Math.floor(startedAt / HOUR_MS)
+    const slot = Math.floor(startedAt / SLOT_MS)
 
     const key = `${hour}\u0000${tenant}\u0000${provider}\u0000${model}\u0000${status}`
     let cell = cells.get(key)
@@ -106,6 +111,10 @@ export function deltaOf(calls: Iterable<LlmCall>, fold: LabelFold): Delta {
     if (call.cost.state === 'priced' && call.cost.cacheSavedPicoUsd !== undefined)
       cell.cacheSaved += amount('saved', call.cost.cacheSavedPicoUsd)
     lines.add(call, cell, Number(cost))
+    const spent = spend.get(`${slot} ${tenant}`) ?? { slot, tenant, cost: 0n, unpriced: 0n }
+    spent.cost += cost
+    if (call.cost.state === 'unpriced' && call.repeat !== true) spent.unpriced++
+    spend.set(`${slot} ${tenant}`, spent)
     for (let index = 0; index < TOKEN_TYPES.length; index++) {
       const tokens = call.usage[TOKEN_TYPES[index]!]
       if (tokens !== undefined && tokens !== 0) cell.tokens[index]! += amount('tokens', tokens)
@@ -161,5 +170,6 @@ export function deltaOf(calls: Iterable<LlmCall>, fold: LabelFold): Delta {
     newLabels,
     arrivals: [...arrivals.values()],
     lines: lines.all(),
+    spend: [...spend.values()],
   }
 }

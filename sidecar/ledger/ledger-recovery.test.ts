@@ -80,6 +80,13 @@ describe('ledger after restarts, crashes and upgrades', () => {
         await followToEnd(inOne, spool)
         expect(totals(ledger)).toEqual(totals(inOne))
         expect(latencies(ledger)).toEqual(latencies(inOne))
+        // In the month of the calls.
+        test.clock = 1_795_500_000_000
+        const spend = await ledger.readSpend()
+        const sorted = (of: typeof spend) => of.toSorted((a, b) => (a.tenant + a.period < b.tenant + b.period ? -1 : 1))
+        expect(sorted(spend)).toEqual(sorted(await inOne.readSpend()))
+        const month = spend.filter(({ period }) => period === 'month').reduce((sum, { spent }) => sum + spent, 0n)
+        expect(month).toBe(BigInt(n) * 140_000_000n)
         expect(Object.values(totals(ledger).calls!).reduce((sum, count) => sum + count, 0n)).toBe(BigInt(n))
         for (const of of [ledger, inOne, spool]) await of.close()
         const again = await test.open({ file })
@@ -184,7 +191,7 @@ describe('ledger after restarts, crashes and upgrades', () => {
     const database = new DatabaseSync(file)
     database.exec('PRAGMA user_version = 7')
     database.close()
-    await expect(test.open()).rejects.toThrow(/schema version 7.*up to 3/)
+    await expect(test.open()).rejects.toThrow(/schema version 7.*up to 4/)
   })
 
   it('another spool is read from its start, however far it has come', async () => {

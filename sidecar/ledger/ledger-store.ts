@@ -8,6 +8,8 @@ import type { CellDelta, CountDelta, Delta } from './delta.ts'
 import { addMoney, moneyColumns, moneyValues, PICO_PER_USD, picoUsdOf } from './money-columns.ts'
 import { LEDGER_MIGRATIONS } from './schema.ts'
 import type { HistogramName } from './series.ts'
+import type { SpendRange } from './spend.ts'
+import { makeSpendStore } from './spend-store.ts'
 
 /** The synchronous half of the ledger: it lives in a worker thread, see ledger-worker.ts. */
 export interface LedgerStoreOptions {
@@ -15,6 +17,8 @@ export interface LedgerStoreOptions {
   gapGraceMs: number
   /** How long a call's own line is kept; for ever where not given. */
   callRetentionMs?: number | undefined
+  /** Tenants that keep a label of their own, however many there are (law 13). */
+  reservedTenants?: readonly string[] | undefined
 }
 export interface RunningTotal {
   /** Who tells it: a plugin process, or an epoch of the tap. */
@@ -42,13 +46,15 @@ const MONEY_COUNTS: readonly string[] = ['usage_source_cost', 'lookup_cost']
 const IN_USD = '.usd'
 const MONEY = ['cost', 'saved', 'cache_saved'] as const
 
-export function openLedgerStore({ file, gapGraceMs, callRetentionMs = Number.POSITIVE_INFINITY }: LedgerStoreOptions) {
+export function openLedgerStore(options: LedgerStoreOptions) {
+  const { file, gapGraceMs, callRetentionMs = Number.POSITIVE_INFINITY, reservedTenants = [] } = options
   const database = new DatabaseSync(file, { timeout: 5000 })
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304')
   migrate(database, file, LEDGER_MIGRATIONS)
   const gaps = makeCaptureGaps(database, gapGraceMs)
   const lines = makeCallLineStore(database, callRetentionMs)
   const adjustments = makeAdjustmentTotals(database)
+  const spend = makeSpendStore(database)
 
   const addCell = prepareCells(database, 'cells', ['hour', 'tenant', 'provider', 'model', 'status'])
   const addTotal = prepareCells(database, 'totals', ['tenant', 'provider', 'model', 'status'])
@@ -65,6 +71,7 @@ export function openLedgerStore({ file, gapGraceMs, callRetentionMs = Number.POS
     'INSERT INTO histograms VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value',
   )
   const admit = database.prepare('INSERT OR IGNORE INTO labels VALUES (?, ?)')
+  for (const tenant of reservedTenants) admit.run('tenant', tenant)
   const setPosition = database.prepare('UPDATE position SET position = ?, spool = coalesce(?, spool)')
   const totalOf = database.prepare('SELECT total, last_at FROM plugin_drops WHERE instance = ? AND reason = ?')
   const setTotal = database.prepare(
@@ -125,6 +132,7 @@ export function openLedgerStore({ file, gapGraceMs, callRetentionMs = Number.POS
       }
       for (const total of totals.values()) addTotal([total.tenant, total.provider, total.model, total.status], total)
       lines.add(delta.lines)
+      spend.add(delta.spend)
       lines.trim(now)
       count(delta.counts)
       for (const { name, labels, value } of delta.histograms)
@@ -154,8 +162,11 @@ export function openLedgerStore({ file, gapGraceMs, callRetentionMs = Number.POS
     },
     confirmGaps(now: number): CountDelta[] {
       lines.trim(now)
+      spend.trim(now)
       return counted(gaps.confirm(now))
     },
+    /** Outside a transaction. */
+    sumsOfSpend: (ranges: readonly SpendRange[]) => spend.sums(ranges),
     /** Outside a transaction: what `reprice`, another process, has written; undefined where nothing has changed. */
     changedAdjustments: adjustments.changed,
     close: () => database.close(),

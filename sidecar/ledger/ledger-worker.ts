@@ -2,6 +2,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import type { TapTotal } from './capture-gaps.ts'
 import type { CountDelta, Delta } from './delta.ts'
 import { type LedgerStore, type LedgerStoreOptions, openLedgerStore, type RunningTotal } from './ledger-store.ts'
+import type { SpendRange, SpendSum } from './spend.ts'
 
 /** Requests from ledger.ts, each answered once by its `ticket`. */
 export type Request =
@@ -10,6 +11,7 @@ export type Request =
   | { op: 'tapTotals'; told: readonly TapTotal[]; now: number }
   | { op: 'confirmGaps'; now: number }
   | { op: 'adjustments' }
+  | { op: 'spend'; ranges: readonly SpendRange[] }
   | { op: 'close' }
 export interface Answer {
   ticket: number
@@ -17,6 +19,8 @@ export interface Answer {
   loaded?: ReturnType<LedgerStore['load']>
   /** Undefined where they have not changed. */
   adjustments?: ReturnType<LedgerStore['changedAdjustments']>
+  /** For each range that was asked for. */
+  sums?: SpendSum[][]
   /** `passing`: time may mend it. */
   error?: { message: string; passing: boolean }
 }
@@ -47,20 +51,23 @@ try {
 }
 
 function handle(requests: readonly (Request & { ticket: number })[]): void {
-  const writes = requests.filter(({ op }) => op !== 'close' && op !== 'adjustments')
+  const writes = requests.filter(({ op }) => op !== 'close' && op !== 'adjustments' && op !== 'spend')
   if (writes.length > 0) writeTogether(writes)
-  for (const { op, ticket } of requests)
-    if (op === 'adjustments') tellAdjustments(ticket)
+  for (const request of requests) {
+    const { op, ticket } = request
+    if (op === 'adjustments') tell(ticket, () => ({ adjustments: store.changedAdjustments() }))
+    else if (op === 'spend') tell(ticket, () => ({ sums: store.sumsOfSpend(request.ranges) }))
     else if (op === 'close') {
       store.close()
       answer({ ticket })
       port.unref()
     }
+  }
 }
 
-function tellAdjustments(ticket: number): void {
+function tell(ticket: number, read: () => Partial<Answer>): void {
   try {
-    answer({ ticket, adjustments: store.changedAdjustments() })
+    answer({ ticket, ...read() })
   } catch (error) {
     answer({ ticket, error: errorOf(error) })
   }
@@ -95,6 +102,7 @@ function run(request: Request): CountDelta[] {
     case 'confirmGaps':
       return store.confirmGaps(request.now)
     case 'adjustments':
+    case 'spend':
     case 'close':
       return []
   }

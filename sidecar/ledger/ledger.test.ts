@@ -157,6 +157,7 @@ describe('ledger', () => {
             newLabels: [],
             arrivals: [],
             lines: [],
+            spend: [],
           },
           times,
           undefined,

@@ -1,15 +1,17 @@
 import { extname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
+import { type Budgets, budgetsConfigSchema, makeBudgets } from '../budgets/budgets.ts'
 import { TOKEN_TYPES, type TokenType } from '../call.ts'
 import { LEDGER_READER, type Spool } from '../spool/spool.ts'
 import type { AdjustmentTotal } from './adjustment-totals.ts'
 import type { TapTotal } from './capture-gaps.ts'
 import { type CellDelta, type CountDelta, type Delta, deltaOf } from './delta.ts'
-import { type LabelKind, type LabelLimits, makeLabelFold } from './fold-labels.ts'
+import { cleanLabel, type LabelKind, type LabelLimits, makeLabelFold } from './fold-labels.ts'
 import type { LedgerStoreOptions, Loaded, RunningTotal } from './ledger-store.ts'
 import type { Answer, Request } from './ledger-worker.ts'
 import { type HistogramName, type HistogramSample, histogramSamples, makeSeries, type Sample } from './series.ts'
+import { makeSpend, type TenantSpend } from './spend.ts'
 
 export interface LedgerOptions {
   file: string
@@ -18,6 +20,8 @@ export interface LedgerOptions {
   gapGraceMs: number
   /** How long a call's own line is kept, so that it can be priced again; for ever where not given. */
   callRetentionMs?: number
+  /** Calendars and ceilings of tenants; without: UTC, and no ceilings. */
+  budgets?: Budgets
   now?: () => number
   /**
    * The disk is full, or another program keeps the file locked: the ledger waits and tries the same batch again. Told
@@ -101,6 +105,8 @@ export interface Ledger {
   confirmGaps(): Promise<void>
   /** Sees what `reprice`, another process, has written since. Called before each scrape. */
   readAdjustments(): Promise<void>
+  /** What every tenant with calls or a ceiling has spent of its current day, week and month; exact. */
+  readSpend(): Promise<TenantSpend[]>
   close(): Promise<void>
 }
 
@@ -117,14 +123,17 @@ class StoreWaits extends Error {}
  */
 export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const now = options.now ?? Date.now
+  const budgets = options.budgets ?? makeBudgets(budgetsConfigSchema.parse({}))
   const { loaded, ask, close } = await openWorker({
     file: options.file,
     gapGraceMs: options.gapGraceMs,
     callRetentionMs: options.callRetentionMs,
+    reservedTenants: budgets.tenants.map(cleanLabel),
   })
   const fold = makeLabelFold(options.labelLimits, loaded.labels)
   const totals = makeSeries()
   const histograms = makeSeries()
+  const spend = makeSpend(budgets, (ranges) => ask({ op: 'spend', ranges }).then(({ sums = [] }) => sums))
   let adjustments = seriesOf(loaded.adjustments)
   let { position, spool: followed } = loaded
   /** Since when it has been open and at the end of the spool. */
@@ -157,6 +166,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       try {
         const { counted = [] } = await ask({ op: 'apply', delta, position: upTo, spool, now: now() })
         for (const cell of delta.cells) addCell(cell)
+        spend.add(delta.spend)
         addCounts(delta.counts)
         addCounts(counted)
         for (const { name, labels, value } of delta.histograms) histograms.add(name, labels, value)
@@ -247,7 +257,14 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     },
     async readAdjustments() {
       const { adjustments: changed } = await ask({ op: 'adjustments' })
-      if (changed !== undefined) adjustments = seriesOf(changed)
+      if (changed === undefined) return
+      adjustments = seriesOf(changed)
+      spend.forget()
+    },
+    readSpend() {
+      const tenants = new Set(budgets.tenants.map((tenant) => fold.labelOf('tenant', tenant)))
+      for (const { labels } of totals.of('calls')) tenants.add(labels[0]!)
+      return spend.read(tenants, now())
     },
     close,
   }

@@ -8,6 +8,7 @@ import type { KeptCall } from './call-lines.ts'
 import { openLedgerFile } from './open-ledger-file.ts'
 import { boundsOf, type Period } from './period.ts'
 import { makePresentPrices, type PresentPrice } from './present-price.ts'
+import { makeSpendStore } from './spend-store.ts'
 import { walkCalls } from './walk-calls.ts'
 
 /*
@@ -141,6 +142,7 @@ function presentCost(call: KeptCall, book: PriceBook): Cost {
 function makeWriter(database: DatabaseSync, present: ReturnType<typeof makePresentPrices>, now: () => number) {
   const insert = database.prepare('INSERT INTO adjustments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
   const addSums = makeAdjustmentSums(database)
+  const spend = makeSpendStore(database)
   return (adjustments: readonly Adjustment[]): boolean => {
     database.exec('BEGIN IMMEDIATE')
     try {
@@ -171,12 +173,11 @@ function makeWriter(database: DatabaseSync, present: ReturnType<typeof makePrese
       difference,
       book,
     )
-    addSums(Math.floor(call.startedAt / HOUR_MS), {
-      ...call.labels,
-      entries: 1n,
-      up: BigInt(Math.max(0, difference)),
-      down: BigInt(Math.max(0, -difference)),
-    })
+    const up = BigInt(Math.max(0, difference))
+    const down = BigInt(Math.max(0, -difference))
+    addSums(Math.floor(call.startedAt / HOUR_MS), { ...call.labels, entries: 1n, up, down })
+    const unpriced = BigInt(Number(after.reason !== null) - Number(before.reason !== null))
+    spend.adjust(call.startedAt, { tenant: call.labels.tenant, up, down, unpriced })
   }
 }
 

@@ -16,6 +16,8 @@
  *   call_kinds what the calls of a day (UTC) have in common, so that a line is short; a few kinds may stand twice
  *   retention  lines and adjustments of calls that started before kept_from are gone, or were never there
  *   adjustments  what `reprice` wrote: a call's price before and after; the first price plus these is today's
+ *   spend      tenant × quarter of an hour of the calls' starts: cost as first priced, what adjustments added (up) and took
+ *              (down) since, calls that have no price now; for budgets, kept for two months
  *   adjustment_cells, adjustment_totals  the sums of them by hour, and over all hours: they outlive the lines
  *
  * Constraints
@@ -144,4 +146,20 @@ export const LEDGER_MIGRATIONS: readonly string[] = [
     up_usd INTEGER NOT NULL, up_pico INTEGER NOT NULL, down_usd INTEGER NOT NULL, down_pico INTEGER NOT NULL,
     PRIMARY KEY (tenant, provider, model)
    ) STRICT, WITHOUT ROWID;`,
+  // Of what was before only hours are known: they stand in their first quarter. Money is summed column by column (L1).
+  `CREATE TABLE spend (
+    slot INTEGER NOT NULL, tenant TEXT NOT NULL, unpriced INTEGER NOT NULL,
+    cost_usd INTEGER NOT NULL, cost_pico INTEGER NOT NULL,
+    up_usd INTEGER NOT NULL, up_pico INTEGER NOT NULL, down_usd INTEGER NOT NULL, down_pico INTEGER NOT NULL,
+    PRIMARY KEY (slot, tenant)
+   ) STRICT, WITHOUT ROWID;
+   INSERT INTO spend SELECT hour * 4, tenant, 0,
+     sum(cost_usd) + sum(cost_pico) / 1000000000000, sum(cost_pico) % 1000000000000, 0, 0, 0, 0
+     FROM cells WHERE hour >= unixepoch() / 3600 - 1488 GROUP BY hour, tenant;
+   INSERT INTO spend SELECT hour * 4, tenant, 0, 0, 0,
+     sum(up_usd) + sum(up_pico) / 1000000000000, sum(up_pico) % 1000000000000,
+     sum(down_usd) + sum(down_pico) / 1000000000000, sum(down_pico) % 1000000000000
+     FROM adjustment_cells WHERE hour >= unixepoch() / 3600 - 1488 GROUP BY hour, tenant
+     ON CONFLICT DO UPDATE SET up_usd = excluded.up_usd, up_pico = excluded.up_pico,
+       down_usd = excluded.down_usd, down_pico = excluded.down_pico;`,
 ]

@@ -11,7 +11,7 @@ import { type LabelsOf, METRICS, type MetricName } from './metrics.ts'
 import { picoToUsd } from './pico-to-usd.ts'
 
 export interface ExpositionSources {
-  ledger: Pick<Ledger, 'series' | 'histogram' | 'confirmGaps' | 'readAdjustments' | 'labelOf'>
+  ledger: Pick<Ledger, 'series' | 'histogram' | 'confirmGaps' | 'readAdjustments' | 'readSpend' | 'labelOf'>
   spool: Pick<Spool, 'stats'>
   receive: { captures: Readonly<Record<string, number>>; refusals: Readonly<Record<string, number>>; bytes: number }
   deliver: ReadonlyMap<string, SinkStats>
@@ -168,6 +168,18 @@ export function makeExposition(sources: ExpositionSources) {
     }
   }
 
+  async function collectBudgets(write: Write): Promise<void> {
+    const spend = await sources.ledger.readSpend().catch(() => [])
+    for (const { tenant, period, start, end, spent, unpriced, limit } of spend) {
+      const labels = { tenant_id: tenant, period }
+      write('llm_budget_spent_usd', labels, picoToUsd(spent))
+      write('llm_budget_unpriced_calls', labels, Number(unpriced))
+      if (limit !== undefined) write('llm_budget_limit_usd', labels, picoToUsd(limit))
+      write('llm_budget_period_start_timestamp_seconds', labels, start / 1000)
+      write('llm_budget_period_end_timestamp_seconds', labels, end / 1000)
+    }
+  }
+
   async function collectSpool(write: Write): Promise<void> {
     const { ledger, spool } = sources
     const { bytes, limitBytes, readers, outcomes, idsForgottenEarly } = await spool.stats()
@@ -243,6 +255,7 @@ export function makeExposition(sources: ExpositionSources) {
     const write: Write = (name, labels, value) =>
       values.get(name)!.push({ labels: labels as Record<string, string>, value })
     await collectLedger(write)
+    await collectBudgets(write)
     await collectSpool(write)
     collectProcess(write)
     // Metric by metric, with the event loop let go in between: 100,000 series at once would hold it for 0.3 s.

@@ -219,7 +219,9 @@ describe('/metrics', () => {
     // 34 tokens a call: 140,000,000 → 170,000,000 → 102,000,000 pico-USD, twice.
     expect(shown(after)).toEqual(adjustments('0.00006', '0.000136', 4))
     const counted = (text: string) =>
-      text.split('\n').filter((line) => /^(llm|kong)_/.test(line) && !/^llm_(adjusted|cost_adjustment)_/.test(line))
+      text
+        .split('\n')
+        .filter((line) => /^(llm|kong)_/.test(line) && !/^llm_(adjusted|cost_adjustment|budget)_/.test(line))
     expect(counted(after)).toEqual(counted(before))
     await store.close()
   })
