@@ -1,7 +1,17 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-export const SERVER_BINARIES = ['prometheus', 'promtool', 'alertmanager', 'amtool'] as const
+export const SERVER_BINARIES = [
+  'prometheus',
+  'promtool',
+  'alertmanager',
+  'amtool',
+  'otelcol',
+  'caddy',
+  'prom-label-proxy',
+  'docker-compose',
+  'loki',
+] as const
 export type ServerBinary = (typeof SERVER_BINARIES)[number]
 
 const PINNED = join(import.meta.dirname, '../../.cache/tools/bin')
