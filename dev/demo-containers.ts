@@ -7,7 +7,7 @@ const PROVIDER_PORT = 9500
 const GATEWAY = 'http://127.0.0.1:8000'
 const RATE_PER_SECOND = 2
 const CALLS_A_ROUND = 1000
-/** Its age is the health of the traffic. */
+/** Its age is the health of the traffic: written after a call that was answered as it should be. */
 const LAST_CALL = '/tmp/last-call'
 
 const stop = new AbortController()
@@ -20,6 +20,7 @@ async function provider(): Promise<void> {
 
 async function traffic(): Promise<void> {
   for (let seed = 1; !stop.signal.aborted; seed++) {
+    let good = 0
     const { sent, unexpectedCount, unexpected } = await runTraffic({
       gatewayUrl: GATEWAY,
       calls: CALLS_A_ROUND,
@@ -27,7 +28,10 @@ async function traffic(): Promise<void> {
       ratePerSecond: RATE_PER_SECOND,
       seed,
       signal: stop.signal,
-      onProgress: ({ sent }) => writeFileSync(LAST_CALL, String(sent)),
+      onProgress: ({ sent, unexpected }) => {
+        if (sent - unexpected > good) writeFileSync(LAST_CALL, String(sent))
+        good = sent - unexpected
+      },
     })
     console.log(JSON.stringify({ level: 'info', msg: 'round done', seed, sent, unexpected: unexpectedCount }))
     for (const msg of unexpected.slice(0, 5)) console.log(JSON.stringify({ level: 'warn', msg }))
