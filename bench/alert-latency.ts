@@ -32,20 +32,19 @@ async function measure(ratePerSecond: number): Promise<Round> {
     stack = await startStack({ directory, provider: { latencyMs: [20, 120] } })
     alerting = await startAlerting({ directory, sidecarUrl: stack.sidecarUrl })
     const { prometheus, sink } = alerting
-    const endless = {
-      gatewayUrl: stack.gateway.url,
-      calls: 100_000,
-      concurrency: 8,
-      ratePerSecond,
-    }
+    const traffic = { gatewayUrl: stack.gateway.url, concurrency: 8, ratePerSecond }
     // A phase of its own, so that where the outage falls within scrape and evaluation is left to chance.
-    const wellFor = WARM_SECONDS * 1000 + Math.floor(Math.random() * 15_000)
-    await runTraffic({ ...endless, mix: { 'openai-chat': 1, anthropic: 1 }, signal: AbortSignal.timeout(wellFor) })
-    if (sink.notifications('pagerduty').length > 0) throw new Error('there was a page before anything had failed')
+    const wellSeconds = WARM_SECONDS + Math.random() * 15
+    const calls = Math.round(wellSeconds * ratePerSecond)
+    const { unexpected } = await runTraffic({ ...traffic, calls, mix: { 'openai-chat': 1, anthropic: 1 } })
+    if (unexpected.length > 0) throw new Error(`calls failed before the outage: ${unexpected[0]}`)
+    const errors = 'sum(llm_calls_total{status="server_error"}) > 0'
+    if ((await prometheus.query(errors)).length > 0) throw new Error('errors were counted before the outage')
+    if (sink.notifications('pagerduty').length > 0) throw new Error('there was a page before the outage')
 
     const from = Date.now()
     const seconds = (at: number) => (at - from) / 1000
-    const failing = runTraffic({ ...endless, seed: 2, mix: { 'error-500': 1 }, signal: stop.signal })
+    const failing = runTraffic({ ...traffic, calls: 100_000, seed: 2, mix: { 'error-500': 1 }, signal: stop.signal })
     const reached = async (what: () => Promise<boolean>) => {
       await waitUntil(what, { withinMs: LIMIT_SECONDS * 1000, everyMs: 100 })
       return seconds(Date.now())
@@ -57,7 +56,7 @@ async function measure(ratePerSecond: number): Promise<Round> {
         seconds(sink.notifications(service)[0]!.at),
       )
     const [scraped, pending, firing, pagerduty, slack] = await Promise.all([
-      reached(async () => (await prometheus.query('sum(llm_calls_total{status="server_error"}) > 0')).length > 0),
+      reached(async () => (await prometheus.query(errors)).length > 0),
       reached(state('pending')),
       reached(state('firing')),
       told('pagerduty'),
