@@ -74,7 +74,8 @@ export interface ReceiveOptions {
   onTapTotal: (total: Totals) => Promise<void>
   /** What the tap could not gather, told with a capture. */
   onTapErrors: (errors: readonly TapErrors[]) => Promise<void>
-  metrics: () => Promise<{ contentType: string; body: string }>
+  /** In the format that the Accept header asks for. */
+  metrics: (accept: string | undefined) => Promise<{ contentType: string; body: string }>
   /** Empty when ready, else what is missing. */
   notReady: () => string[]
 }
@@ -214,8 +215,8 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
     },
   })
 
-  server.get('/metrics', async (_request, reply) => {
-    const { contentType, body } = await options.metrics()
+  server.get('/metrics', async (request, reply) => {
+    const { contentType, body } = await options.metrics(request.headers.accept)
     return reply.header('content-type', contentType).send(body)
   })
   server.get('/healthz', async () => ({ status: 'ok' }))

@@ -13,6 +13,7 @@ import { makeLokiExporter } from './exporters/loki.ts'
 import { makeOtlpExporter } from './exporters/otlp.ts'
 import { openLedger } from './ledger/ledger.ts'
 import type { Logger } from './logger.ts'
+import { makeExemplars } from './metrics/exemplars.ts'
 import { makeExposition } from './metrics/exposition.ts'
 import { isLlmCall } from './pipeline/is-llm-call.ts'
 import { makeEstimatingObserver, makeObserver } from './pipeline/observe.ts'
@@ -49,6 +50,8 @@ export async function serve(
     limitBytes: config.spool.limit,
     readers: [LEDGER_READER, ...exporters.map(({ id }) => id)],
   })
+  const tracing = exporters.filter(({ id }) => id === 'otlp' || id === 'langfuse')
+  const exemplars = makeExemplars((call) => tracing.some(({ wants }) => wants?.(call) ?? true))
   const ledger = await openLedger({
     file: join(config.data, 'ledger.db'),
     labelLimits: { tenants: config.ledger.maxTenants, models: config.ledger.maxModels },
@@ -57,6 +60,7 @@ export async function serve(
     budgets: makeBudgets(config.budgets),
     onStall: (error) =>
       logger.error({ error: error.message }, 'the ledger cannot write and tries again; calls wait in the spool'),
+    onCounted: (calls) => exemplars.note(calls, ledger.labelOf),
   })
 
   const stop = new AbortController()
@@ -99,6 +103,7 @@ export async function serve(
     receive: counters,
     deliver: deliverStats,
     book,
+    exemplars,
     estimates: tokens?.stats,
     scores: exporters.find(({ scores }) => scores !== undefined)?.scores,
   })
@@ -124,7 +129,7 @@ export async function serve(
       await ledger.recordTapTotal(told)
     },
     onTapErrors: (errors) => ledger.recordTapErrors(errors),
-    metrics: async () => ({ contentType: exposition.contentType, body: await exposition.render() }),
+    metrics: exposition.render,
     notReady: () => (stop.signal.aborted ? ['shutting down'] : failures),
   })
   await server.listen({ host: config.listen.host, port: config.listen.port, listenTextResolver: () => '' })

@@ -146,7 +146,7 @@ describe('ledger after restarts, crashes and upgrades', () => {
         deliver: new Map(),
         book: { version: 'test', updated: '2026-01-01', stats: { loadedAt: 0, reloads: 0, failures: 0 } },
       })
-      const text = await exposition.render()
+      const text = (await exposition.render()).body
       exposition.close()
       return text.split('\n').filter((line) => /^(llm|kong)_/.test(line))
     }

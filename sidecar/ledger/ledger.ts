@@ -2,7 +2,7 @@ import { extname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { type Budgets, budgetsConfigSchema, makeBudgets } from '../budgets/budgets.ts'
-import { TOKEN_TYPES, type TokenType } from '../call.ts'
+import { type LlmCall, TOKEN_TYPES, type TokenType } from '../call.ts'
 import { LEDGER_READER, type Spool } from '../spool/spool.ts'
 import type { AdjustmentTotal } from './adjustment-totals.ts'
 import type { TapTotal } from './capture-gaps.ts'
@@ -28,6 +28,8 @@ export interface LedgerOptions {
    * once each time that it begins.
    */
   onStall?: (error: Error) => void
+  /** Told after the commit, once for each call that was counted. */
+  onCounted?: (calls: readonly LlmCall[]) => void
 }
 
 /** Totals that the ledger holds, as named series. Labels in the order given. */
@@ -214,6 +216,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
         if (batch === undefined) break
         const calls = batch.entries.map(({ call }) => call)
         if (!(await apply(deltaOf(calls, fold), batch.upTo, identity, signal))) break
+        options.onCounted?.(calls)
         if (batch.entries.length === BATCH.calls) caughtUpSince = now()
         await spool.commit(LEDGER_READER, position, [])
       }

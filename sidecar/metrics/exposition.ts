@@ -1,12 +1,13 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { collectDefaultMetrics, Registry } from 'prom-client'
+import { collectDefaultMetrics, type OpenMetricsContentType, Registry } from 'prom-client'
 import { CALL_STATUSES, USAGE_SOURCES } from '../call.ts'
 import { PLUGIN_DROP_REASONS } from '../capture.ts'
 import { FINISH_KINDS } from '../ledger/finish-kind.ts'
 import type { Ledger, LedgerSeries } from '../ledger/ledger.ts'
 import type { HistogramName } from '../ledger/series.ts'
 import { LEDGER_READER, type Spool } from '../spool/spool.ts'
+import type { Exemplars } from './exemplars.ts'
 import { type LabelsOf, METRICS, type MetricName } from './metrics.ts'
 import { picoToUsd } from './pico-to-usd.ts'
 
@@ -24,6 +25,7 @@ export interface ExpositionSources {
   scores?: { readonly sent: number; readonly refused: number } | undefined
   /** Undefined where nothing is estimated. */
   estimates?: { counted: number; queue_full: number; failed: number; waitingBytes: number } | undefined
+  exemplars?: Exemplars
   now?: () => number
 }
 export interface SinkStats {
@@ -38,6 +40,13 @@ interface Value {
   value: number
   labels: Record<string, string>
   metricName?: string
+  /** Shown in OpenMetrics only; `timestamp` in seconds. */
+  exemplar?: { labelSet: { trace_id: string; span_id: string }; value: number; timestamp: number } | undefined
+}
+interface NamedMetric {
+  name: string
+  type: string
+  get(): Promise<object>
 }
 type Write = <M extends MetricName>(name: M, labels: Record<LabelsOf<M>, string>, value: number) => void
 
@@ -106,6 +115,13 @@ export function makeExposition(sources: ExpositionSources) {
     // prom-client takes any object with `get`; its types know only its own classes.
     registry.registerMetric(metric as never)
   }
+  // OpenMetrics names a counter's family without `_total`; prom-client adds it to the samples.
+  const openMetrics = new Registry<OpenMetricsContentType>()
+  openMetrics.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
+  for (const metric of registry.getMetricsAsArray() as unknown as NamedMetric[]) {
+    const name = metric.type === 'counter' ? metric.name.replace(/_total$/, '') : metric.name
+    openMetrics.registerMetric({ name, get: async () => ({ ...(await metric.get()), name }) } as never)
+  }
 
   async function collectLedger(write: Write): Promise<void> {
     const { ledger } = sources
@@ -161,11 +177,19 @@ export function makeExposition(sources: ExpositionSources) {
           metricName: `${name}_bucket`,
           labels: { ...series, le: index < bounds.length ? String(bounds[index]) : '+Inf' },
           value: cumulative,
+          exemplar: exemplarOf(histogram, labels, index),
         })
       })
       into.push({ metricName: `${name}_sum`, labels: series, value: Number(sumMs) / 1000 })
       into.push({ metricName: `${name}_count`, labels: series, value: cumulative })
     }
+  }
+
+  function exemplarOf(histogram: HistogramName, labels: readonly string[], bucket: number): Value['exemplar'] {
+    const exemplar = sources.exemplars?.of(histogram, labels, bucket)
+    if (exemplar === undefined) return undefined
+    const { traceId, spanId, seconds, at } = exemplar
+    return { labelSet: { trace_id: traceId, span_id: spanId }, value: seconds, timestamp: at / 1000 }
   }
 
   async function collectBudgets(write: Write): Promise<void> {
@@ -250,7 +274,7 @@ export function makeExposition(sources: ExpositionSources) {
     write('observer_price_book_reloads_total', { result: 'invalid' }, stats.failures)
   }
 
-  async function collect(): Promise<string> {
+  async function collect(accept: string | undefined): Promise<{ contentType: string; body: string }> {
     for (const name of Object.keys(METRICS) as MetricName[]) values.set(name, [])
     const write: Write = (name, labels, value) =>
       values.get(name)!.push({ labels: labels as Record<string, string>, value })
@@ -259,26 +283,34 @@ export function makeExposition(sources: ExpositionSources) {
     await collectSpool(write)
     collectProcess(write)
     // Metric by metric, with the event loop let go in between: 100,000 series at once would hold it for 0.3 s.
+    const open = accept?.includes('application/openmetrics-text') === true
+    const format = open ? openMetrics : registry
     const texts: string[] = []
-    for (const { name } of registry.getMetricsAsArray()) {
-      texts.push(await registry.getSingleMetricAsString(name))
+    for (const { name } of format.getMetricsAsArray()) {
+      texts.push(await format.getSingleMetricAsString(name))
       await nextTurn()
     }
-    return `${texts.join('\n\n')}\n`
+    return { contentType: format.contentType, body: open ? `${texts.join('\n')}\n# EOF\n` : `${texts.join('\n\n')}\n` }
   }
   let last: Promise<unknown> = Promise.resolve()
 
   return {
-    contentType: registry.contentType,
-    /** One after the other: two scrapes at once would write into one another's values. */
-    render(): Promise<string> {
-      const text = last.then(collect, collect)
-      last = text
-      return text
+    /**
+     * OpenMetrics, with exemplars, where the Accept header has it; else Prometheus' text format.
+     * One after the other: two scrapes at once would write into one another's values.
+     */
+    render(accept?: string): Promise<{ contentType: string; body: string }> {
+      const collected = last.then(
+        () => collect(accept),
+        () => collect(accept),
+      )
+      last = collected
+      return collected
     },
     close(): void {
       loop.disable()
       registry.clear()
+      openMetrics.clear()
     },
   }
 }

@@ -46,7 +46,7 @@ async function render(sources: Pick<Parameters<typeof makeExposition>[0], 'ledge
     deliver: new Map([['otlp', { retries: new Map([['http_500', 2]]), lastSuccessAt: 7000, inFlight: 0 }]]),
     book: { version: 'test', updated: '2026-01-01', stats: { loadedAt: 0, reloads: 0, failures: 0 } },
   })
-  const text = await exposition.render()
+  const text = (await exposition.render()).body
   exposition.close()
   return text
 }
@@ -261,7 +261,7 @@ describe('/metrics', () => {
       deliver: new Map(),
       book: { version: 'test', updated: '2026-01-01', stats: { loadedAt: 0, reloads: 0, failures: 0 } },
     })
-    const [one, two] = await Promise.all([exposition.render(), exposition.render()])
+    const [{ body: one }, { body: two }] = await Promise.all([exposition.render(), exposition.render()])
     expect(samples(one, 'llm_calls_total')).toEqual(samples(two, 'llm_calls_total'))
     expect(samples(one, 'llm_calls_total')).not.toEqual([])
     exposition.close()
