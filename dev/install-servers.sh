@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the servers that tests and benches of monitoring run on, at pinned versions, into .cache/tools/bin.
-#   dev/install-servers.sh [prometheus|promtool|alertmanager|amtool|otelcol|caddy|prom-label-proxy|docker-compose|loki …]
+#   dev/install-servers.sh [prometheus|promtool|alertmanager|amtool|otelcol|caddy|prom-label-proxy|docker-compose …]
 #                                     without names: the first four, which the alerts and boards are tested on
+# Grafana, Loki and Tempo are not built: they come as images (docker-compose.yml).
 # Needs Go (its module proxy) and, the first time, about five minutes on two cores. What is there at its version stays.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -63,18 +64,6 @@ install_docker_compose() { # `docker-compose config` needs no Docker
   (cd "$folder" && go build -mod=mod -trimpath -ldflags '-s -w' -o "$GOBIN/docker-compose" ./cmd)
   echo "$version" > "$GOBIN/.docker-compose.version"
 }
-install_loki() {
-  local version=v3.7.8 folder
-  is_there loki "$version" && return 0
-  echo "building loki $version (some eight minutes on two cores)"
-  folder="$(workspace loki)"
-  copy_module github.com/grafana/loki/v3 "$version" "$folder"
-  # A module of its own that loki's go.mod looks for in this folder.
-  copy_module github.com/grafana/loki/pkg/push v0.0.0-20250630054201-94c0ba7b0952 "$folder/pkg/push"
-  (cd "$folder" && go build -mod=mod -trimpath -ldflags '-s -w' -o "$GOBIN/loki" ./cmd/loki)
-  echo "$version" > "$GOBIN/.loki.version"
-}
-
 [ $# -gt 0 ] || set -- prometheus promtool alertmanager amtool
 for name in "$@"; do
   case "$name" in
@@ -87,7 +76,6 @@ for name in "$@"; do
     prom-label-proxy) install github.com/prometheus-community/prom-label-proxy v0.11.1 prom-label-proxy "" github.com/prometheus-community/prom-label-proxy ;;
     otelcol) install_otelcol ;;
     docker-compose) install_docker_compose ;;
-    loki) install_loki ;;
     *) echo "dev/install-servers.sh: $name is not known; the names stand in its head" >&2; exit 2 ;;
   esac
 done

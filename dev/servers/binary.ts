@@ -10,6 +10,7 @@ export const SERVER_BINARIES = [
   'caddy',
   'prom-label-proxy',
   'docker-compose',
+  // Not built by dev/install-servers.sh: from its makers, where somebody has it.
   'loki',
 ] as const
 export type ServerBinary = (typeof SERVER_BINARIES)[number]

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { binariesPresent, binary } from '../../dev/servers/binary.ts'
 import { CALL_STATUSES, type LlmCall, USAGE_SOURCES } from '../call.ts'
 import { LEDGER_SERIES, type Ledger, openLedger } from '../ledger/ledger.ts'
 import { reprice } from '../ledger/reprice.ts'
@@ -148,18 +149,15 @@ describe('/metrics', () => {
     await store.close()
   })
 
-  const promtool = (process.env.PATH ?? '')
-    .split(delimiter)
-    .map((directory) => join(directory, 'promtool'))
-    .find((file) => existsSync(file))
-  it.skipIf(promtool === undefined)('passes promtool check metrics', async () => {
+  it.skipIf(!binariesPresent('promtool'))('passes promtool check metrics', async () => {
     const store = await open()
     await feed(store, calls)
     const ours = (await render(store))
       .split(/\n\n/)
       .filter((block) => !/^# HELP observer_(nodejs|process)_/.test(block))
     // Throws where promtool has a complaint.
-    execFileSync(promtool!, ['check', 'metrics'], { input: `${ours.join('\n')}\n`, stdio: ['pipe', 'pipe', 'pipe'] })
+    const input = `${ours.join('\n')}\n`
+    execFileSync(binary('promtool'), ['check', 'metrics'], { input, stdio: ['pipe', 'pipe', 'pipe'] })
     await store.close()
   })
 
