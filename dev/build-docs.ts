@@ -1,10 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CALL_STATUSES, TOKEN_TYPES, UNPRICED_REASONS, USAGE_SOURCES } from '../sidecar/call.ts'
 import { METRICS, type MetricDefinition } from '../sidecar/metrics/metrics.ts'
+import { spansPage } from './span-conventions.ts'
 
-// `npm run docs` writes docs/metrics.md from the METRICS table; with --check it fails where the page is not what it would write.
-const file = join(import.meta.dirname, '../docs/metrics.md')
+// `npm run docs` writes the pages that stand in tables of the code; with --check it fails where one is not what it would write.
+export const DOCS = join(import.meta.dirname, '../docs')
 
 export function metricsPage(): string {
   const rows = Object.entries(METRICS as Record<string, MetricDefinition>).map(
@@ -35,10 +36,15 @@ ${rows.join('\n')}
 `
 }
 
+export const PAGES: Readonly<Record<string, () => string>> = { 'metrics.md': metricsPage, 'spans.md': spansPage }
+
 if (import.meta.main) {
-  if (!process.argv.includes('--check')) writeFileSync(file, metricsPage())
-  else if (readFileSync(file, 'utf8') !== metricsPage()) {
-    process.stderr.write('docs/metrics.md is not what `npm run docs` writes: run it\n')
-    process.exit(1)
+  for (const [name, page] of Object.entries(PAGES)) {
+    const file = join(DOCS, name)
+    if (!process.argv.includes('--check')) writeFileSync(file, page())
+    else if (!existsSync(file) || readFileSync(file, 'utf8') !== page()) {
+      process.stderr.write(`docs/${name} is not what \`npm run docs\` writes: run it\n`)
+      process.exitCode = 1
+    }
   }
 }
