@@ -195,6 +195,11 @@ describe.skipIf(!binariesPresent('alertmanager'))('what is delivered', () => {
     const spike = alert('LLMCostSpike', 'P2', { tenant_id: 'blue' })
     await alertmanager.post(spike)
     await arrived('slack')
+    // The service has it a moment before Alertmanager knows that it has: ended in between, it would tell it again.
+    await waitUntil(
+      async () =>
+        sumOfMetric(await metrics(), 'alertmanager_notification_requests_total', { integration: 'slack' }) >= 1,
+    )
     await alertmanager.child.kill('SIGTERM')
     await alertmanager.child.start()
     expect(await alertmanager.alerts()).toEqual([])
