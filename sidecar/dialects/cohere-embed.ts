@@ -1,8 +1,7 @@
 import type { Operation } from '../call.ts'
 import { countCohere } from './cohere-usage.ts'
-import { lastObjectNamed } from './cut-json.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
-import { asList, asObject, asText, decodeText, type JsonObject, withoutUndefined } from './json-value.ts'
+import { asList, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
 import { countEmbeddings } from './openai-embeddings.ts'
 import { errorOf } from './provider-error.ts'
 import { viewResponse } from './response-view.ts'
@@ -23,9 +22,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = { classify: 'unknown', s
 function readEmbed(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const view = viewResponse(exchange)
   const answer = view.form === 'json' || view.form === 'cut_json' ? view.value : {}
-  // The vectors come first and are long: of a cut answer only the end holds what was billed.
-  const tail = view.form === 'cut_json' && exchange.responseTail !== undefined ? decodeText(exchange.responseTail) : ''
-  const meta = asObject(answer.meta) ?? lastObjectNamed(tail, 'meta')
+  const meta = asObject(answer.meta)
   const usage = view.form === 'cut_json' ? view.usage : asObject(answer.usage)
   const error = errorOf(answer, exchange.status)
   const sent = [...asList(body?.texts), ...asList(body?.inputs).flatMap(textsOf), body?.text]

@@ -3,6 +3,8 @@ import { asObject, type JsonObject, parseJson } from './json-value.ts'
 const BACKSLASH = 0x5c
 /** How many places are tried, each of which may be scanned to the end of the text. */
 const ATTEMPTS = 8
+/** Of the end of a text as many levels are looked into, each of which may be scanned back to its beginning. */
+const MAX_LEVELS = 8
 
 /** The members of a JSON object that stand whole before the place where the text was cut off. */
 export function membersBeforeCut(text: string): JsonObject {
@@ -47,9 +49,115 @@ export function elementsBeforeCut(text: string): unknown[] {
   return elements
 }
 
+/** What stands whole at one level of the end of a JSON text: of an object its last members, of a list its last elements. */
+export type EndLevel = { members: JsonObject; items?: never } | { items: unknown[]; members?: never }
+
 /**
- * The last whole object named `key` in the end of a JSON text whose beginning is missing. Inside of strings the
- * quotes are escaped, so content that talks about `"usage":` is not taken for it.
+ * The end of a JSON text whose beginning is missing, read backwards from its last bracket: what stands whole in the
+ * outermost value, then in the one inside of it that the cut went through, and so on inwards. Only for a text that is known
+ * to have come to its end: of one that broke off, the last bracket is any. Nothing is searched for by name, so neither what a model writes nor what it calls tools with is taken for
+ * more than it is.
+ */
+export function levelsAtEnd(text: string): EndLevel[] {
+  const levels: EndLevel[] = []
+  let at = beforeSpace(text, text.length - 1)
+  while (levels.length < MAX_LEVELS) {
+    const closing = text[at]
+    if (closing !== '}' && closing !== ']') return levels
+    const isObject = closing === '}'
+    const members = new Map<string, unknown>()
+    const items: unknown[] = []
+    levels.push(isObject ? { members: {} } : { items })
+    let cutAt: number | undefined
+    at = beforeSpace(text, at - 1)
+    while (at >= 0 && text[at] !== '{' && text[at] !== '[') {
+      const start = startOfValue(text, at)
+      if (start === undefined) {
+        cutAt = at
+        break
+      }
+      const value = parseJson(text.slice(start, at + 1))
+      let before = beforeSpace(text, start - 1)
+      if (isObject) {
+        const key = text[before] === ':' ? keyBefore(text, before) : undefined
+        if (key === undefined || value === undefined) break
+        // Of a name that stands twice the last one counts, as for any reader of JSON.
+        if (!members.has(key.name)) members.set(key.name, value)
+        before = beforeSpace(text, key.start - 1)
+      } else {
+        if (value === undefined) break
+        items.unshift(value)
+      }
+      if (text[before] !== ',') break
+      at = beforeSpace(text, before - 1)
+    }
+    if (isObject) levels[levels.length - 1] = { members: Object.fromEntries(members) }
+    if (cutAt === undefined) return levels
+    at = cutAt
+  }
+  return levels
+}
+
+/** The members that stand whole at the end of a JSON object whose beginning is missing. */
+export function membersAfterCut(text: string): JsonObject {
+  return levelsAtEnd(text)[0]?.members ?? {}
+}
+
+/** Index of the last character at or before `from` that is no space; -1 where there is none. */
+function beforeSpace(text: string, from: number): number {
+  let at = from
+  while (at >= 0 && ' \t\r\n'.includes(text[at] as string)) at--
+  return at
+}
+
+/** Where the value that ends here begins; undefined where that lies before the text. */
+function startOfValue(text: string, end: number): number | undefined {
+  const last = text[end]
+  if (last === '"') return startOfString(text, end)
+  if (last !== '}' && last !== ']') {
+    let at = end
+    while (at >= 0 && !',:{[ \t\r\n"'.includes(text[at] as string)) at--
+    // One at the very beginning may have begun before the cut.
+    return at >= 0 && at < end ? at + 1 : undefined
+  }
+  let depth = 0
+  for (let at = end; at >= 0; at--) {
+    const char = text[at]
+    if (char === '"') {
+      const start = startOfString(text, at)
+      if (start === undefined) return undefined
+      at = start
+    } else if (char === '}' || char === ']') depth++
+    else if (char === '{' || char === '[') {
+      depth--
+      if (depth === 0) return at
+    }
+  }
+  return undefined
+}
+
+/** Inside of a string each quote is escaped. One that stands first in the text may be as well: the cut may hide it. */
+function startOfString(text: string, end: number): number | undefined {
+  for (let at = end - 1; at > 0; at--) {
+    at = text.lastIndexOf('"', at)
+    if (at <= 0) return undefined
+    let backslashes = 0
+    while (text.charCodeAt(at - 1 - backslashes) === BACKSLASH) backslashes++
+    if (backslashes % 2 === 0) return at
+  }
+  return undefined
+}
+
+function keyBefore(text: string, colon: number): { name: string; start: number } | undefined {
+  const end = beforeSpace(text, colon - 1)
+  const start = text[end] === '"' ? startOfString(text, end) : undefined
+  const name = start === undefined ? undefined : parseJson(text.slice(start, end + 1))
+  return typeof name === 'string' ? { name, start: start as number } : undefined
+}
+
+/**
+ * The last whole object named `key` in a part of a JSON text that was cut on both sides: what was said so far, never the
+ * last word. Inside of strings the quotes are escaped, so content that talks about `"usage":` is not taken for it.
  */
 export function lastObjectNamed(text: string, key: string): JsonObject | undefined {
   const quoted = JSON.stringify(key)

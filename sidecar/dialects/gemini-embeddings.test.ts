@@ -68,7 +68,7 @@ it('cut at any byte gives the usage or none; the end of a long answer is enough'
         ...batch,
         responseBody: bytes.subarray(0, head),
         responseTail: tail === undefined ? undefined : bytes.subarray(tail),
-        responseComplete: false,
+        responseComplete: tail !== undefined,
       }),
     )
   for (let cut = 0; cut <= bytes.length; cut++) {

@@ -1,8 +1,7 @@
-import { lastObjectNamed } from './cut-json.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
 import { geminiParts } from './gemini-content.ts'
 import { countGeminiUsage, geminiPriceAttributes, modelInGooglePath, verbOfGooglePath } from './gemini-usage.ts'
-import { asObject, decodeText, type JsonObject, withoutUndefined } from './json-value.ts'
+import { asObject, type JsonObject, withoutUndefined } from './json-value.ts'
 import { errorOf } from './provider-error.ts'
 import { viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
@@ -17,7 +16,7 @@ export const geminiEmbeddings: Dialect = {
 function readEmbeddings(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const view = viewResponse(exchange)
   const answer = view.form === 'json' || view.form === 'cut_json' ? view.value : {}
-  const usage = asObject(answer.usageMetadata) ?? usageInTail(exchange)
+  const usage = asObject(answer.usageMetadata)
   const error = errorOf(answer, exchange.status)
   const requests = Array.isArray(body?.requests) ? body.requests : [body]
   const texts = requests.flatMap((item) => {
@@ -46,11 +45,4 @@ function readEmbeddings(exchange: Exchange, body: JsonObject | undefined): Diale
     billable: true,
     ...(texts.length === 0 ? {} : { content: { input: texts } }),
   }
-}
-
-/** Usage stands after the vectors: in the end that was kept of a long answer. Vectors hold no names and no texts. */
-function usageInTail(exchange: Exchange): JsonObject | undefined {
-  return exchange.responseTail === undefined
-    ? undefined
-    : lastObjectNamed(decodeText(exchange.responseTail), 'usageMetadata')
 }

@@ -118,13 +118,13 @@ function answerOf(view: ResponseView, exchange: Exchange, wanted: number): Answe
       addChunk(answer, view.value, status)
       // Members stand whole or not at all: with what was answered and its usage, only names can be missing.
       answer.whole = answer.usage !== undefined && (answer.finished || answer.candidates.size > 0)
-      if (tail !== undefined) addEnd(answer, tail, 'object', status)
+      if (tail !== undefined) addEnd(answer, tail, 'object', exchange)
       break
     case 'json_list':
       for (const item of view.items) addChunk(answer, item, status)
       // Each chunk has a count so far: that one was the last is said by the bracket after it.
       answer.finished = answer.whole = !view.cut
-      if (tail !== undefined) addEnd(answer, tail, 'list', status)
+      if (tail !== undefined) addEnd(answer, tail, 'list', exchange)
       break
     case 'json_lines':
       for (const item of view.items) addChunk(answer, item, status)
@@ -185,12 +185,13 @@ function addCandidate(answer: Answer, given: JsonObject, index: number): void {
 }
 
 /** What the end says of an answer whose middle was cut out. */
-function addEnd(answer: Answer, tail: string, form: 'object' | 'list', status: number): void {
+function addEnd(answer: Answer, tail: string, form: 'object' | 'list', exchange: Exchange): void {
   answer.finished = answer.whole = false
-  const end = endOfCutAnswer(tail, form)
+  // Of an answer that broke off, the last bracket may be one of a tool call in it.
+  const end = exchange.responseComplete ? endOfCutAnswer(tail, form) : undefined
   if (end !== undefined) {
     markGap(answer)
-    for (const chunk of end) addChunk(answer, chunk, status)
+    for (const chunk of end) addChunk(answer, chunk, exchange.status)
     // The end stands whole up to the last bracket: its usage is the last word.
     answer.finished = true
     answer.whole = end.some(({ usageMetadata }) => asObject(usageMetadata) !== undefined)

@@ -1,6 +1,6 @@
 import type { Content, MessagePart } from '../call.ts'
 import type { Counts } from './counts.ts'
-import { lastObjectNamed } from './cut-json.ts'
+import { levelsAtEnd } from './cut-json.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
 import {
   addStepEvent,
@@ -22,6 +22,7 @@ import {
 } from './json-value.ts'
 import { errorOf } from './provider-error.ts'
 import { isRefusal, type ResponseView, viewResponse } from './response-view.ts'
+import { endOfCutEvent } from './server-sent-events.ts'
 import { usageOutcome } from './usage-outcome.ts'
 
 const PATH = /\/v\d[a-z0-9]*\/(?:.+\/)?interactions(\/[^/:]+(?:\/cancel)?)?$/
@@ -147,10 +148,13 @@ function addInteraction(answer: Answer, own: JsonObject): void {
 
 /** The last event repeats the whole interaction: its beginning may lie in the part that was cut out. */
 function addEnd(answer: Answer, tail: string): void {
-  const type = [...tail.matchAll(/"event_type"\s*:\s*"interaction\.([a-z_]{1,40})"/g)].at(-1)?.[1]
-  if (type === undefined || /^(?:created|start|status_update)$/.test(type) || PENDING.has(type)) return
-  const usage = lastObjectNamed(tail, 'usage')
-  if (usage === undefined) return
+  const [event, inner] = levelsAtEnd(endOfCutEvent(tail))
+  const own = asObject(event?.members?.interaction) ?? inner?.members
+  const type = asText(event?.members?.event_type)?.replace(/^interaction\./, '')
+  const last =
+    type === undefined ? asText(own?.status) : /^(?:created|start|status_update)$/.test(type) ? undefined : type
+  const usage = asObject(own?.usage)
+  if (usage === undefined || last === undefined || PENDING.has(last)) return
   answer.usage = usage
   answer.ended = true
   answer.whole = true

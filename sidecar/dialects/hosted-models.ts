@@ -140,7 +140,7 @@ function modelInPath(path: string): string | undefined {
 }
 
 function answersOf(view: ResponseView, exchange: Exchange, format: Format): readonly JsonObject[] {
-  return view.form === 'cut_json' ? [{ ...view.value, ...endOf(exchange, format) }] : objectsOf(view)
+  return view.form === 'cut_json' ? [{ ...view.head, ...endOf(exchange, format) }] : objectsOf(view)
 }
 
 function endOf({ responseTail }: Exchange, format: Format): JsonObject | undefined {

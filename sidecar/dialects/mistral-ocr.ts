@@ -1,6 +1,5 @@
-import { lastObjectNamed } from './cut-json.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
-import { asCount, asObject, asText, decodeText, type JsonObject, withoutUndefined } from './json-value.ts'
+import { asCount, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
 import { errorOf } from './provider-error.ts'
 import { viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
@@ -15,8 +14,7 @@ export const mistralOcr: Dialect = {
 function readOcr(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const view = viewResponse(exchange)
   const answer = view.form === 'json' || view.form === 'cut_json' ? view.value : {}
-  const tail = view.form === 'cut_json' && exchange.responseTail !== undefined ? decodeText(exchange.responseTail) : ''
-  const usage = asObject(answer.usage_info) ?? lastObjectNamed(tail, 'usage_info')
+  const usage = asObject(answer.usage_info)
   const pages = asCount(usage?.pages_processed)
   const error = errorOf(answer, exchange.status)
   return {

@@ -94,7 +94,7 @@ function itemsOf(view: ResponseView, { responseTail }: Exchange): readonly JsonO
   if (view.form === 'json') return [view.value]
   if (view.form !== 'cut_json') return []
   const tail = responseTail === undefined ? '' : decodeText(responseTail)
-  return [{ ...view.value, ...(membersFrom(tail, 'done') ?? membersFrom(tail, 'total_duration')) }]
+  return [{ ...view.head, ...(membersFrom(tail, 'done') ?? membersFrom(tail, 'total_duration')) }]
 }
 
 function numbersOf(last: JsonObject): JsonObject {

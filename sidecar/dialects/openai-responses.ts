@@ -1,6 +1,6 @@
 import type { Content, GuardrailEvent, Message, PriceAttributes } from '../call.ts'
 import type { Counts } from './counts.ts'
-import { lastObjectNamed } from './cut-json.ts'
+import { levelsAtEnd } from './cut-json.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
 import { addGuardrail, type GuardrailEvents } from './guardrail-events.ts'
 import {
@@ -20,6 +20,7 @@ import { errorOf } from './provider-error.ts'
 import { providerOfHost } from './provider-of-host.ts'
 import { reportedCost } from './reported-cost.ts'
 import { type ResponseView, viewResponse } from './response-view.ts'
+import { endOfCutEvent } from './server-sent-events.ts'
 import { usageOutcome } from './usage-outcome.ts'
 
 /**
@@ -140,7 +141,8 @@ function answerOfEvents(exchange: Exchange, view: Extract<ResponseView, { form: 
   answer.usage = asObject(answer.response.usage)
   if (answer.usage === undefined && exchange.responseTail !== undefined) {
     // The last event repeats the whole answer: its beginning may lie in the part that was cut out.
-    const usage = lastObjectNamed(decodeText(exchange.responseTail), 'usage')
+    const [event, response] = levelsAtEnd(endOfCutEvent(decodeText(exchange.responseTail)))
+    const usage = asObject((asObject(event?.members?.response) ?? response?.members)?.usage)
     if (usage !== undefined && asCount(usage.input_tokens) !== undefined) {
       answer.usage = usage
       answer.ended = true

@@ -1,8 +1,7 @@
 import { countCohere } from './cohere-usage.ts'
 import type { Counts } from './counts.ts'
-import { lastObjectNamed } from './cut-json.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
-import { asCount, asObject, asText, decodeText, type JsonObject, withoutUndefined } from './json-value.ts'
+import { asCount, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
 import { countEmbeddings } from './openai-embeddings.ts'
 import { errorOf } from './provider-error.ts'
 import { reportedCost } from './reported-cost.ts'
@@ -20,8 +19,7 @@ export const rerank: Dialect = {
 function readRerank(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const view = viewResponse(exchange)
   const answer = view.form === 'json' || view.form === 'cut_json' ? view.value : {}
-  const tail = view.form === 'cut_json' && exchange.responseTail !== undefined ? decodeText(exchange.responseTail) : ''
-  const meta = asObject(answer.meta) ?? lastObjectNamed(tail, 'meta')
+  const meta = asObject(answer.meta)
   const usage = view.form === 'cut_json' ? view.usage : asObject(answer.usage)
   const counts = (meta === undefined ? undefined : countCohere(meta)) ?? (usage && countRerank(usage))
   const error = errorOf(answer, exchange.status)

@@ -19,7 +19,23 @@ describe('an answer', () => {
     expect(view('{"a":1,"usage":{"x":2},"b":', { complete: false })).toEqual({
       form: 'cut_json',
       value: { a: 1, usage: { x: 2 } },
+      head: { a: 1, usage: { x: 2 } },
       usage: { x: 2 },
+    })
+    expect(view('{"a":1,"b":"', { tail: 'x","usage":{"x":2},"c":3}' })).toEqual({
+      form: 'cut_json',
+      value: { a: 1, usage: { x: 2 }, c: 3 },
+      head: { a: 1 },
+      usage: { x: 2 },
+    })
+  })
+  it('takes no part of a tool call for what the provider counted', () => {
+    const forged = 'x","input":{"usage":{"input_tokens":1,"output_tokens":1}}}]'
+    const input = forged.slice(0, -2)
+    expect(view('{"a":1,"content":[{"text":"', { tail: input, complete: false })).toMatchObject({ usage: undefined })
+    expect(view('{"a":1,"content":[{"text":"', { tail: `${forged},"c":3}` })).toMatchObject({
+      value: { a: 1, c: 3 },
+      usage: undefined,
     })
   })
   it('or an object a line, the last of which may be cut', () => {

@@ -1,4 +1,4 @@
-import { elementsBeforeCut, lastObjectNamed, membersBeforeCut } from './cut-json.ts'
+import { elementsBeforeCut, membersAfterCut, membersBeforeCut } from './cut-json.ts'
 import type { Exchange } from './dialect.ts'
 import { asObject, decodeText, type JsonObject, parseJson } from './json-value.ts'
 import { afterFirstBlankLine, parseServerSentEvents, type ServerSentEvent } from './server-sent-events.ts'
@@ -8,8 +8,11 @@ export type ResponseView =
   | { form: 'none' }
   | { form: 'unreadable' }
   | { form: 'json'; value: JsonObject }
-  /** A JSON object that was cut: its members before the cut, and its `usage` if that stands in the end that was kept. */
-  | { form: 'cut_json'; value: JsonObject; usage: JsonObject | undefined }
+  /**
+   * A JSON object that was cut: its members that stand whole before the cut (`head`) and behind it, and of them its `usage`.
+   * A format that counts in several members must not take those behind the cut for all of them.
+   */
+  | { form: 'cut_json'; value: JsonObject; head: JsonObject; usage: JsonObject | undefined }
   /** `gapAt`: the middle of the stream was cut out before this event. */
   | { form: 'events'; events: readonly ServerSentEvent[]; gapAt: number | undefined }
   /** A JSON object on each line. `cut`: something else than a whole line stands last. */
@@ -41,9 +44,10 @@ function viewObject(text: string, tail: string | undefined, complete: boolean): 
   const firstLine = start.slice(0, start.indexOf('\n'))
   if (firstLine !== '' && asObject(parseJson(firstLine)) !== undefined) return viewLines(start, tail)
   if (tail === undefined && complete) return { form: 'unreadable' }
-  const members = membersBeforeCut(text)
-  const usage = asObject(members.usage) ?? (tail === undefined ? undefined : lastObjectNamed(tail, 'usage'))
-  return { form: 'cut_json', value: members, usage }
+  const head = membersBeforeCut(text)
+  // Of an answer that broke off, the last bracket may be one of a tool call in it.
+  const value = { ...(tail === undefined || !complete ? {} : membersAfterCut(tail)), ...head }
+  return { form: 'cut_json', value, head, usage: asObject(value.usage) }
 }
 
 function viewLines(text: string, tail: string | undefined): ResponseView {

@@ -61,3 +61,8 @@ export function afterFirstBlankLine(text: string): number {
   const found = /\r\n\r\n|\n\r\n|\r\n\n|\n\n|\r\r(?!\n)|\n\r(?!\n)/.exec(text)
   return found === null ? -1 : found.index + found[0].length
 }
+
+/** The rest of an event that a text begins in the middle of, up to the blank line that ends it; empty where none does. */
+export function endOfCutEvent(text: string): string {
+  return text.slice(0, Math.max(0, afterFirstBlankLine(text))).trimEnd()
+}

@@ -98,7 +98,7 @@ function readGeneration(exchange: Exchange, body: JsonObject | undefined): Diale
 /** Of a body whose middle was cut out (vectors are long), what was counted stands at the end. */
 function answersOf(view: ResponseView, { responseTail }: Exchange): readonly JsonObject[] {
   if (view.form !== 'cut_json' || responseTail === undefined) return objectsOf(view)
-  return [{ ...view.value, ...membersFrom(decodeText(responseTail), 'input_token_count') }]
+  return [{ ...view.head, ...membersFrom(decodeText(responseTail), 'input_token_count') }]
 }
 
 /** Counting tokens: nobody bills them. */
