@@ -20,6 +20,12 @@ Reading the body means that Kong buffers it (request_buffering=false has no effe
 
 --@ access
 local REQUEST_CAP = 262144
+-- All from which Kong's tracing plugins can take over a trace (propagation.extract).
+local TRACE_HEADERS = {
+  "traceparent", "b3", "x-b3-traceid", "uber-trace-id", "ot-tracer-traceid", "x-amzn-trace-id", "x-cloud-trace-context",
+  "x-datadog-trace-id", "x-instana-t",
+}
+local MAX_TRACE = 512
 
 local errors = 0
 
@@ -33,18 +39,30 @@ local function access()
   }
   kong.ctx.shared.llm_observer_tap = state
 
-  -- Before Kong's own tracing puts its span there: only then is it known who chose the trace.
+  -- Before Kong's own tracing puts its span there: only then is it known who chose the trace. What is longer than a trace can
+  -- be is not cut: a name that stood behind the cut would be taken for one that Kong chose.
   local seen, trace = pcall(function()
-    local header = kong.request.get_header
-    return (header("traceparent") or "") .. (header("b3") or "") .. (header("x-b3-traceid") or "")
+    local header, all = kong.request.get_header, ""
+    for i = 1, #TRACE_HEADERS do
+      local value = header(TRACE_HEADERS[i])
+      if value then all = all .. " " .. value end
+    end
+    return all
   end)
-  if seen then state.client_trace = string.sub(trace, 1, 512) end
+  if seen and #trace <= MAX_TRACE then state.client_trace = trace end
 
   local known, upgrade = pcall(kong.request.get_header, "upgrade")
   if known and type(upgrade) == "string" and string.lower(upgrade) == "websocket" then
     -- What passes after the handshake is not seen: such a call is counted, and says that it was not read.
     state.upgrade = "websocket"
     state.request_error = nil
+    return
+  end
+
+  local typed, kind = pcall(kong.request.get_header, "content-type")
+  if typed and type(kind) == "string" and string.find(string.lower(kind), "application/grpc", 1, true) == 1 then
+    -- Where a global tap sees it: to wait for the whole body would hold up a call in which both sides speak by turns.
+    state.request_error = "gRPC is not read"
     return
   end
 

@@ -108,8 +108,8 @@ export const captureSchema = z.object({
   /** Payload (base64url JSON, without head and signature) of a JSON Web Token that Kong has verified. */
   jwt_payload: z.string().max(16_384).nullish(),
   /**
-   * Trace headers as the client sent them, before Kong's own tracing may have changed them; empty where there were none,
-   * absent where nobody saw.
+   * Trace headers of every kind as the client sent them, before Kong's own tracing may have changed them; empty where there
+   * were none, absent where nobody saw or where they were longer than a trace is.
    */
   client_trace: z.string().max(512).nullish(),
   log: kongLogSchema,

@@ -152,6 +152,18 @@ describe('a capture', () => {
     expect(other!.upgrade).toBeUndefined()
   })
 
+  it('has the trace headers that the client sent, of every kind, whole or not at all', () => {
+    const [none, some, long] = captures('traces')
+    expect([none!.client_trace, some!.client_trace]).toEqual(['', ' 00-t u 7'])
+    expect(long!.client_trace).toBeUndefined()
+  })
+
+  it('does not wait for the body of a gRPC call', () => {
+    const [grpc] = captures('gRPC')
+    expect(grpc).toMatchObject({ sequence: 1, request_error: 'gRPC is not read', response_bytes: 3 })
+    expect(grpc!.tap_errors).toBeUndefined()
+  })
+
   it('of a request that never came to the access phase has what Kong logs', () => {
     expect(captures('refused before access')[0]).toMatchObject({
       sequence: 1,
@@ -254,6 +266,21 @@ describe('when something fails', () => {
   ])('a Kong without %s: the rest is captured', (path, known) => {
     expect(captures(`without ${path}`)[1]).toMatchObject(known)
   })
+
+  it.each(['ngx.timer ngx.socket kong.vault', 'ngx.timer'])(
+    'a sandbox without %s (Kong Enterprise: strict, lax): every capture is whole and numbered, only totals are not told',
+    (path) => {
+      const [first, second] = captures(`without ${path}`)
+      const { last_byte_at, ...known } = captures('plain')[0]!
+      expect(last_byte_at).toBeDefined()
+      expect(Object.keys(first!).toSorted()).toEqual([...Object.keys(known), 'last_byte_at'].toSorted())
+      expect([first, second]).toMatchObject([
+        { sequence: 1, request_body: 'base64:a', response_body: 'base64:onetwo', response_complete: true },
+        { sequence: 2, request_body: 'base64:b', response_body: 'base64:three', response_complete: true },
+      ])
+      expect(second!.tap_errors).toBeUndefined()
+    },
+  )
 
   it('a body with a hole is not passed off as a whole one', () => {
     const [broken] = captures('fault in now')

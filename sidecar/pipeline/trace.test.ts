@@ -98,6 +98,19 @@ describe('Kong’s own trace', () => {
       traceOfKong(given({ w3c: TRACE.slice(16).padStart(32, '0') }, `${TRACE.slice(16)}-${SPAN}`), {}),
     ).toBeUndefined()
     expect(traceOfKong(given({ w3c: TRACE }, undefined), { traceparent: w3c })).toBeUndefined()
+    // Kong takes over a trace from any of these (propagation.extract), and may write it on as W3C.
+    for (const header of [
+      `${TRACE}:${SPAN}:0:1`,
+      `1-${TRACE.slice(0, 8)}-${TRACE.slice(8)}`,
+      `Root=1-${TRACE.slice(0, 8)}-${TRACE.slice(8)};Parent=${SPAN};Sampled=1`,
+      `${TRACE}/1;o=1`,
+      BigInt(`0x${TRACE}`).toString(),
+      BigInt(`0x${TRACE.slice(16)}`).toString(),
+    ])
+      expect(traceOfKong(given({ w3c: TRACE }, ` 00-x ${header}`), { traceparent: w3c }), header).toBeUndefined()
+    expect(traceOfKong(given({ w3c: '0'.repeat(17) + TRACE.slice(17) }, `${TRACE.slice(17)}:${SPAN}:0:1`), {})).toBe(
+      undefined,
+    )
     for (const named of [{}, { w3c: 1 }, { w3c: 'x' }, { w3c: '0'.repeat(32) }, { datadog: '123' }])
       expect(traceOfKong(given(named, ''), {})).toBeUndefined()
   })

@@ -58,10 +58,18 @@ export function traceOfKong(capture: Capture, headers: Headers): { traceId: stri
   const given = [named?.w3c, named?.b3].find((id) => typeof id === 'string' && B3_TRACE.test(id)) as string | undefined
   if (given === undefined || ZERO.test(given) || capture.client_trace == null) return undefined
   const traceId = given.toLowerCase().padStart(32, '0')
-  const clients = capture.client_trace.toLowerCase()
-  if (clients.includes(traceId.replace(/^0+/, ''))) return undefined
+  if (namesTrace(capture.client_trace.toLowerCase(), traceId)) return undefined
   const span = remoteSpan(headers)
   return span?.traceId === traceId ? span : { traceId }
+}
+
+/** Hexadecimal, perhaps without its leading zeros or in parts (AWS), or decimal, whole or its lower half (Datadog). */
+function namesTrace(headers: string, traceId: string): boolean {
+  const id = BigInt(`0x${traceId}`)
+  return (
+    headers.replaceAll('-', '').includes(id.toString(16)) ||
+    [id, BigInt.asUintN(64, id)].some((number) => headers.includes(String(number)))
+  )
 }
 
 /**
