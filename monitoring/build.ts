@@ -6,6 +6,7 @@ import { ALERT_GROUPS } from './alerts/index.ts'
 import { BOARDS } from './dashboards/index.ts'
 import { lintFile } from './dashboards/lint.ts'
 import { RECORDING_GROUPS } from './recording-rules.ts'
+import { runbookIndex } from './runbook-index.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const HEADER = '# Written by `npm run monitoring` from monitoring/. Change it there.\n'
@@ -23,6 +24,7 @@ function files(): Map<string, string> {
   return new Map([
     ['deploy/prometheus/rules/recording.yaml', yaml(recording)],
     ['deploy/prometheus/rules/alerts.yaml', yaml(alerts)],
+    ['docs/runbooks/README.md', runbookIndex()],
     ...BOARDS.map(
       (board) => [`deploy/grafana/dashboards/${board.uid}.json`, `${JSON.stringify(board, null, 2)}\n`] as const,
     ),
