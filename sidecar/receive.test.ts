@@ -192,6 +192,26 @@ describe('POST /v1/captures', () => {
     expect(counters.captures).toMatchObject({ stored: 1, invalid: 2 })
   })
 
+  it('a bad capture that was numbered came, and is no gap as well', async () => {
+    const numbered = (sequence: unknown) =>
+      makeCapture({ n: 2, capture: { epoch: 'e1', sequence: sequence as number } })
+    const bad = { ...numbered(4), log: 'gone' }
+    const breaking = numbered(5)
+    breaking.log.request.id = 'breaks-the-reader'
+    const late = numbered(6)
+    late.log.request.id = 'breaks-the-estimate'
+    await post(JSON.stringify(batch([makeCapture({ n: 1 }), bad, breaking, late, { ...bad, sequence: 'x' }])))
+    expect(counters.captures).toMatchObject({ stored: 1, invalid: 4 })
+    expect(drops).toEqual([{ instance: 'p1', totals: [], sequences: [4, 5, 6].map((sequence) => ['e1', sequence]) }])
+  })
+
+  it('what is no LLM call is taken though nothing else of its batch is', async () => {
+    const page = makeCapture({ capture: { epoch: 'e1', sequence: 4 } })
+    page.log.request.id = 'web-page'
+    expect((await post(JSON.stringify(batch([page, 17])))).status).toBe(202)
+    expect(counters.captures).toMatchObject({ not_llm: 1, invalid: 1 })
+  })
+
   it('a defect in reading one capture costs only that one and is logged', async () => {
     const breaking = makeCapture({ n: 1 })
     breaking.log.request.id = 'breaks-the-reader'

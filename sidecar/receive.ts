@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import { z } from 'zod'
 import type { LlmCall } from './call.ts'
 import {
   CAPTURE_VERSION,
@@ -79,6 +80,9 @@ export interface ReceiveOptions {
   /** Empty when ready, else what is missing. */
   notReady: () => string[]
 }
+
+/** What even a capture that is none may say: which one it would have been. */
+const numberedSchema = z.object({ epoch: z.string().min(1).max(64), sequence: z.number().int().positive() })
 
 const MAX_DEPTH = 64
 const MAX_TOTALS_BYTES = 4096
@@ -181,8 +185,8 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
       const batch = parseBatch(request.body)
       if ('refusal' in batch) return refuse(reply, batch)
 
-      const { calls, invalid, tapErrors, ignored } = await observeAll(batch.captures, options, request.id)
-      if (calls.length === 0 && invalid.length > 0) {
+      const { calls, invalid, tapErrors, ignored, arrived } = await observeAll(batch.captures, options, request.id)
+      if (calls.length === 0 && ignored === 0 && invalid.length > 0) {
         counters.captures.invalid += invalid.length
         counters.refusals.no_valid_capture++
         return reply.code(400).send({
@@ -204,9 +208,9 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
       counters.captures.stored += appended.stored
       counters.captures.duplicate += appended.duplicate
       counters.captures.invalid += invalid.length
-      counters.captures.not_llm += ignored.count
-      // Told once and acknowledged: they must be stored before the 202 as well. What was no LLM call came, and is no gap.
-      const sequences = [...batch.drops.sequences, ...ignored.sequences]
+      counters.captures.not_llm += ignored
+      // Told once and acknowledged: they must be stored before the 202 as well.
+      const sequences = [...batch.drops.sequences, ...arrived]
       if (batch.drops.totals.length > 0 || sequences.length > 0) await options.onDrops({ ...batch.drops, sequences })
       if (tapErrors.length > 0) await options.onTapErrors(tapErrors)
       return reply
@@ -279,12 +283,15 @@ async function observeAll(captures: unknown[], options: ReceiveOptions, requestI
   const observed: (LlmCall | Promise<LlmCall | undefined> | undefined)[] = []
   const invalid: { index: number; message: string }[] = []
   const tapErrors: TapErrors[] = []
-  const ignored: { count: number; sequences: [epoch: string, sequence: number][] } = { count: 0, sequences: [] }
+  let ignored = 0
+  /** Numbers of captures that came and are no call: counted as what they are, they must not count as a gap as well. */
+  const arrived: [epoch: string, sequence: number][] = []
   let waits = false
   for (let index = 0; index < captures.length; index++) {
     const parsed = captureSchema.safeParse(captures[index])
     if (!parsed.success) {
       invalid.push({ index, message: describe(parsed.error) })
+      arrived.push(...numberOf(captures[index]))
       continue
     }
     const { node, epoch, tap_errors: total, log } = parsed.data
@@ -296,14 +303,14 @@ async function observeAll(captures: unknown[], options: ReceiveOptions, requestI
         'a capture could not be read',
       )
       invalid.push({ index, message: 'the capture could not be read (see the log)' })
+      arrived.push(...numberOf(parsed.data))
       return undefined
     }
     try {
       const call = options.observe(parsed.data)
       if (call === undefined) {
-        ignored.count++
-        const { sequence } = parsed.data
-        if (epoch != null && sequence != null) ignored.sequences.push([epoch, sequence])
+        ignored++
+        arrived.push(...numberOf(parsed.data))
         continue
       }
       waits ||= call instanceof Promise
@@ -313,7 +320,12 @@ async function observeAll(captures: unknown[], options: ReceiveOptions, requestI
     }
   }
   const calls = waits ? await Promise.all(observed) : (observed as LlmCall[])
-  return { calls: calls.filter((call) => call !== undefined), invalid, tapErrors, ignored }
+  return { calls: calls.filter((call) => call !== undefined), invalid, tapErrors, ignored, arrived }
+}
+
+function numberOf(capture: unknown): [epoch: string, sequence: number][] {
+  const parsed = numberedSchema.safeParse(capture)
+  return parsed.success ? [[parsed.data.epoch, parsed.data.sequence]] : []
 }
 
 function describe(error: { issues: { path: PropertyKey[]; message: string }[] }): string {
