@@ -277,6 +277,37 @@ describe('content', () => {
     expect(without(makeCapture())).not.toHaveProperty('content')
   })
 
+  it('off, no word of prompt or answer is kept, nor of an error that may quote them', () => {
+    const said = 'MARKER-of-the-prompt'
+    const requestBody = {
+      ...{ model: 'gpt-4o', stop: [`${said}-stop`], tools: [{ type: 'function', function: { name: `${said}-tool` } }] },
+      messages: [{ role: 'user', content: said, name: `${said}-name` }],
+      response_format: { type: 'json_schema', json_schema: { name: said, schema: {} } },
+    }
+    const choice = { index: 0, message: { content: said, refusal: said }, finish_reason: 'content_filter' }
+    const answers: CaptureParts[] = [
+      {
+        responseBody: {
+          id: 'c',
+          model: 'gpt-4o',
+          choices: [choice],
+          usage: { prompt_tokens: 3, completion_tokens: 2 },
+        },
+      },
+      {
+        log: answered(400)!,
+        responseBody: { error: { type: 'invalid_request_error', message: `cannot read '${said}'` } },
+      },
+      { log: answered(500)!, responseBody: said },
+    ]
+    for (const parts of answers) {
+      const call = observed({ ...parts, requestBody, capture: { content: 'off' } })
+      expect(JSON.stringify(call)).not.toContain('MARKER')
+      expect(JSON.stringify(observed({ ...parts, requestBody }))).toContain('MARKER')
+    }
+    expect(observed({ ...answers[1]!, capture: { content: 'off' } }).errorType).toBe('invalid_request_error')
+  })
+
   it('is redacted and bounded', () => {
     const secret = 'my mail is alice@example.com, '
     const call = observed({

@@ -126,7 +126,8 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
       const id = callId(capture.node, log.request.id, log.started_at)
       const firstByteMs =
         capture.first_byte_at == null ? undefined : duration(epochMs(capture.first_byte_at * 1000) - startedAt)
-      const keepsContent = options.content && capture.content === 'on' && reading.content !== undefined
+      const allowsContent = options.content && capture.content === 'on'
+      const keepsContent = allowsContent && reading.content !== undefined
       const failed = outcome.status !== 'ok'
 
       return {
@@ -185,7 +186,8 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         status: outcome.status,
         httpStatus,
         ...(failed && { errorType: reading.error?.type.slice(0, MAX_NAME) ?? String(httpStatus) }),
-        ...optional('errorMessage', failed ? redactedError(reading, options.redactor) : undefined),
+        // A provider's words may quote the prompt: where content may not rest, its code for the error has to do.
+        ...optional('errorMessage', failed && allowsContent ? redactedError(reading, options.redactor) : undefined),
         ...optional('cache', cache),
         ...optional(
           'cacheLookup',
