@@ -167,6 +167,43 @@ describe('the guarded plugin server', () => {
     expect(new Set(outcomes)).toEqual(new Set(['connected']))
   })
 
+  it('goes on after a hang in which Kong gave up every connection, in the middle of events and with messages unread', async () => {
+    const config = { source: 'tap', sidecar_url: fake.url, linger_ms: 1, pdk_timeout_ms: 50 }
+    const first = await connectAsKong(server.socket)
+    const instance = await first.startInstance(config)
+    first.close()
+    const before = fake.stored().length
+    const event = Buffer.from(request(9, 'plugin.HandleEvent', { InstanceId: instance, EventName: 'log' }))
+    const open = await Promise.all(
+      Array.from({ length: 40 }, async () => {
+        const socket = connect(server.socket)
+        socket.on('error', () => {})
+        await new Promise((resolve) => socket.once('connect', resolve))
+        return socket
+      }),
+    )
+    // The answer to each is asked for, and half of them are there before the hang begins: events wait for their next step.
+    for (const socket of open.slice(0, 20))
+      await new Promise((resolve) => {
+        socket.once('data', resolve)
+        socket.write(event)
+      })
+    process.kill(server.pid, 'SIGSTOP')
+    try {
+      for (const socket of open) {
+        await new Promise((resolve) => socket.write(Buffer.concat([event, status(10), event]), resolve))
+        socket.destroy()
+      }
+    } finally {
+      process.kill(server.pid, 'SIGCONT')
+    }
+    const next = await connectAsKong(server.socket)
+    for (let n = 1; n <= 5; n++) await next.event(instance, () => makeCapture({ n }))
+    await waitUntil(() => fake.stored().length === before + 5, 'it takes events again')
+    expect(server.running()).toBe(true)
+    next.close()
+  })
+
   it('forgets an event that made no PDK call', async () => {
     const kong = await connectAsKong(server.socket)
     const instance = await kong.startInstance({ sidecar_url: fake.url })
