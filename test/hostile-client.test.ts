@@ -28,6 +28,7 @@ const FORGERIES: Record<string, Record<string, string>> = {
   'an unsigned token': { authorization: `Bearer ${FORGED_JWT}`, 'x-jwt-payload': base64url({ tenant: 'red' }) },
   'a trace of others (W3C)': { traceparent: `00-${TRACE_OF_OTHERS}-00f067aa0ba902b7-01` },
   'a trace of others (B3)': { b3: `${TRACE_OF_OTHERS}-00f067aa0ba902b7-1` },
+  'a trace of others (Jaeger)': { 'uber-trace-id': `${TRACE_OF_OTHERS}:00f067aa0ba902b7:0:1` },
   'a trace of others (B3, several headers)': { 'x-b3-traceid': TRACE_OF_OTHERS, 'x-b3-spanid': '00f067aa0ba902b7' },
 }
 const SECRETS = {
@@ -43,6 +44,8 @@ const SECRETS = {
   user: 'ghp_PlantedAsTheUser0123456789abcdefghij',
   aws: 'AKIAPLANTEDINTEXT012',
 }
+/** What Kong itself let her in by. */
+const OWN_KEY = 'alice-demo-key'
 
 describe('a hostile client', () => {
   const directory = mkdtempSync(join(tmpdir(), 'hostile-client-'))
@@ -75,11 +78,11 @@ describe('a hostile client', () => {
 
   it('stays the tenant that Kong authenticated, whatever it says', async () => {
     for (const headers of Object.values(FORGERIES)) {
-      expect(await send('/openai/v1/chat/completions', { apikey: 'alice-demo-key', ...headers })).toBe(200)
+      expect(await send('/openai/v1/chat/completions', { apikey: OWN_KEY, ...headers })).toBe(200)
       // Without a key it is nobody, and not the one that it names.
       expect(await send('/openai/v1/chat/completions', headers)).toBe(401)
     }
-    await send('/openai/v1/tenants/red/chat/completions', { apikey: 'alice-demo-key' }, { tenant: 'red' })
+    await send('/openai/v1/tenants/red/chat/completions', { apikey: OWN_KEY }, { tenant: 'red' })
     await settled()
     const text = await metrics()
     expect(sumOfMetric(text, 'llm_calls_total', { tenant_id: 'blue' })).toBe(Object.keys(FORGERIES).length + 1)
@@ -103,8 +106,8 @@ describe('a hostile client', () => {
     const said = `my key is ${prompt}, and ${aws}`
     const body = { messages: [{ role: 'user', content: said }], user, metadata: { session_id: `s ${prompt}` } }
     for (const path of ['/openai/v1/chat/completions', '/plain/v1/chat/completions', '/trusted/v1/chat/completions'])
-      expect(await send(`${path}?key=${query}`, { apikey: 'alice-demo-key', ...hostile }, body)).toBe(200)
-    await send('/openai/v1/chat/completions', { apikey: 'alice-demo-key', 'x-user-id': prompt }, { model: aws })
+      expect(await send(`${path}?key=${query}`, { apikey: OWN_KEY, ...hostile }, body)).toBe(200)
+    await send('/openai/v1/chat/completions', { apikey: OWN_KEY, 'x-user-id': prompt }, { model: aws })
     await send(`/openai/v1/chat/completions?key=${query}`, { ...hostile, apikey: headers['api-key'] }, body)
     await settled()
     const places: Record<string, string> = {
@@ -121,7 +124,8 @@ describe('a hostile client', () => {
     // What was said is there, without what it held.
     expect(places.observations).toContain('my key is [API_KEY], and [API_KEY]')
     for (const [name, text] of Object.entries(places))
-      for (const secret of Object.values(SECRETS)) expect(text.includes(secret), `${secret} in ${name}`).toBe(false)
+      for (const secret of [...Object.values(SECRETS), OWN_KEY])
+        expect(text.includes(secret), `${secret} in ${name}`).toBe(false)
   })
 })
 
