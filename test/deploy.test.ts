@@ -105,6 +105,24 @@ describe('kong.yml', () => {
     expect(routes.flatMap(({ plugins }) => of(plugins, 'ai-proxy') ?? [])).toHaveLength(6)
   })
 
+  it('has cache and token limit of Kong Enterprise ready to be uncommented', () => {
+    const lines = read('kong.yml')
+      .split('\n')
+      .filter((line) => /^# {3}\S|^# {5}/.test(line))
+    const from = lines.findIndex((line) => line.includes('- name: ai-semantic-cache'))
+    const plugins = parse(
+      lines
+        .slice(from)
+        .map((line) => line.slice(1))
+        .join('\n'),
+    ) as Plugin[]
+    expect(plugins.map(({ name }) => name)).toEqual(['ai-semantic-cache', 'ai-rate-limiting-advanced'])
+    expect(plugins[0]!.config).toMatchObject({
+      embeddings: { model: { provider: 'openai' } },
+      vectordb: { strategy: 'redis' },
+    })
+  })
+
   it('holds no secret: references, and keys that say that they are to be replaced', () => {
     for (const { keyauth_credentials, tags } of kong.consumers) {
       expect(tags.some((tag) => tag.startsWith('tenant:'))).toBe(true)
