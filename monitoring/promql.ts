@@ -144,6 +144,17 @@ export function grown<Label extends string>(of: Selector<Label>, window: Duratio
   return { text: `${text} - (last_over_time(${text}[${TOLERANCE}] offset ${window}) or ${text} * 0)` }
 }
 
+/**
+ * `increase()` that does not lose what a series brought along when it appeared: that of a new series is its value. A series
+ * is new where its target was scraped well a window ago without it. Right only for counters that outlive their process.
+ */
+export function increaseWithFirst<Label extends string>(of: Selector<Label>, window: Duration): Vector<Label> {
+  const { text } = of
+  return {
+    text: `((${text} unless ${text} offset ${window}) and on (job, instance) (up offset ${window} == 1)) or increase(${text}[${window}])`,
+  }
+}
+
 type Aggregation = 'sum' | 'max' | 'min' | 'avg' | 'count'
 export function aggregate<Label extends string, By extends Label = never>(
   operation: Aggregation,

@@ -1,6 +1,6 @@
 import { aggregate, metric, offset, over, promql, rate, ratio, sumBy, type Vector } from './promql.ts'
 import type { RECORDED, RecordedName } from './recorded.ts'
-import { FRESH_SECONDS, failedCalls, ratioOf, SLO_WINDOWS, SLOS, validCalls } from './slo.ts'
+import { FRESH_SECONDS, failedCalls, ratioOf, SLO_INTERVAL_SECONDS, SLO_WINDOWS, SLOS, validCalls } from './slo.ts'
 
 export interface RecordingRule {
   record: RecordedName
@@ -93,7 +93,7 @@ export const RECORDING_GROUPS: readonly RecordingGroup[] = [
   },
   {
     name: 'llm-slo',
-    interval: '15s',
+    interval: `${SLO_INTERVAL_SECONDS}s`,
     rules: [
       record('instance:observer_stale:bool', {
         text: `max by (environment, instance) ((${metric('observer_reader_lag_seconds', { reader: 'ledger' }).text} > bool ${FRESH_SECONDS}) or on (job, instance) (1 - ${metric('up', { job: 'llm-observer' }).text}))`,

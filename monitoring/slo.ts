@@ -18,6 +18,8 @@ export const VALID_STATUSES = 'ok|server_error|timeout|rate_limited'
 export const ERROR_STATUSES = 'server_error|timeout'
 export const LATENCY_BOUND_SECONDS = 10
 export const FRESH_SECONDS = 60
+/** Of the group that records bad and valid events: a sum of its samples, times this, is a number of events. */
+export const SLO_INTERVAL_SECONDS = 15
 
 export const validCalls = (window: Duration) =>
   rate(metric('llm_calls_total', { status: { matches: VALID_STATUSES } }), window)

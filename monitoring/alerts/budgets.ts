@@ -42,22 +42,24 @@ export const BUDGET_ALERTS: AlertGroup = {
     {
       name: 'LLMBudgetForecastExceeded',
       priority: 'P3',
-      // At the beginning of a period a single busy hour says nothing of its end.
-      expr: promql`${metric('tenant:llm_budget_forecast_usd:linear')} / on (environment, tenant_id, period) max by (environment, tenant_id, period) (${metric('llm_budget_limit_usd')}) > 1.1 and ${metric('tenant:llm_budget_elapsed:ratio')} > 0.1 and ${used} < 1`,
+      // At the beginning of a period a single busy hour says nothing of its end; and where less is spent than time has
+      // passed, the busy hours of a day are not its speed.
+      expr: promql`${metric('tenant:llm_budget_forecast_usd:linear')} / on (environment, tenant_id, period) max by (environment, tenant_id, period) (${metric('llm_budget_limit_usd')}) > 1.1 and ${metric('tenant:llm_budget_elapsed:ratio')} > 0.1 and ${used} > ${metric('tenant:llm_budget_elapsed:ratio')} and ${used} < 1`,
       for: '1h',
       summary: `The {{ $labels.period }}’s budget of ${whose} will not last`,
       description:
-        'At the speed of the last day {{ $value | humanizePercentage }} of the ceiling will be spent at the end.',
+        'At the speed of the last {{ if eq $labels.period "day" }}hour{{ else }}day{{ end }} {{ $value | humanizePercentage }} of the ceiling will be spent at the end.',
       ...board,
     },
     {
       name: 'LLMBudgetExceededSoon',
       priority: 'P3',
-      expr: promql`${predictLinear(metric('tenant:llm_budget_used:ratio', { period: 'month' }), '6h', 3 * 86_400)} > 1 and ${metric('tenant:llm_budget_used:ratio', { period: 'month' })} > 0.5 and ${metric('tenant:llm_budget_used:ratio', { period: 'month' })} < 1 and ${metric('tenant:llm_budget_elapsed:ratio', { period: 'month' })} < 0.9`,
+      // Over a whole day: the busy hours of a day are not its speed.
+      expr: promql`${predictLinear(metric('tenant:llm_budget_used:ratio', { period: 'month' }), '1d', 3 * 86_400)} > 1 and ${metric('tenant:llm_budget_used:ratio', { period: 'month' })} > 0.5 and ${metric('tenant:llm_budget_used:ratio', { period: 'month' })} < 1 and ${metric('tenant:llm_budget_elapsed:ratio', { period: 'month' })} < 0.9`,
       for: '30m',
       summary: `The month’s budget of ${whose} will be spent within three days`,
       description:
-        'At the speed of the last 6 hours {{ $value | humanizePercentage }} of the ceiling will be spent in three days.',
+        'At the speed of the last day {{ $value | humanizePercentage }} of the ceiling will be spent in three days.',
       ...board,
     },
     {

@@ -1,5 +1,5 @@
 import type { AlertGroup } from '../alert.ts'
-import { increase, metric, offset, promql, rate, ratio, sumBy } from '../promql.ts'
+import { increase, increaseWithFirst, metric, over, promql, rate, ratio, sumBy } from '../promql.ts'
 
 const byTenant = ['environment', 'tenant_id'] as const
 const cost = metric('llm_cost_usd_total')
@@ -12,18 +12,19 @@ export const COST_ALERTS: AlertGroup = {
     {
       name: 'LLMCostSpike',
       priority: 'P2',
-      // The rate of a day ago must exist: after a start, or for a new tenant, everything is a spike.
-      expr: promql`${metric('tenant:llm_cost_usd:rate5m')} > 5 * ${metric('tenant:llm_cost_usd:rate1d')} and ${metric('tenant:llm_cost_usd:rate5m')} * 3600 > 5 and ${offset(metric('tenant:llm_cost_usd:rate5m'), '1d')} >= 0`,
+      // Twice the same hours of the day before as well: what comes daily is no spike. Those must exist: after a start, or for
+      // a new tenant, everything is one.
+      expr: promql`${metric('tenant:llm_cost_usd:rate5m')} * 3600 > 5 and ${metric('tenant:llm_cost_usd:rate5m')} > 5 * ${metric('tenant:llm_cost_usd:rate1d')} and ${metric('tenant:llm_cost_usd:rate5m')} > 2 * ${over('max_over_time', metric('tenant:llm_cost_usd:rate5m'), '2h', '23h')}`,
       for: '10m',
       summary: 'Tenant {{ $labels.tenant_id }} spends five times as fast as on the day before',
-      description: '{{ $value | humanize }} USD a second for 10 minutes.',
+      description: '{{ $value | humanize }} USD an hour, for 10 minutes, and twice as much as a day ago at this time.',
       board: 'tenant',
       about: ['tenant_id'],
     },
     {
       name: 'LLMUnpricedCalls',
       priority: 'P3',
-      expr: promql`${sumBy(['environment', 'provider', 'model', 'reason'], increase(metric('llm_unpriced_calls_total', { reason: { matchesNot: 'no_usage' } }), '1h'))} >= 5`,
+      expr: promql`${sumBy(['environment', 'provider', 'model', 'reason'], increaseWithFirst(metric('llm_unpriced_calls_total', { reason: { not: 'no_usage' } }), '1h'))} >= 5`,
       for: '15m',
       summary: 'Calls of {{ $labels.model }} at {{ $labels.provider }} have no price',
       description: '{{ $value | humanize }} calls of the last hour are not in any cost: {{ $labels.reason }}.',

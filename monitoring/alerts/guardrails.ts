@@ -1,5 +1,5 @@
 import type { AlertGroup } from '../alert.ts'
-import { increase, metric, promql, rate, ratio, sumBy } from '../promql.ts'
+import { increase, increaseWithFirst, metric, promql, rate, ratio, sumBy } from '../promql.ts'
 
 const byGuardrail = ['environment', 'tenant_id', 'guardrail'] as const
 const byTenant = ['environment', 'tenant_id'] as const
@@ -35,7 +35,7 @@ export const GUARDRAIL_ALERTS: AlertGroup = {
     {
       name: 'LLMTenantForged',
       priority: 'P2',
-      expr: promql`${sumBy(byTenant, increase(metric('llm_tenant_claims_refused_total'), '15m'))} >= 10`,
+      expr: promql`${sumBy(byTenant, increaseWithFirst(metric('llm_tenant_claims_refused_total'), '15m'))} >= 10`,
       for: '1m',
       summary: 'Clients of {{ $labels.tenant_id }} name themselves another tenant',
       description:

@@ -1,5 +1,5 @@
 import type { AlertGroup } from '../alert.ts'
-import { bucket, count, increase, metric, over, promql, quantile, rate, ratio, sumBy } from '../promql.ts'
+import { bucket, count, increase, metric, offset, over, promql, quantile, rate, ratio, sumBy } from '../promql.ts'
 import { failedCalls, validCalls } from '../slo.ts'
 
 const by = ['environment', 'provider'] as const
@@ -76,7 +76,7 @@ export const PROVIDER_ALERTS: AlertGroup = {
       expr: promql`${sumBy(by, rate(metric('llm_failed_attempts_total'), '15m'))} / on (environment, provider) ${sumBy(by, rate(metric('llm_calls_total'), '15m'))} > 0.1 and ${sumBy(by, increase(metric('llm_failed_attempts_total'), '15m'))} >= 10`,
       for: '5m',
       summary: 'Kong fails over from {{ $labels.provider }}',
-      description: `{{ $value | humanize }} failed attempts for each call ${of} in the last 15 minutes; clients still get answers, later.`,
+      description: `{{ printf "%.2f" $value }} failed attempts for each call ${of} in the last 15 minutes; clients still get answers, later.`,
       board: 'providers',
       about: ['provider'],
     },
@@ -94,12 +94,13 @@ export const PROVIDER_ALERTS: AlertGroup = {
     {
       name: 'LLMTrafficStopped',
       priority: 'P2',
-      // Only where a whole day never had such a silence: nights are no incident.
-      expr: promql`sum by (environment) (${metric('provider:llm_calls:rate5m')}) == 0 and sum by (environment) (${over('min_over_time', metric('provider:llm_calls:rate5m'), '1d', '15m')}) > 0`,
+      // Only where a whole day never had such a silence: nights are no incident, nor is the end of a trial. That day ended six
+      // hours ago, so that the silence itself does not end the alert.
+      expr: promql`sum by (environment) (${metric('provider:llm_calls:rate5m')}) == 0 and sum by (environment) (${over('min_over_time', metric('provider:llm_calls:rate5m'), '1d', '6h')} and ${offset(metric('provider:llm_calls:rate5m'), '30h')}) > 0`,
       for: '10m',
       summary: 'No LLM call has been seen for 15 minutes',
       description:
-        'Yesterday there was no such silence. Either clients are gone, or Kong or the plugin no longer sees them.',
+        'In the day before there was no such silence. Either clients are gone, or Kong or the plugin no longer sees them.',
       board: 'overview',
     },
   ],

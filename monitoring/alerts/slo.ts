@@ -1,6 +1,6 @@
 import type { Alert, AlertGroup, Priority } from '../alert.ts'
 import { type Duration, metric, over, promql, type Vector } from '../promql.ts'
-import { ratioOf, SLOS, type Slo, type SloWindow } from '../slo.ts'
+import { ratioOf, SLO_INTERVAL_SECONDS, SLOS, type Slo, type SloWindow } from '../slo.ts'
 
 /** Google's SRE workbook, chapter 5: how fast the budget burns, over a long window and a short one that ends the alert. */
 const FAST = [
@@ -13,8 +13,11 @@ const SLOW = [
 ] as const
 type Pair = { factor: number; long: SloWindow; short: SloWindow }
 
-/** Fewer bad events than this in the long window are no incident, however few calls there are. */
-const MIN_BAD_EVENTS = 10
+/**
+ * Fewer bad events than this in the long window are no incident, however few there are of all: calls, and of freshness
+ * seconds, so that a restart is none.
+ */
+const MIN_BAD: Record<string, number> = { success: 10, latency: 10, freshness: 120 }
 
 const PRIORITIES: Record<string, { fast: Priority; slow: Priority }> = {
   success: { fast: 'P1', slow: 'P3' },
@@ -50,11 +53,9 @@ function burns(slo: Slo, speed: 'Fast' | 'Slow', pairs: readonly Pair[], wait: D
 function burning({ id, objective }: Slo, { factor, long, short }: Pair): Vector<string> {
   const threshold = Number((factor * (1 - objective)).toPrecision(6))
   const ratio = (window: SloWindow) => metric(ratioOf(window), { slo: id })
-  const bad = over('avg_over_time', metric('slo:sli_error:rate5m', { slo: id }), long)
-  return promql`(${ratio(long)} > ${threshold} and ${ratio(short)} > ${threshold} and ${bad} * ${seconds(long)} >= ${MIN_BAD_EVENTS})`
-}
-function seconds(window: SloWindow): number {
-  return Number.parseInt(window, 10) * { m: 60, h: 3600, d: 86_400 }[window.at(-1) as 'm' | 'h' | 'd']
+  // A sum, not a mean: a young series has not been bad for the whole window.
+  const bad = over('sum_over_time', metric('slo:sli_error:rate5m', { slo: id }), long)
+  return promql`(${ratio(long)} > ${threshold} and ${ratio(short)} > ${threshold} and ${bad} * ${SLO_INTERVAL_SECONDS} >= ${MIN_BAD[id]!})`
 }
 function percent(share: number): string {
   return `${Number((share * 100).toPrecision(3))} %`

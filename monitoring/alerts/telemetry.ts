@@ -1,5 +1,5 @@
 import type { AlertGroup } from '../alert.ts'
-import { increase, maxBy, metric, predictLinear, promql, sumBy } from '../promql.ts'
+import { increase, increaseWithFirst, maxBy, metric, predictLinear, promql, sumBy } from '../promql.ts'
 
 const bySidecar = ['environment', 'instance'] as const
 const bySink = ['environment', 'sink'] as const
@@ -107,7 +107,7 @@ export const TELEMETRY_ALERTS: AlertGroup = {
     {
       name: 'LLMSinkLosesCalls',
       priority: 'P2',
-      expr: promql`${sumBy([...bySink, 'reason'], increase(metric('observer_sink_calls_total', { outcome: 'dropped' }), '15m'))} > 0`,
+      expr: promql`${sumBy([...bySink, 'reason'], increaseWithFirst(metric('observer_sink_calls_total', { outcome: 'dropped' }), '15m'))} >= 10`,
       for: '1m',
       summary: 'Calls will never reach the sink {{ $labels.sink }}: {{ $labels.reason }}',
       description:
@@ -117,11 +117,11 @@ export const TELEMETRY_ALERTS: AlertGroup = {
     {
       name: 'LLMDeadLetters',
       priority: 'P3',
-      expr: promql`${sumBy(bySink, increase(metric('observer_sink_calls_total', { outcome: 'rejected' }), '1h'))} > 0`,
+      expr: promql`${sumBy(bySink, increaseWithFirst(metric('observer_sink_calls_total', { outcome: 'rejected' }), '1d'))} >= 5`,
       for: '1m',
       summary: 'The sink {{ $labels.sink }} refuses calls for good',
       description:
-        '{{ $value | humanize }} calls of the last hour are dead letters: list them, mend the cause, replay them.',
+        '{{ $value | humanize }} calls of the last day are dead letters: list them, mend the cause, replay them.',
       board: 'telemetry',
     },
     {
@@ -136,7 +136,7 @@ export const TELEMETRY_ALERTS: AlertGroup = {
     {
       name: 'LLMTapErrors',
       priority: 'P3',
-      expr: promql`${sumBy(['environment', 'node'], increase(metric('observer_tap_errors_total'), '1h'))} >= 10`,
+      expr: promql`${sumBy(['environment', 'node'], increaseWithFirst(metric('observer_tap_errors_total'), '1h'))} >= 10`,
       for: '5m',
       summary: 'The tap fails in Kong’s node {{ $labels.node }}',
       description:
@@ -146,7 +146,7 @@ export const TELEMETRY_ALERTS: AlertGroup = {
     {
       name: 'LLMRouteUntapped',
       priority: 'P3',
-      expr: promql`${sumBy(['environment', 'route'], increase(metric('observer_untapped_total'), '1h'))} >= 20`,
+      expr: promql`${sumBy(['environment', 'route'], increaseWithFirst(metric('observer_untapped_total'), '1h'))} >= 20`,
       for: '15m',
       summary: 'The route {{ $labels.route }} has no tap',
       description:
@@ -156,7 +156,7 @@ export const TELEMETRY_ALERTS: AlertGroup = {
     {
       name: 'LLMLabelsFolded',
       priority: 'P3',
-      expr: promql`${sumBy(['environment', 'label'], increase(metric('observer_labels_folded_total'), '1h'))} > 0`,
+      expr: promql`${sumBy(['environment', 'label'], increaseWithFirst(metric('observer_labels_folded_total'), '1h'))} >= 10`,
       for: '5m',
       summary: 'There are more names of the kind {{ $labels.label }} than the ledger’s limit',
       description: '{{ $value | humanize }} calls of the last hour were counted under __other__.',
@@ -165,7 +165,7 @@ export const TELEMETRY_ALERTS: AlertGroup = {
     {
       name: 'LLMAmountsMalformed',
       priority: 'P3',
-      expr: promql`${sumBy(['environment', 'field'], increase(metric('observer_malformed_amounts_total'), '1h'))} > 0`,
+      expr: promql`${sumBy(['environment', 'field'], increaseWithFirst(metric('observer_malformed_amounts_total'), '1h'))} >= 5`,
       for: '1m',
       summary: 'A provider tells amounts that cannot be: {{ $labels.field }}',
       description: '{{ $value | humanize }} amounts of the last hour counted as 0.',
@@ -183,7 +183,7 @@ export const TELEMETRY_ALERTS: AlertGroup = {
     {
       name: 'LLMScoresRefused',
       priority: 'P4',
-      expr: promql`${sumBy(['environment'], increase(metric('observer_langfuse_scores_total', { outcome: 'refused' }), '1h'))} > 0`,
+      expr: promql`${sumBy(['environment'], increase(metric('observer_langfuse_scores_total', { outcome: 'refused' }), '1h'))} >= 5`,
       for: '5m',
       summary: 'Langfuse refuses scores of guardrail events',
       description:
@@ -212,7 +212,7 @@ export const TELEMETRY_ALERTS: AlertGroup = {
     {
       name: 'LLMRulesFailing',
       priority: 'P2',
-      expr: promql`${sumBy(['environment', 'rule_group'], increase(metric('prometheus_rule_evaluation_failures_total'), '10m'))} > 0`,
+      expr: promql`${sumBy(['environment', 'rule_group'], increase(metric('prometheus_rule_evaluation_failures_total'), '10m'))} > 2`,
       for: '5m',
       summary: 'Prometheus cannot evaluate {{ $labels.rule_group }}',
       description: 'Alerts and recorded series of this group are missing.',

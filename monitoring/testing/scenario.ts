@@ -1,4 +1,5 @@
 import type { MetricName } from '../promql.ts'
+import { SAID } from './said.ts'
 
 /** A course of samples: so many scrapes, and by how much a counter grows (or at what a gauge stands) in each. */
 export type Course = readonly (readonly [scrapes: number, value: number])[]
@@ -9,7 +10,7 @@ export interface Series {
 export interface Scenario {
   alert: `LLM${string}`
   /** Of scrapes and evaluations. */
-  interval: '5s' | '15s' | '1m' | '5m'
+  interval: '5s' | '15s' | '1m' | '5m' | '1h'
   series: readonly Series[]
   /** Scrapes after which it must be silent still. */
   silentAt: number
@@ -17,6 +18,10 @@ export interface Scenario {
   firesAt: number
   /** Of the alert that fires, besides alertname, alertstate, severity and priority: exactly these. */
   labels: Readonly<Record<string, string>>
+  /** Its summary and its description, as people read them. */
+  says: readonly [summary: string, description: string]
+  /** What sets this scenario of the alert apart. */
+  course: string
 }
 
 export const SIDECAR = { environment: 'prod', region: 'eu', job: 'llm-observer', instance: 'sidecar:8086' } as const
@@ -38,6 +43,10 @@ export function counter(name: Name, labels: Labels, course: Course): Series {
   for (const [scrapes, growth] of course)
     for (let n = 0; n < scrapes; n++) values.push(Number((values.at(-1)! + growth).toPrecision(12)))
   return { series: named(name, labels), values: values.join(' ') }
+}
+/** A counter that appears at `value` after so many scrapes. */
+export function appearing(name: Name, labels: Labels, value: number, after: number = QUIET): Series {
+  return { series: named(name, labels), values: `_x${after} ${value}x${LOUD}` }
 }
 export function gauge(name: Name, labels: Labels, course: Course): Series {
   const values = course.flatMap(([scrapes, value]) => Array<number>(scrapes).fill(value))
@@ -79,7 +88,19 @@ export function scenario(
   alert: Scenario['alert'],
   labels: Labels,
   series: readonly Series[],
-  at: { silentAt?: number; firesAt?: number; interval?: Scenario['interval'] } = {},
+  at: Partial<Pick<Scenario, 'silentAt' | 'firesAt' | 'interval' | 'course'>> = {},
 ): Scenario {
-  return { alert, labels, series, interval: '15s', silentAt: QUIET, firesAt: QUIET + LOUD - 1, ...at }
+  const { course = 'silent before, fires after' } = at
+  const says = SAID[at.course === undefined ? alert : `${alert}: ${course}`] ?? ['', '']
+  return {
+    alert,
+    labels,
+    series,
+    says,
+    interval: '15s',
+    silentAt: QUIET,
+    firesAt: QUIET + LOUD - 1,
+    ...at,
+    course,
+  }
 }
