@@ -2,7 +2,8 @@ import { createServer, type RequestListener } from 'node:http'
 
 /**
  * For bench/kong.sh: a provider that costs next to nothing (`/small`: 4 KB of JSON, `/stream`: 100 events), and sinks that take
- * everything. `node kong-stand-ins.ts PROVIDER SINK COLLECTOR`, ports on loopback.
+ * everything and count what arrived (`GET /count/observed`, `/count/http-log`). `node kong-stand-ins.ts PROVIDER SINK COLLECTOR`,
+ * ports on loopback.
  */
 const [provider, sink, collector] = process.argv.slice(2).map(Number)
 const answer = JSON.stringify({
@@ -30,8 +31,30 @@ const provide: RequestListener = (request, response) => {
   }
   next()
 }
-const take: RequestListener = (request, response) =>
-  void request.resume().on('end', () => response.writeHead(request.url === '/log' ? 200 : 202).end())
+/** What stands once in each capture, and once in each document of http-log; content holds no quotes that are not escaped. */
+const MARKS = { '/v1/captures': Buffer.from('"sequence":'), '/log': Buffer.from('"latencies":') }
+const counts = { '/v1/captures': 0, '/log': 0 }
+
+const take: RequestListener = (request, response) => {
+  const { url } = request
+  if (request.method === 'GET')
+    return void response.end(String(url === '/count/http-log' ? counts['/log'] : counts['/v1/captures']))
+  const counted = url === '/v1/captures' || url === '/log' ? url : undefined
+  // The end of a chunk, in which a mark may have begun.
+  let rest = Buffer.alloc(0)
+  request.on('data', (chunk: Buffer) => {
+    if (counted === undefined) return
+    const mark = MARKS[counted]
+    const bytes = Buffer.concat([rest, chunk])
+    let at = 0
+    for (let found = bytes.indexOf(mark); found >= 0; found = bytes.indexOf(mark, at)) {
+      counts[counted]++
+      at = found + mark.length
+    }
+    rest = bytes.subarray(Math.max(at, bytes.length - mark.length + 1))
+  })
+  request.on('end', () => response.writeHead(url === '/log' ? 200 : 202).end())
+}
 
 createServer(provide).listen(provider, '127.0.0.1')
 createServer(take).listen(sink, '127.0.0.1')

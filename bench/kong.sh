@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # What observing costs a real Kong: each way in the same run, on one worker, loopback only.
 #   bench/kong.sh [seconds a measurement, default 20]
-# Needs on PATH: kong (3.9), wrk, curl, openssl; the package's own Node. Ends only what it starts, writes into a temporary
-# folder. Prints a table, differences against "none" among them; figures of one run are compared with each other alone.
+# Needs on PATH: kong (3.9), wrk, curl, openssl, pgrep; the package's own Node. Ends only what it starts, writes into a temporary
+# folder. Prints what each way costs, the differences to "none" of the same Kong, and whether the goals are met. Figures of one
+# run are compared with each other alone. Kong runs twice: tracing, which opentelemetry needs, costs every route.
 set -euo pipefail
 
 seconds="${1:-20}"
 root="$(cd "$(dirname "$0")/.." && pwd)"
 case "$seconds" in ''|*[!0-9]*) echo "bench/kong.sh: seconds must be a whole number, not $seconds" >&2; exit 2 ;; esac
-if [ "$seconds" -lt 5 ] || [ "$seconds" -gt 120 ]; then echo "bench/kong.sh: from 5 to 120 seconds a measurement" >&2; exit 2; fi
+if [ "$seconds" -lt 1 ] || [ "$seconds" -gt 120 ]; then echo "bench/kong.sh: from 1 to 120 seconds a measurement" >&2; exit 2; fi
 missing=""
-for tool in kong wrk curl openssl; do command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"; done
+for tool in kong wrk curl openssl pgrep; do command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"; done
 if [ -n "$missing" ]; then
   echo "bench/kong.sh: not on this machine:$missing. Nothing was measured; of a real Kong this project claims no figure." >&2
   exit 3
@@ -18,12 +19,14 @@ fi
 PATH="$root/node_modules/.bin:$PATH"
 work="$(mktemp -d)"
 started=""
+export KONG_PREFIX="$work/kong"
 finish() {
+  if [ -d "$KONG_PREFIX" ]; then kong stop -p "$KONG_PREFIX" >/dev/null 2>&1 || true; fi
   for pid in $started; do kill "$pid" 2>/dev/null || true; done
-  if [ -d "$work/kong" ]; then kong stop -p "$work/kong" >/dev/null 2>&1 || true; fi
   rm -rf "$work"
 }
 trap finish EXIT
+fail() { echo "bench/kong.sh: $1" >&2; exit 1; }
 
 proxy=18000 tls=18443 provider=19500 sink=19086 collector=19318
 ticks="$(getconf CLK_TCK)"
@@ -37,16 +40,26 @@ node --require "$root/plugin/without-ts-node.cjs" "$root/node_modules/kong-pdk/b
 plugin_server=$!
 started="$started $plugin_server"
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
+for _ in $(seq 100); do [ -S "$work/socket/js.sock" ] && break; sleep 0.1; done
 
 node "$root/bench/kong-config.ts" "$provider" "$sink" "$collector" > "$work/kong.yml"
-export KONG_DATABASE=off KONG_DECLARATIVE_CONFIG="$work/kong.yml" KONG_PREFIX="$work/kong" \
+export KONG_DATABASE=off KONG_DECLARATIVE_CONFIG="$work/kong.yml" \
   KONG_PROXY_LISTEN="127.0.0.1:$proxy reuseport, 127.0.0.1:$tls ssl" KONG_ADMIN_LISTEN=off KONG_NGINX_WORKER_PROCESSES=1 \
   KONG_PLUGINS=bundled,llm-observer KONG_PLUGINSERVER_NAMES=js KONG_PLUGINSERVER_JS_SOCKET="$work/socket/js.sock" \
   KONG_PLUGINSERVER_JS_QUERY_CMD="/bin/cat $root/deploy/kong/dump.json" KONG_PROXY_ACCESS_LOG=off \
-  KONG_SSL_CERT="$work/cert.pem" KONG_SSL_CERT_KEY="$work/key.pem" KONG_TRACING_INSTRUMENTATIONS=all
-kong start >/dev/null
-for _ in $(seq 50); do curl -sf "127.0.0.1:$proxy/none/small" -d '{}' >/dev/null && break; sleep 0.2; done
+  KONG_SSL_CERT="$work/cert.pem" KONG_SSL_CERT_KEY="$work/key.pem"
+echo 'wrk.method="POST"; wrk.headers["content-type"]="application/json"; wrk.body=string.rep("x", 2048)' > "$work/post.lua"
 
+kong_pid=0
+start_kong() { # start_kong INSTRUMENTATIONS
+  if [ "$kong_pid" -gt 0 ]; then kong stop -p "$KONG_PREFIX" >/dev/null; fi
+  KONG_TRACING_INSTRUMENTATIONS="$1" kong start >"$work/kong-start.log" 2>&1 || fail "kong does not start: $(tail -n 5 "$work/kong-start.log")"
+  for _ in $(seq 100); do curl -sf "127.0.0.1:$proxy/none/small" -d '{}' >/dev/null && break; sleep 0.2; done
+  kong_pid="$(cat "$KONG_PREFIX/pids/nginx.pid")"
+  for way in none tap http-log opentelemetry observed; do
+    [ "$(curl -s -o /dev/null -w '%{http_code}' "127.0.0.1:$proxy/$way/small" -d '{}')" = 200 ] || fail "/$way/small is not answered with 200"
+  done
+}
 cpu_of() { # clock ticks of a process and its children, user and system
   local total=0 pid
   for pid in $1 $(pgrep -P "$1" || true); do
@@ -57,30 +70,80 @@ cpu_of() { # clock ticks of a process and its children, user and system
   done
   echo "$total"
 }
-post='wrk.method="POST"; wrk.headers["content-type"]="application/json"; wrk.body=string.rep("x", 2048)'
-echo "$post" > "$work/post.lua"
-kong_pid="$(cat "$work/kong/pids/nginx.pid")"
+idle() { # log timers run after the answers: until neither Kong nor the plugin server works any more, 10 s at most
+  local before now
+  for _ in $(seq 40); do
+    before=$(($(cpu_of "$kong_pid") + $(cpu_of "$plugin_server"))); sleep 0.25
+    now=$(($(cpu_of "$kong_pid") + $(cpu_of "$plugin_server")))
+    if [ $((now - before)) -le 1 ]; then return; fi
+  done
+}
+arrived() { curl -sf "127.0.0.1:$sink/count/$1"; }
 
-measure() { # measure NAME URL CONNECTIONS
-  local before_kong before_node requests rate p50 p99 kong_us node_us out
-  wrk -t1 -c"$3" -d3s -s "$work/post.lua" "$2" >/dev/null
-  before_kong="$(cpu_of "$kong_pid")"; before_node="$(cpu_of "$plugin_server")"
-  out="$(wrk -t1 -c"$3" -d"${seconds}s" --latency -s "$work/post.lua" "$2")"
+measure() { # measure SECTION WAY URL: a line of figures, kept for the differences
+  local before_kong before_node before_arrived requests rate p50 p99 kong_us node_us out bad came=""
+  wrk -t1 -c16 -d3s -s "$work/post.lua" "$3" >/dev/null
+  idle
+  before_kong="$(cpu_of "$kong_pid")"; before_node="$(cpu_of "$plugin_server")"; before_arrived="$(arrived "$2")"
+  out="$(wrk -t1 -c16 -d"${seconds}s" --latency -s "$work/post.lua" "$3")"
   requests="$(echo "$out" | awk '/requests in/ { print $1 }')"
   rate="$(echo "$out" | awk '/Requests\/sec/ { print $2 }')"
   p50="$(echo "$out" | awk '$1 == "50%" { print $2 }')"; p99="$(echo "$out" | awk '$1 == "99%" { print $2 }')"
-  sleep 2 # log timers run after the answers
-  kong_us=$(( ($(cpu_of "$kong_pid") - before_kong) * 1000000 / ticks / (requests > 0 ? requests : 1) ))
-  node_us=$(( ($(cpu_of "$plugin_server") - before_node) * 1000000 / ticks / (requests > 0 ? requests : 1) ))
-  printf '%-16s %10s req/s   p50 %8s   p99 %8s   CPU a request: Kong %5d µs, Node %5d µs\n' "$1" "$rate" "$p50" "$p99" "$kong_us" "$node_us"
+  bad="$(echo "$out" | awk '/Non-2xx/ { print $NF }')"
+  [ "${requests:-0}" -gt 0 ] || fail "wrk counts no request at $3: $out"
+  [ -z "$bad" ] || fail "$bad requests of $requests at $3 were not answered with 2xx"
+  idle
+  kong_us=$((($(cpu_of "$kong_pid") - before_kong) * 1000000 / ticks / requests))
+  node_us=$((($(cpu_of "$plugin_server") - before_node) * 1000000 / ticks / requests))
+  case "$2" in observed|http-log) came="   arrived $(($(arrived "$2") - before_arrived)) of $requests" ;; esac
+  echo "$1 $2 $rate $kong_us $node_us" >> "$work/figures"
+  printf '%-15s %10s req/s   p50 %8s   p99 %8s   CPU a request: Kong %5d µs, Node %5d µs%s\n' "$2" "$rate" "$p50" "$p99" "$kong_us" "$node_us" "$came"
+}
+constant() { # constant SECTION WAY
+  local out
+  out="$(node "$root/bench/constant-rate.ts" "http://127.0.0.1:$proxy/$2/small" 300 "$seconds")"
+  idle
+  echo "$1 $2 $(echo "$out" | awk '{ print $2 }')" >> "$work/figures"
+  printf '%-15s %s\n' "$2" "$out"
+}
+suite() { # suite NAME WAY...
+  local name="$1" way; shift
+  echo; echo "$name; 4 KB answers, 16 connections, at saturation:"
+  for way in "$@"; do measure "$name/saturation" "$way" "http://127.0.0.1:$proxy/$way/small"; done
+  echo; echo "$name; at 300 requests a second:"
+  for way in "$@"; do constant "$name/rate" "$way"; done
+  echo; echo "$name; LLM workload: TLS, 2 KB prompts, streams of 100 chunks:"
+  for way in "$@"; do measure "$name/llm" "$way" "https://127.0.0.1:$tls/$way/stream"; done
 }
 
 echo "Kong $(kong version), one worker, $seconds s each, $(nproc) cores shared by all of it"
-echo; echo "4 KB answers, 16 connections, at saturation:"
-for way in none tap http-log opentelemetry observed; do measure "$way" "http://127.0.0.1:$proxy/$way/small" 16; done
-echo; echo "at 300 requests a second:"
-for way in none tap http-log opentelemetry observed; do
-  printf '%-16s %s\n' "$way" "$(node "$root/bench/constant-rate.ts" "http://127.0.0.1:$proxy/$way/small" 300 "$seconds")"
-done
-echo; echo "LLM workload: TLS, 2 KB prompts, streams of 100 chunks; the share that observing adds to Kong's CPU:"
-for way in none tap observed; do measure "$way" "https://127.0.0.1:$tls/$way/stream" 16; done
+start_kong off
+suite plain none tap http-log observed
+start_kong all
+suite tracing none opentelemetry
+
+echo; echo "differences to none of the same Kong:"
+awk '
+  function goal(text, met) { goals = goals sprintf("%-36s %s\n", text, met ? "met" : "MISSED") }
+  function percent(part, whole) { return whole == 0 ? 0 : 100 * part / whole }
+  { split($1, part, "/"); name = part[1]; kind = part[2] }
+  $2 == "none" { rate[$1] = $3; kong[$1] = $4; node[$1] = $5; next }
+  kind == "rate" {
+    slower = $3 - rate[$1]
+    printf("%-8s %-11s %-15s p50 %+.2f ms\n", name, kind, $2, slower)
+    if ($2 == "observed") goal("p50 at 300/s within 0.15 ms", (slower <= 0.15))
+    next
+  }
+  {
+    more = $4 - kong[$1]
+    printf("%-8s %-11s %-15s Kong %+d µs (%+.1f %%), Node %+d µs a request, %.0f %% of the rate\n",
+      name, kind, $2, more, percent(more, kong[$1]), $5 - node[$1], percent($3, rate[$1]))
+  }
+  $2 == "observed" && kind == "saturation" {
+    goal("Kong <= 100 µs a request", (more <= 100))
+    goal("Node <= 50 µs a request", ($5 <= 50))
+    goal(">= 7,500 requests/s", ($3 >= 7500))
+  }
+  $2 == "observed" && kind == "llm" { goal("LLM workload: < 5 % of CPU in Kong", (percent(more, kong[$1]) < 5)) }
+  END { printf("\ngoals, observed against none:\n%s", goals) }
+' "$work/figures"
