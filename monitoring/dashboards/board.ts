@@ -8,8 +8,6 @@ import {
   DatasourceVariableBuilder,
   QueryVariableBuilder,
   RowBuilder,
-  TextBoxVariableBuilder,
-  VariableHide,
   VariableRefresh,
   VariableSort,
 } from '@grafana/grafana-foundation-sdk/dashboard'
@@ -82,15 +80,7 @@ export function makeBoard(definition: BoardDefinition): Dashboard {
     )
     chosen.push(`${label}=~"$${name}"`)
   }
-  if (definition.logs === true)
-    board.withVariable(
-      new TextBoxVariableBuilder('langfuse_url')
-        .label('Langfuse')
-        .description('Where Langfuse shows traces: its address and project.')
-        .defaultValue('http://localhost:3000/project/llm-observer')
-        .hide(VariableHide.HideVariable),
-    )
-  for (const annotation of annotations()) board.annotation(annotation)
+  for (const annotation of annotations(definition.oneTenant === true)) board.annotation(annotation)
   for (const { title: rowTitle, panels } of definition.rows) {
     if (rowTitle !== undefined) board.withRow(new RowBuilder(rowTitle))
     for (const panel of panels) board.withPanel(panel as Parameters<DashboardBuilder['withPanel']>[0])
@@ -134,8 +124,8 @@ function variable({
   return builder.multi(true).includeAll(true).allValue(all).current({ text: 'All', value: '$__all', selected: true })
 }
 
-/** What happened when: a new sidecar or price book, and alerts that somebody was told of. */
-function annotations(): AnnotationQueryBuilder[] {
+/** What happened when: a sidecar that was started, and alerts that somebody was told of; to a tenant none of another's. */
+function annotations(oneTenant: boolean): AnnotationQueryBuilder[] {
   const of = (name: string, colour: string, expr: string, titleFormat: string) =>
     new AnnotationQueryBuilder()
       .name(name)
@@ -156,7 +146,7 @@ function annotations(): AnnotationQueryBuilder[] {
     of(
       'Incidents',
       'red',
-      promql`max by (alertname, tenant_id, provider) (${metric('ALERTS', { alertstate: 'firing', priority: { matches: 'P1|P2' } })})`
+      promql`max by (alertname, tenant_id, provider) (${metric('ALERTS', { alertstate: 'firing', priority: { matches: 'P1|P2' }, ...(oneTenant && { tenant_id: { matches: '$tenant|' } }) })})`
         .text,
       '{{alertname}} {{tenant_id}} {{provider}}',
     ),

@@ -35,6 +35,14 @@ function chosen(name: MetricName): Record<string, Matcher> {
   )
 }
 
+/** By the target alone: for boards that do not ask for tenant, provider and model. */
+export function scopedByTarget<Name extends MetricName>(
+  name: Name,
+  matchers: Matchers<LabelOf<Name>> = {},
+): Selector<LabelOf<Name>> {
+  const byTarget = Object.entries(chosen(name)).filter(([label]) => TARGET_LABELS.some((one) => one === label))
+  return metric(name, { ...Object.fromEntries(byTarget), ...matchers } as Matchers<LabelOf<Name>>)
+}
 export function scoped<Name extends MetricName>(
   name: Name,
   matchers: Matchers<LabelOf<Name>> = {},

@@ -1,9 +1,23 @@
-import { grown, increase, maxBy, metric, over, promql, rate, sum, sumBy } from '../promql.ts'
+import {
+  grown,
+  increase,
+  maxBy,
+  metric,
+  over,
+  promql,
+  rate,
+  sum,
+  sumBy,
+  type TargetLabel,
+  type Vector,
+} from '../promql.ts'
 import { makeBoard } from './board.ts'
 import { graph, stat, table } from './panels.ts'
-import { scoped } from './scope.ts'
+import { scopedByTarget as scoped } from './scope.ts'
 
 const RANGE = '$__range'
+/** Of all that is scraped the sidecars alone: whatever their job is called. */
+const sidecars = promql`count by (job, instance) (${over('count_over_time', scoped('observer_spool_limit_bytes'), RANGE)})`
 const captures = sum(grown(scoped('llm_calls_total'), RANGE))
 const gaps = sum(grown(scoped('observer_capture_gaps_total'), RANGE))
 
@@ -22,7 +36,10 @@ export const TELEMETRY = makeBoard({
           unit: 'percentunit',
           decimals: 3,
           steps: ['red', [0.99, 'orange'], [0.999, 'green']],
-          query: { text: `avg(${over('avg_over_time', scoped('up'), RANGE).text})` },
+          query: {
+            text: `avg(${over('avg_over_time', scoped('up'), RANGE).text} and on (job, instance) ${sidecars.text})`,
+          },
+          noValue: 'none ever did',
         }),
         stat({
           title: 'Captures that arrived',
@@ -262,7 +279,7 @@ export const TELEMETRY = makeBoard({
           unit: 's',
           width: 8,
           height: 6,
-          lines: [{ query: maxBy(['instance'], scoped('scrape_duration_seconds')), legend: '{{instance}}' }],
+          lines: [{ query: maxBy(['instance'], ofSidecars('scrape_duration_seconds')), legend: '{{instance}}' }],
         }),
         graph({
           title: 'Series of the sidecar',
@@ -270,7 +287,7 @@ export const TELEMETRY = makeBoard({
           unit: 'short',
           width: 8,
           height: 6,
-          lines: [{ query: maxBy(['instance'], scoped('scrape_samples_scraped')), legend: '{{instance}}' }],
+          lines: [{ query: maxBy(['instance'], ofSidecars('scrape_samples_scraped')), legend: '{{instance}}' }],
         }),
         graph({
           title: 'Rules and notifications that failed',
@@ -293,3 +310,7 @@ export const TELEMETRY = makeBoard({
     },
   ],
 })
+
+function ofSidecars(name: 'scrape_duration_seconds' | 'scrape_samples_scraped'): Vector<TargetLabel> {
+  return { text: `${scoped(name).text} and on (job, instance) ${scoped('observer_spool_limit_bytes').text}` }
+}
