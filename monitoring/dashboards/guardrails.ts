@@ -117,7 +117,8 @@ export const GUARDRAILS = makeBoard({
         }),
         graph({
           title: 'Semantic-cache hit rate by tenant',
-          description: 'Of the calls that a semantic cache looked up, those that it answered.',
+          description:
+            'Of the calls that a semantic cache looked up, those that it answered, over the last hour at each moment.',
           unit: 'percentunit',
           max: 1,
           lines: [{ query: hitRatio(['tenant_id'], '1h'), legend: '{{tenant_id}}' }],

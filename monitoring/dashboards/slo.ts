@@ -1,8 +1,15 @@
-import { maxBy, promql } from '../promql.ts'
-import { SLOS } from '../slo.ts'
+import { type Matcher, maxBy, metric, promql, rate, sumBy } from '../promql.ts'
+import { SLOS, VALID_STATUSES } from '../slo.ts'
 import { makeBoard } from './board.ts'
 import { graph, stat, table } from './panels.ts'
 import { scoped } from './scope.ts'
+
+const chosen = {
+  job: { matches: '$job' },
+  instance: { matches: '$instance' },
+  environment: { matches: '$environment' },
+}
+const calls = (status: Matcher) => rate(metric('llm_calls_total', { ...chosen, status }), '$__rate_interval')
 
 export const SLO = makeBoard({
   uid: 'llm-slo',
@@ -74,6 +81,15 @@ export const SLO = makeBoard({
             decimals: 3,
             query: maxBy(['slo'], scoped(`slo:sli_error:ratio_rate${window}`)),
           })),
+        }),
+        graph({
+          title: 'Calls that the promise of success counts',
+          description:
+            'Calls a second, by outcome. Server errors and timeouts break the promise, and those of the rate limits that are the provider’s.',
+          unit: 'reqps',
+          width: 24,
+          stack: true,
+          lines: [{ query: sumBy(['status'], calls({ matches: VALID_STATUSES })), legend: '{{status}}' }],
         }),
       ],
     },

@@ -167,7 +167,7 @@ export const TENANT = makeBoard({
         }),
         graph({
           title: 'Estimated share of the cost',
-          description: 'How much of the cost rests on tokens counted from texts.',
+          description: 'How much of the cost rests on tokens counted from texts, over the last hour at each moment.',
           unit: 'percentunit',
           max: 1,
           lines: [

@@ -32,6 +32,8 @@ export interface BoardVariable {
   includeAll: boolean
   allValue?: string
   query: string | { query: string }
+  /** When its values are read: 2, with the time range. */
+  refresh?: number
 }
 export interface Board {
   uid: string
