@@ -1,0 +1,105 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { TAP_HOOKS, tapSections, withSidecar } from '../../plugin/tap-text.ts'
+import { makeChild } from '../child-process.ts'
+import { freePort } from '../free-port.ts'
+
+const MODULES = ['ndk_http_module.so', 'ngx_http_lua_module.so'].map((name) => join('/usr/lib/nginx/modules', name))
+const root = join(import.meta.dirname, '../..')
+
+/** Debian's nginx with ngx_lua: `apt-get install libnginx-mod-http-lua`. */
+export function nginxPresent(): boolean {
+  return MODULES.every(existsSync) && spawnSync('nginx', ['-v']).status === 0
+}
+
+/** One captured request, as kong-shim.lua writes it. */
+export interface Written {
+  request: string
+  left_over: boolean
+  capture: Record<string, unknown> | 'none'
+}
+
+/**
+ * A real nginx with one worker, in which the tap's chunks run unchanged under a small shim of Kong: `/tapped/…` and
+ * `/plain/…` go to the same upstream, `/memory` says how many KB Lua holds.
+ */
+export async function startNginx(options: {
+  directory: string
+  upstreamPort: number
+  sidecar: { url: string; token: string }
+}) {
+  const { directory } = options
+  mkdirSync(directory, { recursive: true })
+  const sections = tapSections(withSidecar(readFileSync(join(root, 'plugin/tap.lua'), 'utf8'), options.sidecar))
+  for (const hook of TAP_HOOKS) writeFileSync(join(directory, `${hook}.lua`), sections[hook])
+  const capturesFile = join(directory, 'captures.jsonl')
+  writeFileSync(capturesFile, '')
+  const port = await freePort()
+  const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (name) => `${name}_temp_path ${directory}/${name};`,
+  )
+  const run = (hook: string) => `${hook}_by_lua_block { shim.run("${hook}") }`
+  const proxied = `proxy_pass http://127.0.0.1:${options.upstreamPort}/; proxy_http_version 1.1; proxy_buffering off; proxy_set_header Connection "";`
+  const configFile = join(directory, 'nginx.conf')
+  writeFileSync(
+    configFile,
+    `${MODULES.map((file) => `load_module ${file};`).join('\n')}
+${process.getuid?.() === 0 ? 'user root;' : ''}
+daemon off;
+worker_processes 1;
+pid ${directory}/nginx.pid;
+error_log ${directory}/error.log notice;
+events { worker_connections 4096; }
+http {
+  access_log off;
+  ${temp.join('\n  ')}
+  client_body_buffer_size 8k;
+  client_max_body_size 0;
+  lua_socket_log_errors off;
+  init_worker_by_lua_block {
+    shim = assert(loadfile("${import.meta.dirname}/kong-shim.lua"))()
+    shim.load("${directory}", "${root}/dev/gateway/sandbox.lua")
+  }
+  server {
+    listen 127.0.0.1:${port};
+    location /plain/ { ${proxied} }
+    location /tapped/ {
+      ${TAP_HOOKS.map(run).join('\n      ')}
+      ${proxied}
+    }
+    location = /memory { content_by_lua_block { collectgarbage() collectgarbage() ngx.say(collectgarbage("count")) } }
+  }
+}
+`,
+  )
+  const url = `http://127.0.0.1:${port}`
+  const child = makeChild({
+    name: 'nginx',
+    command: 'nginx',
+    args: ['-p', directory, '-c', configFile, '-e', join(directory, 'start.log')],
+    logFile: join(directory, 'nginx.log'),
+    ready: async () => (await fetch(`${url}/memory`)).ok,
+  })
+  await child.start()
+  return {
+    url,
+    port,
+    get pid() {
+      return child.pid
+    },
+    captures: (): Written[] =>
+      readFileSync(capturesFile, 'utf8')
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line) as Written),
+    /** What Lua let out. */
+    luaErrors: () =>
+      readFileSync(join(directory, 'error.log'), 'utf8').match(/^.*\blua\b.*(?:error|failed).*$/gim) ?? [],
+    luaKilobytes: async () => Number(await (await fetch(`${url}/memory`)).text()),
+    /** New workers with new chunks, as `kong reload`; the old ones end when their requests have. */
+    reload: () => child.signal('SIGHUP'),
+    close: () => child.kill('SIGTERM'),
+  }
+}
+export type Nginx = Awaited<ReturnType<typeof startNginx>>
