@@ -64,13 +64,13 @@ export const COST = makeBoard({
           query: promql`${sum(grown(scoped('llm_unpriced_calls_total'), RANGE))} or vector(0)`,
         }),
         stat({
-          title: 'Saved by the semantic cache',
-          description: 'What its answers would have cost. Not part of any cost.',
+          title: 'Semantic cache saved',
+          description: 'What the answers of the semantic cache would have cost. Not part of any cost.',
           unit: 'currencyUSD',
           query: sum(grown(scoped('llm_savings_usd_total'), RANGE)),
         }),
         stat({
-          title: 'Saved by provider caches',
+          title: 'Provider cache saved',
           description: 'What prompt tokens read from the provider’s cache would have cost more as fresh ones.',
           unit: 'currencyUSD',
           query: sum(grown(scoped('llm_cache_savings_usd_total'), RANGE)),

@@ -2,7 +2,7 @@ import { grown, promql, rate, ratio, sum, sumBy } from '../promql.ts'
 import { makeBoard } from './board.ts'
 import { graph, stat, table } from './panels.ts'
 import { scoped } from './scope.ts'
-import { hitRatio } from './shared-queries.ts'
+import { hitRatio, orNone } from './shared-queries.ts'
 
 const RANGE = '$__range'
 const INTERVAL = '$__rate_interval'
@@ -71,21 +71,26 @@ export const GUARDRAILS = makeBoard({
       panels: [
         graph({
           title: 'Events by guardrail',
-          description: 'Events a second, by guardrail and action.',
-          unit: 'cps',
+          description: 'Events a minute, by guardrail and action.',
+          unit: 'cpm',
+          softMax: 1,
           lines: [
             {
-              query: promql`${sumBy(['guardrail', 'action'], rate(events, INTERVAL))} or vector(0)`,
+              query: orNone(promql`60 * ${sumBy(['guardrail', 'action'], rate(events, INTERVAL))}`, 'guardrail'),
               legend: '{{guardrail}} {{action}}',
             },
           ],
         }),
         graph({
           title: 'Events by tenant',
-          description: 'Events a second.',
-          unit: 'cps',
+          description: 'Events a minute.',
+          unit: 'cpm',
+          softMax: 1,
           lines: [
-            { query: promql`${sumBy(['tenant_id'], rate(events, INTERVAL))} or vector(0)`, legend: '{{tenant_id}}' },
+            {
+              query: orNone(promql`60 * ${sumBy(['tenant_id'], rate(events, INTERVAL))}`, 'tenant_id'),
+              legend: '{{tenant_id}}',
+            },
           ],
         }),
         table({

@@ -2,7 +2,7 @@ import { grown, metric, promql, quantile, rate, ratio, sum, sumBy } from '../pro
 import { makeBoard } from './board.ts'
 import { graph, stat, table } from './panels.ts'
 import { scoped, scopedBucket } from './scope.ts'
-import { badCalls, hitRatio, successRatio } from './shared-queries.ts'
+import { badCalls, hitRatio, OUTCOME_COLOURS, successRatio } from './shared-queries.ts'
 
 const tenantBoard = '/d/llm-tenant?${__url_time_range}&var-tenant=${__data.fields.Tenant}'
 
@@ -54,8 +54,8 @@ export const OVERVIEW = makeBoard({
           noValue: 'no calls',
         }),
         stat({
-          title: 'Semantic-cache hit rate, last 24 h',
-          description: 'Of the calls that a semantic cache looked up, those that it answered. A hit costs nothing.',
+          title: 'Cache hits, last 24 h',
+          description: 'Of the calls that a semantic cache looked up, the share that it answered. A hit costs nothing.',
           unit: 'percentunit',
           decimals: 1,
           query: hitRatio([], '24h'),
@@ -107,6 +107,7 @@ export const OVERVIEW = makeBoard({
             'ok, or why not: client errors, missing rights, rate limits, guardrail blocks, server errors, timeouts, clients that hung up.',
           unit: 'reqps',
           stack: true,
+          colours: OUTCOME_COLOURS,
           lines: [
             { query: sumBy(['status'], rate(scoped('llm_calls_total'), '$__rate_interval')), legend: '{{status}}' },
           ],

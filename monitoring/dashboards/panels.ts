@@ -14,7 +14,10 @@ import {
 import {
   DashboardLinkBuilder,
   type DataTransformerConfig,
+  FieldColorModeId,
+  MappingType,
   type Panel,
+  SpecialValueMatch,
   ThresholdsConfigBuilder,
   ThresholdsMode,
 } from '@grafana/grafana-foundation-sdk/dashboard'
@@ -54,7 +57,10 @@ export interface Line {
 export type Steps = readonly [colour: string, ...(readonly [from: number, colour: string])[]]
 export type PanelBuilder = { build(): Panel }
 
-const GREEN_ONLY: Steps = ['green']
+/** A number that is neither good nor bad. */
+const NEUTRAL: Steps = ['text']
+/** Names of models and guardrails are long: in pixels. */
+const WIDE: Readonly<Record<string, number>> = { model: 200, guardrail: 200 }
 
 /** One number, now or over the board's range. */
 export function stat(about: About & { query: Vector<string>; steps?: Steps; legend?: string }): PanelBuilder {
@@ -62,7 +68,14 @@ export function stat(about: About & { query: Vector<string>; steps?: Steps; lege
     .graphMode(BigValueGraphMode.None)
     .colorMode(BigValueColorMode.Value)
     .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']))
-    .thresholds(thresholds(about.steps ?? GREEN_ONLY))
+    .thresholds(thresholds(about.steps ?? NEUTRAL))
+    // Without a value no threshold is passed: it is no alarm.
+    .mappings([
+      {
+        type: MappingType.SpecialValue,
+        options: { match: SpecialValueMatch.NullAndNan, result: { text: about.noValue ?? 'no data', color: 'text' } },
+      },
+    ])
     .withTarget(query('A', about.query, about.legend ?? '').instant())
   return described(panel, { width: 4, height: 4, ...about })
 }
@@ -74,7 +87,11 @@ export function graph(
     stack?: boolean
     min?: number
     max?: number
+    /** The axis reaches at least so far: few events are not drawn as many. */
+    softMax?: number
     steps?: Steps
+    /** Of lines whose name has a meaning. */
+    colours?: Readonly<Record<string, string>>
     exemplars?: boolean
   },
 ): PanelBuilder {
@@ -93,6 +110,9 @@ export function graph(
     )
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi))
   if (about.max !== undefined) panel.max(about.max)
+  if (about.softMax !== undefined) panel.axisSoftMax(about.softMax)
+  for (const [name, fixedColor] of Object.entries(about.colours ?? {}))
+    panel.overrideByName(name, [{ id: 'color', value: { mode: FieldColorModeId.Fixed, fixedColor } }])
   if (about.stack === true) panel.stacking(new StackingConfigBuilder().mode(StackingMode.Normal).group('A'))
   if (about.steps !== undefined) panel.thresholds(thresholds(about.steps))
   about.lines.forEach(({ query: vector, legend }, index) => {
@@ -135,6 +155,8 @@ export function table(
             { id: 'custom.cellOptions', value: { type: 'color-text' } },
           ]),
     ])
+  for (const [label, title] of Object.entries(labels))
+    if (WIDE[label] !== undefined) panel.overrideByName(title, [{ id: 'custom.width', value: WIDE[label] }])
   if (about.rowLinks !== undefined)
     panel.overrideByName(Object.values(labels)[0]!, [
       { id: 'links', value: about.rowLinks.map(({ title, url }) => ({ title, url, targetBlank: false })) },

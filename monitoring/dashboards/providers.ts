@@ -1,8 +1,9 @@
 import { aggregate, grown, promql, quantile, rate, ratio, sum, sumBy } from '../promql.ts'
+import { ERROR_STATUSES } from '../slo.ts'
 import { makeBoard } from './board.ts'
 import { graph, stat, table } from './panels.ts'
 import { scoped, scopedBucket, scopedCount, scopedTotal } from './scope.ts'
-import { badCalls, successRatio } from './shared-queries.ts'
+import { badCalls, orNone, successRatio } from './shared-queries.ts'
 
 const RANGE = '$__range'
 const INTERVAL = '$__rate_interval'
@@ -15,10 +16,10 @@ function timePerOutputToken(window: typeof RANGE | typeof INTERVAL) {
   const writing = promql`${sumBy(byModel, rate(scopedTotal('llm_latency_seconds'), window))} - ${sumBy(byModel, rate(scopedTotal('llm_time_to_first_token_seconds'), window))}`
   return promql`(${writing} > 0) / (${sumBy(byModel, rate(scoped('llm_tokens_total', output), window))} > 0)`
 }
-function finished(reason: string) {
+function finished<By extends 'provider' | 'model'>(by: readonly By[], reason: string) {
   return ratio(
-    sumBy(byModel, rate(scoped('llm_finished_answers_total', { reason: { matches: reason } }), INTERVAL)),
-    sumBy(byModel, rate(scoped('llm_finished_answers_total'), INTERVAL)),
+    sumBy(by, rate(scoped('llm_finished_answers_total', { reason: { matches: reason } }), '1h')),
+    sumBy(by, rate(scoped('llm_finished_answers_total'), '1h')),
   )
 }
 
@@ -55,7 +56,7 @@ export const PROVIDERS = makeBoard({
           noValue: 'no answers',
         }),
         stat({
-          title: 'Rate-limited by providers',
+          title: 'Provider rate limits',
           description: 'Calls that a provider refused with 429 within the range. Kong’s own limits are not in it.',
           unit: 'short',
           query: promql`${sum(grown(scoped('llm_rate_limited_calls_total', { by: 'provider' }), RANGE))} or vector(0)`,
@@ -125,48 +126,55 @@ export const PROVIDERS = makeBoard({
       panels: [
         graph({
           title: 'Failed calls by provider and outcome',
-          description: 'All outcomes but ok, a second.',
-          unit: 'reqps',
+          description: 'Calls a minute that ended in a server error, a timeout or a rate limit.',
+          unit: 'cpm',
+          softMax: 1,
           lines: [
             {
-              query: sumBy(
-                ['provider', 'status'],
-                rate(scoped('llm_calls_total', { status: { not: 'ok' } }), INTERVAL),
-              ),
+              query: promql`60 * ${sumBy(['provider', 'status'], rate(scoped('llm_calls_total', { status: { matches: `${ERROR_STATUSES}|rate_limited` } }), INTERVAL))}`,
               legend: '{{provider}} {{status}}',
             },
           ],
         }),
         graph({
           title: 'Rate limits',
-          description: 'Calls refused with 429, by whom: Kong or the provider.',
-          unit: 'reqps',
+          description: 'Calls a minute that were refused with 429, by whom: Kong or the provider.',
+          unit: 'cpm',
+          softMax: 1,
           lines: [
             {
-              query: promql`${sumBy(['provider', 'by'], rate(scoped('llm_rate_limited_calls_total'), INTERVAL))} or vector(0)`,
+              query: orNone(
+                promql`60 * ${sumBy(['provider', 'by'], rate(scoped('llm_rate_limited_calls_total'), INTERVAL))}`,
+                'by',
+              ),
               legend: '{{provider}} by {{by}}',
             },
           ],
         }),
         graph({
           title: 'Failed attempts',
-          description: 'Targets that Kong tried before the one that answered.',
-          unit: 'reqps',
+          description: 'Targets a minute that Kong tried before the one that answered.',
+          unit: 'cpm',
+          softMax: 1,
           lines: [
             {
-              query: promql`${sumBy(['provider'], rate(scoped('llm_failed_attempts_total'), INTERVAL))} or vector(0)`,
+              query: orNone(
+                promql`60 * ${sumBy(['provider'], rate(scoped('llm_failed_attempts_total'), INTERVAL))}`,
+                'provider',
+              ),
               legend: '{{provider}}',
             },
           ],
         }),
         graph({
           title: 'Truncation and refusal',
-          description: 'Share of the answers that ended at their limit of tokens, or were refused or filtered.',
+          description:
+            'Over the last hour at each moment: the share of answers that ended at their limit of tokens, by model; and that were refused or filtered, by provider.',
           unit: 'percentunit',
-          max: 1,
+          softMax: 0.1,
           lines: [
-            { query: finished('length'), legend: `${model} cut off` },
-            { query: finished('refusal|content_filter'), legend: `${model} refused` },
+            { query: finished(byModel, 'length'), legend: '{{model}} cut off' },
+            { query: finished(['provider'], 'refusal|content_filter'), legend: '{{provider}} refused' },
           ],
         }),
       ],
@@ -208,7 +216,7 @@ export const PROVIDERS = makeBoard({
                 sumBy(byModel, grown(scopedCount('llm_latency_seconds'), RANGE)),
               ),
             },
-            { title: 'Per output token', unit: 's', decimals: 3, query: timePerOutputToken(RANGE) },
+            { title: 'Per output token', unit: 's', decimals: 1, query: timePerOutputToken(RANGE) },
             {
               title: 'Cached input',
               unit: 'percentunit',

@@ -1,3 +1,4 @@
+import type { CallStatus } from '../../sidecar/call.ts'
 import { type Duration, grown, promql, ratio, sumBy, type Vector } from '../promql.ts'
 import { ERROR_STATUSES, VALID_STATUSES } from '../slo.ts'
 import { scoped } from './scope.ts'
@@ -19,4 +20,21 @@ export function hitRatio<By extends 'tenant_id'>(by: readonly By[], window: Dura
     sumBy(by, grown(scoped('kong_semantic_cache_hits_total'), window)),
     sumBy(by, grown(scoped('kong_semantic_cache_requests_total'), window)),
   )
+}
+
+/** Of events that may never have happened: one line at 0 in their place, called `none`, where there is no other. */
+export function orNone<Label extends string>(of: Vector<Label>, label: Label): Vector<Label> {
+  return { text: `${of.text} or on () label_replace(vector(0), "${label}", "none", "", "")` }
+}
+
+/** Good is green, the provider's fault red, the client's or Kong's own refusal another colour. */
+export const OUTCOME_COLOURS: Readonly<Record<CallStatus, string>> = {
+  ok: 'green',
+  server_error: 'red',
+  timeout: 'dark-red',
+  rate_limited: 'orange',
+  blocked: 'purple',
+  client_error: 'yellow',
+  unauthorized: 'dark-yellow',
+  aborted: 'blue',
 }

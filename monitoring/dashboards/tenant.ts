@@ -2,12 +2,12 @@ import { grown, maxBy, promql, quantile, rate, ratio, sum, sumBy } from '../prom
 import { makeBoard } from './board.ts'
 import { graph, logs, type Steps, stat, table } from './panels.ts'
 import { scoped, scopedBucket } from './scope.ts'
-import { hitRatio, successRatio } from './shared-queries.ts'
+import { hitRatio, OUTCOME_COLOURS, orNone, successRatio } from './shared-queries.ts'
 
 const RANGE = '$__range'
 const INTERVAL = '$__rate_interval'
 const cost = scoped('llm_cost_usd_total')
-const budgetSteps: Steps = ['green', [0.8, 'orange'], [1, 'red']]
+const budgetSteps: Steps = ['text', [0.8, 'orange'], [1, 'red']]
 const PERIODS = [
   ['day', 'today'],
   ['week', 'this week'],
@@ -122,6 +122,7 @@ export const TENANT = makeBoard({
           description: 'Calls a second.',
           unit: 'reqps',
           stack: true,
+          colours: OUTCOME_COLOURS,
           lines: [{ query: sumBy(['status'], rate(scoped('llm_calls_total'), INTERVAL)), legend: '{{status}}' }],
         }),
         graph({
@@ -156,11 +157,15 @@ export const TENANT = makeBoard({
         }),
         graph({
           title: 'Guardrail events',
-          description: 'Events a second, by guardrail and action.',
-          unit: 'cps',
+          description: 'Events a minute, by guardrail and action.',
+          unit: 'cpm',
+          softMax: 1,
           lines: [
             {
-              query: promql`${sumBy(['guardrail', 'action'], rate(scoped('llm_guardrail_events_total'), INTERVAL))} or vector(0)`,
+              query: orNone(
+                promql`60 * ${sumBy(['guardrail', 'action'], rate(scoped('llm_guardrail_events_total'), INTERVAL))}`,
+                'guardrail',
+              ),
               legend: '{{guardrail}} {{action}}',
             },
           ],
@@ -169,7 +174,7 @@ export const TENANT = makeBoard({
           title: 'Estimated share of the cost',
           description: 'How much of the cost rests on tokens counted from texts, over the last hour at each moment.',
           unit: 'percentunit',
-          max: 1,
+          softMax: 0.1,
           lines: [
             {
               query: ratio(
