@@ -18,7 +18,7 @@ import { price } from './price.ts'
 import { readAttempts } from './read-attempts.ts'
 import { priceLookup, readCache, type SemanticCacheConfig } from './read-cache.ts'
 import { readRateLimit } from './read-rate-limit.ts'
-import { filledByKong, readingOfLog, readingOfUpgrade } from './reading-without-bodies.ts'
+import { filledByKong, readingOfLog, readingOfTranslated, readingOfUpgrade } from './reading-without-bodies.ts'
 import type { Redactor } from './redact.ts'
 import { callId, remoteSpan, traceOf, traceOfKong } from './trace.ts'
 
@@ -95,7 +95,7 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         ? readingOfUpgrade(capture.upgrade, httpStatus)
         : exchange === undefined
           ? readingOfLog(kong, stream, httpStatus)
-          : filledByKong(read(exchange), kong, answerBlocked)
+          : filledByKong(readSeen(exchange, kong), kong, answerBlocked)
     return { reading: seen, finish }
 
     function finish(reading: Reading): LlmCall {
@@ -218,6 +218,11 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
       }
     }
   }
+}
+
+function readSeen(exchange: Exchange, kong: KongAiReading | undefined): Reading {
+  const reading = read(exchange)
+  return (kong === undefined ? undefined : readingOfTranslated(exchange, reading)) ?? reading
 }
 
 /** Cut first, then redacted: a match at the cut is masked because `truncated` says that there is one. */

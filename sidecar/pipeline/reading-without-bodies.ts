@@ -1,5 +1,6 @@
 import type { Capture } from '../capture.ts'
-import type { Reading } from '../dialects/dialect.ts'
+import type { Exchange, Reading } from '../dialects/dialect.ts'
+import { read } from '../dialects/index.ts'
 import type { KongAiReading } from '../dialects/kong-ai-log.ts'
 import { optional } from '../optional.ts'
 
@@ -55,3 +56,15 @@ export function filledByKong(given: Reading, kong: KongAiReading | undefined, an
     ...optional('rawUsage', kong.rawUsage),
   }
 }
+
+/**
+ * ai-proxy puts a provider's answer into OpenAI's form. Where that is what was seen, at the path of another format, the counts in
+ * it are Kong's reading of the provider's. Undefined where it is not.
+ */
+export function readingOfTranslated(exchange: Exchange, given: Reading): Reading | undefined {
+  if (given.usageSource !== 'unknown' || given.stream || given.dialect === CHAT_DIALECT) return undefined
+  const translated = read({ ...exchange, host: '', path: '/v1/chat/completions' })
+  if (translated.dialect !== CHAT_DIALECT || translated.usageSource !== 'provider') return undefined
+  return { ...translated, usageSource: 'gateway' }
+}
+const CHAT_DIALECT = 'openai-chat'
