@@ -1,6 +1,7 @@
 import {
   grown,
   increase,
+  type LabelOf,
   maxBy,
   metric,
   over,
@@ -104,15 +105,15 @@ export const TELEMETRY = makeBoard({
           unit: 'short',
           lines: [
             {
-              query: sumBy(['node'], increase(scoped('observer_capture_gaps_total'), '$__rate_interval')),
+              query: sumBy(['node'], risen('observer_capture_gaps_total')),
               legend: 'lost at {{node}}',
             },
             {
-              query: sumBy(['reason'], increase(scoped('observer_plugin_dropped_total'), '$__rate_interval')),
+              query: sumBy(['reason'], risen('observer_plugin_dropped_total')),
               legend: 'dropped: {{reason}}',
             },
             {
-              query: promql`${sumBy(['node'], increase(scoped('observer_tap_errors_total'), '$__rate_interval'))} or vector(0)`,
+              query: promql`${sumBy(['node'], risen('observer_tap_errors_total'))} or vector(0)`,
               legend: 'tap errors {{node}}',
             },
           ],
@@ -246,11 +247,11 @@ export const TELEMETRY = makeBoard({
           height: 6,
           lines: [
             {
-              query: promql`${sumBy(['label'], increase(scoped('observer_labels_folded_total'), '$__rate_interval'))} or vector(0)`,
+              query: promql`${sumBy(['label'], risen('observer_labels_folded_total'))} or vector(0)`,
               legend: 'folded {{label}}',
             },
             {
-              query: promql`${sumBy(['field'], increase(scoped('observer_malformed_amounts_total'), '$__rate_interval'))} or vector(0)`,
+              query: promql`${sumBy(['field'], risen('observer_malformed_amounts_total'))} or vector(0)`,
               legend: 'malformed {{field}}',
             },
           ],
@@ -314,3 +315,14 @@ export const TELEMETRY = makeBoard({
 function ofSidecars(name: 'scrape_duration_seconds' | 'scrape_samples_scraped'): Vector<TargetLabel> {
   return { text: `${scoped(name).text} and on (job, instance) ${scoped('observer_spool_limit_bytes').text}` }
 }
+
+/** The ledger's counters outlive their process, and a series appears with its first event: which `increase()` would lose. */
+function risen<Name extends LedgerCounter>(name: Name): Vector<LabelOf<Name>> {
+  const of = scoped(name).text
+  const wellScraped = `${scoped('up').text} offset $__rate_interval == 1`
+  return {
+    text: `((${of} unless ${of} offset $__rate_interval) and on (job, instance) (${wellScraped})) or increase(${of}[$__rate_interval])`,
+  }
+}
+type LedgerCounter =
+  `observer_${'capture_gaps' | 'plugin_dropped' | 'tap_errors' | 'labels_folded' | 'malformed_amounts'}_total`
