@@ -112,6 +112,7 @@ export const COST = makeBoard({
           description:
             'Spent of each ceiling in the tenant’s own calendar. “Unpriced” calls are spent and not known. A tenant without a ceiling is not listed.',
           unit: 'currencyUSD',
+          noValue: 'no ceilings',
           labels: { tenant_id: 'Tenant', period: 'Period' },
           rowLinks: [
             {

@@ -3,6 +3,7 @@ import { SLOS, VALID_STATUSES } from '../slo.ts'
 import { makeBoard } from './board.ts'
 import { graph, stat, table } from './panels.ts'
 import { scoped } from './scope.ts'
+import { OUTCOME_COLOURS } from './shared-queries.ts'
 
 const chosen = {
   job: { matches: '$job' },
@@ -89,6 +90,7 @@ export const SLO = makeBoard({
           unit: 'reqps',
           width: 24,
           stack: true,
+          colours: OUTCOME_COLOURS,
           lines: [{ query: sumBy(['status'], calls({ matches: VALID_STATUSES })), legend: '{{status}}' }],
         }),
       ],

@@ -120,6 +120,7 @@ const style = document.createElement('style')
 style.textContent = `
   body { background: ${theme.colors.background.canvas}; color: ${theme.colors.text.primary}; margin: 0; height: auto; overflow: visible }
   #root { height: auto }
+  canvas { letter-spacing: normal }
   header { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; margin-bottom: 12px }
   header h1 { font-size: 18px; font-weight: 500; margin: 0 16px 0 0 }
   main h2 { font-size: 16px; font-weight: 500; margin: 0; line-height: ${CELL}px }

@@ -1,5 +1,6 @@
 import {
   applyFieldOverrides,
+  applyNullInsertThreshold,
   cacheFieldDisplayNames,
   type DataFrame,
   FieldType,
@@ -33,7 +34,19 @@ export async function prepare(panel: Panel, raw: DataFrame[], theme: GrafanaThem
         )
   const frames = applyFieldOverrides({ data: transformed, ...fieldOptions(panel, theme, interpolate) })
   cacheFieldDisplayNames(frames)
-  return frames
+  if (panel.type !== 'timeseries') return frames
+  // As Grafana's panel does: no NaN (a quantile of nothing), and a line breaks where samples are missing.
+  const finite = (value: unknown) => (Number.isFinite(value) ? value : null)
+  return frames.map((frame) =>
+    applyNullInsertThreshold({
+      frame: {
+        ...frame,
+        fields: frame.fields.map((field) =>
+          field.type === FieldType.number ? { ...field, values: field.values.map(finite) } : field,
+        ),
+      },
+    }),
+  )
 }
 
 function fieldOptions(panel: Panel, theme: GrafanaTheme2, interpolate: Interpolate) {

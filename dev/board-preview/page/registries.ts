@@ -47,6 +47,8 @@ const CUSTOM: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     axisBorderShow: false,
     axisCenteredZero: false,
     scaleDistribution: { type: 'linear' },
+    axisSoftMin: undefined,
+    axisSoftMax: undefined,
     barAlignment: 0,
     barWidthFactor: 0.6,
     thresholdsStyle: { mode: 'off' },
