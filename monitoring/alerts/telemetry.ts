@@ -127,7 +127,7 @@ export const TELEMETRY_ALERTS: AlertGroup = {
     {
       name: 'LLMResendsForgotten',
       priority: 'P4',
-      expr: promql`${sumBy(['environment'], increase(metric('observer_spool_ids_forgotten_total'), '1h'))} > 0`,
+      expr: promql`${sumBy(['environment'], increase(metric('observer_spool_ids_forgotten_total'), '1h'))} >= 10`,
       for: '5m',
       summary: 'Call ids are forgotten before their seven days',
       description: 'A call that is sent again after so long would count twice. A larger spool.limit keeps them.',
