@@ -2,7 +2,6 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parser as logqlParser } from '@grafana/lezer-logql'
 import { describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { z } from 'zod'
@@ -10,6 +9,7 @@ import { binariesPresent, binary } from '../dev/servers/binary.ts'
 import { parseCommandLine } from '../sidecar/command-line.ts'
 import { configSchema } from '../sidecar/config.ts'
 import { allAlerts, runbookIndex } from './runbook-index.ts'
+import { logqlProblems } from './testing/logql-check.ts'
 import { promqlProblems, TABLE_NAMES } from './testing/promql-check.ts'
 
 const FOLDER = join(import.meta.dirname, '../docs/runbooks')
@@ -36,15 +36,6 @@ function isSetting(path: readonly string[]): boolean {
     else return false
   }
   return true
-}
-function logqlErrors(query: string): string[] {
-  const errors: string[] = []
-  logqlParser.parse(query).iterate({
-    enter: ({ type, from, to }) => {
-      if (type.isError) errors.push(`${from}: ${query.slice(from, to)}`)
-    },
-  })
-  return errors
 }
 
 describe('runbooks', () => {
@@ -88,7 +79,7 @@ describe('runbooks', () => {
 
     it('its queries can be run', () => {
       for (const query of blocks(text, 'promql')) expect(promqlProblems(query), query).toEqual([])
-      for (const query of blocks(text, 'logql')) expect(logqlErrors(query), query).toEqual([])
+      for (const query of blocks(text, 'logql')) expect(logqlProblems(query), query).toEqual([])
     })
 
     it('names alerts, metrics, settings and commands that are there', () => {
