@@ -70,14 +70,14 @@ type ModelName = keyof typeof MODELS
 const TENANTS: Readonly<
   Record<string, { perMinute: number; night: number; models: Partial<Record<ModelName, number>> }>
 > = {
-  support: { perMinute: 13, night: 0.3, models: { 'gpt-4o-mini': 5, 'gpt-4o': 2, 'claude-haiku-4-5': 3 } },
+  support: { perMinute: 33, night: 0.3, models: { 'gpt-4o-mini': 5, 'gpt-4o': 2, 'claude-haiku-4-5': 3 } },
   search: {
-    perMinute: 10,
+    perMinute: 25,
     night: 0.2,
     models: { 'text-embedding-3-small': 6, 'gpt-4o-mini': 3, 'gemini-2.5-flash': 1 },
   },
-  assistant: { perMinute: 6, night: 0.1, models: { 'claude-sonnet-4-5': 5, 'gpt-4o': 3, 'gpt-6-preview': 0.1 } },
-  research: { perMinute: 2.5, night: 0.8, models: { 'claude-sonnet-4-5': 3, 'gemini-2.5-flash': 4 } },
+  assistant: { perMinute: 15, night: 0.1, models: { 'claude-sonnet-4-5': 5, 'gpt-4o': 3, 'gpt-6-preview': 0.1 } },
+  research: { perMinute: 6, night: 0.8, models: { 'claude-sonnet-4-5': 3, 'gemini-2.5-flash': 4 } },
 }
 const SERVICES = {
   openai: { host: 'api.openai.com', uri: '/openai/v1/chat/completions', upstream: '/v1/chat/completions' },
@@ -127,7 +127,7 @@ export function makeDay(seed: number, end: number) {
     const parts = { model, input, cached, output, stream, cutOff: fate.cutOff, estimated, n: ++n }
     const body = good ? answer(parts) : JSON.stringify(fate.body ?? { error: { message: 'failed', type: 'error' } })
     // Every few thousand calls one is lost on its way: the tap counted it, the sidecar never saw it.
-    if (random() < 1 / 9000) sequence++
+    if (random() < 1 / 25_000) sequence++
     const capture = makeCapture({
       n,
       requestBody: requestBody(parts),

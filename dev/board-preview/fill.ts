@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import {
   createWriteStream,
   mkdirSync,
@@ -15,7 +15,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
+import { parseArgs, promisify } from 'node:util'
 import { makeChild } from '../child-process.ts'
 import { freePort } from '../free-port.ts'
 import { binary } from '../servers/binary.ts'
@@ -89,10 +89,10 @@ writeFileSync(
     log: { level: 'WARN' },
     budgets: {
       tenants: {
-        assistant: { day: 40, month: 300 },
-        support: { day: 20, week: 90, month: 220 },
-        search: { month: 25 },
-        research: { week: 80, month: 200 },
+        assistant: { day: 100, month: 750 },
+        support: { day: 50, week: 225, month: 550 },
+        search: { month: 60 },
+        research: { week: 200, month: 500 },
       },
     },
     exporters: {
@@ -222,7 +222,7 @@ async function run(): Promise<void> {
     }
   })()
 
-  for (const file of history.files()) promtool(['tsdb', 'create-blocks-from', 'openmetrics', file, samples])
+  for (const file of history.files()) await promtool(['tsdb', 'create-blocks-from', 'openmetrics', file, samples])
   say('history is in blocks')
   const oldest = Math.floor(from / SECOND)
   const isLoaded = async (expr: string, time: number) => (await prometheus.query(expr, time)).length > 0
@@ -233,7 +233,7 @@ async function run(): Promise<void> {
     ['second', 'slo:sli_error:ratio_rate1h'],
     ['third', 'slo:current_burn_rate:ratio'],
   ] as const) {
-    promtool([
+    await promtool([
       'tsdb',
       'create-blocks-from',
       'rules',
@@ -257,9 +257,13 @@ async function run(): Promise<void> {
   await live
 }
 
-function promtool(args: string[]): void {
-  const { status, stdout, stderr } = spawnSync(binary('promtool'), args, { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`promtool ${args.slice(0, 4).join(' ')}: ${stdout}${stderr}`)
+/** A process beside this one, which goes on sending calls and answering scrapes. */
+async function promtool(args: string[]): Promise<void> {
+  try {
+    await promisify(execFile)(binary('promtool'), args, { maxBuffer: 64 * 1024 * 1024 })
+  } catch (error) {
+    throw new Error(`promtool ${args.slice(0, 4).join(' ')}: ${(error as { stderr?: string }).stderr ?? error}`)
+  }
 }
 
 /** OpenMetrics text, a file for every two hours: promtool reads a file once for each block in it. */

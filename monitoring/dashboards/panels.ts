@@ -97,8 +97,9 @@ export function graph(
 ): PanelBuilder {
   const panel = new TimeseriesBuilder()
     .drawStyle(GraphDrawStyle.Line)
-    .lineWidth(1)
-    .fillOpacity(about.stack === true ? 30 : 5)
+    // Bands without edges: a series of zeros on top of the others would paint its colour along them.
+    .lineWidth(about.stack === true ? 0 : 1)
+    .fillOpacity(about.stack === true ? 70 : 5)
     .spanNulls(false)
     .min(about.min ?? 0)
     .legend(
