@@ -90,13 +90,13 @@ export function boardTraffic(stack: Stack) {
       calls += captures.length
     },
 
-    /** What no well gateway sends: a plugin that drops, hooks that fail, amounts that cannot be, a wrong token, many models. */
+    /** What no well gateway sends: a plugin that drops, hooks that fail, a call of a thousand years, a wrong token, many models. */
     async incident(): Promise<void> {
       dropped += 3
       const models = Array.from({ length: 30 }, (_, index) => `private-model-${index}`)
       const captures = numbered([
         { capture: { tap_errors: dropped } },
-        { responseBody: { ...CHAT_ANSWER, usage: { prompt_tokens: -5, completion_tokens: 7, total_tokens: 2 } } },
+        { log: { latencies: { request: 1e14, kong: 1, proxy: 39, receive: 1 } } },
         ...models.map((model) => ({ requestBody: { model, messages: [] }, responseBody: { ...CHAT_ANSWER, model } })),
       ])
       const accepted = await send({ captures, dropped: [{ reason: 'queue_full', total: dropped }] })
