@@ -60,7 +60,8 @@ export const configSchema = z
         maxTenants: z.number().int().positive().default(1000),
         maxModels: z.number().int().positive().default(500),
         /** A capture that the tap numbered and that has not come for this long is reported as lost. */
-        gapGraceSeconds: z.number().positive().default(60),
+        /** Longer than the 60 s for which Kong lets an event wait for a plugin server that stands still. */
+        gapGraceSeconds: z.number().positive().default(90),
         /** How long each call keeps a line of its own, so that `reprice` can price it again. */
         callRetentionDays: z.number().positive().max(3660).default(62),
       })

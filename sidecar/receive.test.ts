@@ -18,6 +18,7 @@ let drops: Drops[]
 let tapErrors: TapErrors[]
 let tapTotals: Totals[]
 let full: boolean
+let refusals: number
 let dropsFail: boolean
 let logged: string
 
@@ -27,6 +28,7 @@ beforeEach(async () => {
   tapErrors = []
   tapTotals = []
   full = false
+  refusals = 0
   dropsFail = false
   logged = ''
   counters = newReceiveCounters()
@@ -59,6 +61,9 @@ beforeEach(async () => {
     onDrops: async (told) => {
       if (dropsFail) throw new Error('no room')
       drops.push(told)
+    },
+    onRefused: () => {
+      refusals++
     },
     onTapTotal: async (total) => {
       if (total.epoch === 'no-room') throw new Error('no room')
@@ -227,6 +232,7 @@ describe('POST /v1/captures', () => {
     expect(response.status).toBe(503)
     expect(response.headers.get('retry-after')).toBe('1')
     expect(counters.captures).toMatchObject({ stored: 0, refused: 1 })
+    expect(refusals).toBe(1)
     expect((await fetch(`${address()}/readyz`)).status).toBe(503)
   })
 

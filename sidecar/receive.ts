@@ -71,6 +71,8 @@ export interface ReceiveOptions {
   counters: ReceiveCounters
   /** The plugin's own losses, told with each batch. */
   onDrops: (drops: Drops) => Promise<void>
+  /** Captures were not taken for now: they come again. */
+  onRefused: () => void
   /** How many captures an epoch of the tap has had, told by its timer. */
   onTapTotal: (total: Totals) => Promise<void>
   /** What the tap could not gather, told with a capture. */
@@ -198,6 +200,7 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
       const appended = calls.length === 0 ? { stored: 0, duplicate: 0 } : await options.spool.append(calls)
       if (appended === 'full') {
         counters.captures.refused += batch.captures.length
+        options.onRefused()
         reply.header('retry-after', '1')
         return refuse(reply, {
           status: 503,

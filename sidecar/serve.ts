@@ -123,6 +123,7 @@ export async function serve(
     spool,
     counters,
     onDrops: (drops) => ledger.recordPluginDrops(drops),
+    onRefused: () => ledger.capturesRefused(),
     onTapTotal: async (told) => {
       if (told.tap_errors !== undefined && told.tap_errors > 0)
         await ledger.recordTapErrors([{ node: told.node, epoch: told.epoch, total: told.tap_errors }])

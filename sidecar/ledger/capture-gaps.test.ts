@@ -131,6 +131,24 @@ describe('what was lost before it came here', () => {
     await again.close()
   })
 
+  it('time in which captures were refused is not time in which one could come', async () => {
+    const ledger = await test.open()
+    await test.feed(ledger, [numbered(1)])
+    // The plugin has two more that the spool has no room for; the tap's timer tells of them all the same.
+    await ledger.recordTapTotal({ node: 'n', epoch: 'e', sequence: 3 })
+    for (let minute = 0; minute < 10; minute++) {
+      test.clock += 900
+      ledger.capturesRefused()
+      await ledger.confirmGaps()
+    }
+    expect(totals(ledger).capture_gaps).toEqual({ n: 0n })
+    await test.feed(ledger, [numbered(2)])
+    test.clock += 1001
+    await ledger.confirmGaps()
+    expect(totals(ledger)).toMatchObject({ capture_gaps: { n: 1n }, capture_late: {} })
+    await ledger.close()
+  })
+
   it('more ranges than it keeps are given up early, and none is lost from the count', async () => {
     const ledger = await test.open()
     const MANY = 1300
@@ -178,5 +196,6 @@ describe('what was lost before it came here', () => {
       ),
       { numRuns: 15 },
     )
-  })
+    // A ledger and a spool for each run, each with its fsyncs.
+  }, 90_000)
 })

@@ -102,9 +102,11 @@ export interface Ledger {
   recordTapTotal(total: TapTotal): Promise<void>
   /**
    * Turns what has been missing for too long into losses. Called before each scrape. Time in which the ledger was closed
-   * or had calls to catch up with does not count as time in which a capture could have come.
+   * or had calls to catch up with, or in which captures were refused, does not count as time in which one could have come.
    */
   confirmGaps(): Promise<void>
+  /** Captures were refused for now (the spool is full): the plugin keeps them and sends them again. */
+  capturesRefused(): void
   /** Sees what `reprice`, another process, has written since. Called before each scrape. */
   readAdjustments(): Promise<void>
   /** What every tenant with calls or a ceiling has spent of its current day, week and month; exact. */
@@ -253,6 +255,9 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       // There at 0 before its first loss, as after a node's first call.
       totals.add('capture_gaps', [label], 0n)
       return unobserved(ask({ op: 'tapTotals', told: [{ node: label, epoch, sequence }], now: now() }).then(addCounted))
+    },
+    capturesRefused() {
+      caughtUpSince = now()
     },
     confirmGaps() {
       if (now() - caughtUpSince < options.gapGraceMs) return Promise.resolve()
