@@ -19,6 +19,9 @@ export function kongRefusal(httpStatus: number, responseText: string): Guardrail
     ...(reason !== undefined && { reason: reason.slice(0, MAX_REASON) }),
   })
   if (httpStatus === 400 && /^bad request$/i.test(message)) return blocked('kong.ai-prompt-guard')
+  // Newer versions say which of its lists it was.
+  if (httpStatus === 400 && /^prompt (?:pattern is blocked|doesn't match any allowed pattern)\.?$/i.test(message))
+    return blocked('kong.ai-prompt-guard', message)
   const unsafe = /^request failed content safety check:?\s*(.*)$/is.exec(message)
   if (unsafe !== null) return blocked('kong.ai-azure-content-safety', unsafe[1] || undefined)
   return undefined
