@@ -77,6 +77,21 @@ const SCHEMAS: Record<string, z.ZodType> = {
     .refine(({ model }) => model.provider !== 'azure' || model.options?.azure_instance !== undefined),
 }
 
+it.each(['kong.yml', 'dev/demo-kong.yml'])('%s: Kong tells of itself what boards and alerts ask for', (file) => {
+  const { plugins = [] } = yaml(file) as { plugins?: { name: string; config: unknown }[] }
+  expect(plugins).toEqual([
+    {
+      name: 'prometheus',
+      config: {
+        status_code_metrics: true,
+        latency_metrics: true,
+        bandwidth_metrics: true,
+        upstream_health_metrics: true,
+      },
+    },
+  ])
+})
+
 describe('kong.yml', () => {
   const kong = yaml('kong.yml') as Kong
   const routes = kong.services.flatMap(({ routes }) => routes)

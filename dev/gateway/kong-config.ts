@@ -159,7 +159,8 @@ export function parseKongConfig(yaml: string, options: ReadOptions = {}): KongCo
     for (const [plugin, { config, at: where, level }] of plugins) {
       if (plugin === 'key-auth') route.keyAuth = readKeyAuth(config, where)
       else if (plugin === 'pre-function') route.preFunction = readPreFunction(config, where, id)
-      else
+      // Kong's own metrics: no request is any different, and there is no status listener here.
+      else if (plugin !== 'prometheus')
         route.external.push(externalPlugin(plugin, config, [{}, { service_id: service.id }, { route_id: id }][level]!))
     }
     return route
