@@ -5,16 +5,17 @@ const MAX_REASON = 200
 
 /**
  * Kong's own guards that leave nothing in the log: only the body tells them from another refusal of Kong's. The text
- * stands in `error.message` (ai-prompt-guard, semantic guards; 3.6–3.14) or in `message`.
+ * stands in `error.message` (ai-prompt-guard, semantic guards; 3.6–3.14) or in `message`. Where the provider had answered
+ * (`ofAnswer`), it was no guard of prompts.
  */
-export function kongRefusal(httpStatus: number, responseText: string): GuardrailEvent | undefined {
+export function kongRefusal(httpStatus: number, responseText: string, ofAnswer = false): GuardrailEvent | undefined {
   if (httpStatus !== 400 && httpStatus !== 403) return undefined
   const body = asObject(parseJson(responseText))
   const message = (asText(asObject(body?.error)?.message) ?? asText(body?.message))?.trim()
   if (message === undefined) return undefined
   const blocked = (guardrail: string, reason?: string): GuardrailEvent => ({
-    guardrail,
-    stage: 'input',
+    guardrail: ofAnswer ? guardrail.replace('ai-prompt-guard', 'ai-semantic-response-guard') : guardrail,
+    stage: ofAnswer ? 'output' : 'input',
     action: 'blocked',
     ...(reason !== undefined && { reason: reason.slice(0, MAX_REASON) }),
   })

@@ -30,6 +30,7 @@ function observed(parts: CaptureParts = {}): LlmCall {
   return observe(captureSchema.parse(makeCapture(parts)))
 }
 const answered = (status: number, headers: Record<string, string> = {}): CaptureParts['log'] => ({
+  upstream_status: String(status),
   response: { status, size: 1, headers: { 'content-type': 'application/json', ...headers } },
 })
 
@@ -156,6 +157,42 @@ describe('how it ended', () => {
       status: 'blocked',
       guardrails: [{ guardrail: 'kong.ai-prompt-guard', stage: 'input', action: 'blocked' }],
       cost: { state: 'free', reason: 'error' },
+    })
+  })
+
+  it('the answer of a model that a guard of Kong’s kept back was billed, also where the log does not say so', () => {
+    const log = { ...answered(400)!, source: 'upstream', upstream_status: '200' }
+    const refused = { log, responseBody: { error: { message: 'bad request' } } }
+    expect(observed(refused)).toMatchObject({
+      status: 'blocked',
+      usageSource: 'unknown',
+      usageReason: 'answer_blocked',
+      cost: { state: 'unpriced', reason: 'no_usage' },
+      guardrails: [{ guardrail: 'kong.ai-semantic-response-guard', stage: 'output', action: 'blocked' }],
+    })
+    const proxy = {
+      meta: { provider_name: 'openai', request_model: 'gpt-4o', response_model: 'gpt-4o-2024-08-06' },
+      usage: { prompt_tokens: 25, completion_tokens: 9 },
+    }
+    expect(observed({ ...refused, log: { ...log, ai: { proxy } } })).toMatchObject({
+      status: 'blocked',
+      usageSource: 'gateway',
+      usage: { input: 25, output: 9 },
+      cost: { state: 'priced' },
+    })
+    // The tap may have seen the answer itself, before the guard replaced it.
+    expect(observed({ log })).toMatchObject({
+      httpStatus: 400,
+      usageSource: 'provider',
+      usage: { input: 15, cache_read: 10, output: 9 },
+      cost: { state: 'priced' },
+    })
+    expect(
+      observed({ log: { ...log, upstream_status: '400' }, responseBody: { error: { message: 'bad request' } } }),
+    ).toMatchObject({
+      status: 'client_error',
+      cost: { state: 'free' },
+      guardrails: [],
     })
   })
 

@@ -84,8 +84,11 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
     const httpStatus = log.response.status
     const stream = responseHeaders['content-type']?.startsWith('text/event-stream') ?? false
     const guards = kongGuardrails(log.ai)
-    // A guard refused the answer that the model had given: the client was told 400, the provider bills it all the same.
-    const answerBlocked = blocksAnswer(guards) && /(?:^|\D)200$/.test(String(log.upstream_status ?? ''))
+    // A guard refused the answer that the model had given: the client was told 400, the provider bills it all the same. Not every
+    // guard says so in the log; but what else would tell a client 400 or 403 in place of the provider's 200?
+    const answerBlocked =
+      /(?:^|\D)200$/.test(String(log.upstream_status ?? '')) &&
+      (blocksAnswer(guards) || httpStatus === 400 || httpStatus === 403)
     const kong =
       log.ai == null
         ? undefined
@@ -95,7 +98,12 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         ? readingOfUpgrade(capture.upgrade, httpStatus)
         : exchange === undefined
           ? readingOfLog(kong, stream, httpStatus)
-          : filledByKong(readSeen(exchange, kong), kong, answerBlocked)
+          : filledByKong(
+              // What was seen may be the provider's answer as it came.
+              readSeen(answerBlocked ? { ...exchange, status: 200 } : exchange, kong),
+              kong,
+              answerBlocked,
+            )
     return { reading: seen, finish }
 
     function finish(reading: Reading): LlmCall {
@@ -122,6 +130,7 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         },
         exchange?.responseComplete ?? capture.response_complete !== false,
         () => textOf(exchange),
+        answerBlocked,
       )
       const id = callId(capture.node, log.request.id, log.started_at)
       const firstByteMs =

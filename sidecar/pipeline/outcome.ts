@@ -14,6 +14,7 @@ export function outcomeOf(
   reading: Pick<Reading, 'error' | 'guardrails'>,
   responseComplete: boolean,
   responseText: () => string,
+  answerBlocked = false,
 ): Outcome {
   const { log } = capture
   const httpStatus = log.response.status
@@ -28,7 +29,7 @@ export function outcomeOf(
   if (httpStatus === 429) return { status: 'rate_limited', guardrails }
   if (httpStatus === 408 || httpStatus === 504) return { status: 'timeout', guardrails }
   if (httpStatus >= 500) return { status: 'server_error', guardrails }
-  const refusal = byKong ? kongRefusal(httpStatus, responseText()) : undefined
+  const refusal = byKong || answerBlocked ? kongRefusal(httpStatus, responseText(), answerBlocked) : undefined
   if (refusal !== undefined && !guardrails.some(({ action }) => action === 'blocked')) guardrails.push(refusal)
   if (httpStatus >= 400 && guardrails.some(({ action }) => action === 'blocked'))
     return { status: 'blocked', guardrails }

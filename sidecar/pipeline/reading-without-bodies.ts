@@ -39,7 +39,7 @@ export function readingOfLog(kong: KongAiReading | undefined, stream: boolean, h
 /** Where the bodies told nobody the usage (a format without a reader, a body that was not kept), Kong's count stands. */
 export function filledByKong(given: Reading, kong: KongAiReading | undefined, answerBlocked: boolean): Reading {
   // What the client got is the guard's refusal; the answer that it stands for was billed.
-  const hidden = answerBlocked && given.usageSource === 'none'
+  const hidden = answerBlocked && (given.usageSource === 'none' || given.usageSource === 'unknown')
   const reading: Reading = hidden ? { ...given, usageSource: 'unknown', usageReason: 'answer_blocked' } : given
   const counted = kong?.usageSource === 'gateway' || kong?.usageSource === 'provider'
   if (!counted || reading.usageSource !== 'unknown') return reading
