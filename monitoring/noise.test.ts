@@ -87,7 +87,7 @@ describe.runIf(binariesPresent('prometheus'))('a generated week', () => {
   it('the rules saw what they watch: in the ordinary week there were errors, pauses and a new tenant', async () => {
     const value = async (expr: string) =>
       (await prometheus.query(expr, (WEEK_END - 60_000) / 1000)).map((one) => one.value)
-    expect((await value('sum(provider:llm_errors:rate5m) > 0')).length).toBe(1)
+    expect((await value('sum(sum_over_time(provider:llm_errors:rate5m[7d])) > 0')).length).toBe(1)
     expect((await value('min_over_time(up{job="llm-observer"}[7d]) == 0')).length).toBe(1)
     expect((await value('resets(observer_captures_total[7d]) > 2')).length).toBe(1)
     expect(

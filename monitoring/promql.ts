@@ -151,7 +151,7 @@ export function grown<Label extends string>(of: Selector<Label>, window: Duratio
 export function increaseWithFirst<Label extends string>(of: Selector<Label>, window: Duration): Vector<Label> {
   const { text } = of
   return {
-    text: `((${text} unless ${text} offset ${window}) and on (job, instance) (up offset ${window} == 1)) or increase(${text}[${window}])`,
+    text: `((${text} unless ${text} offset ${window}) and on (job, instance, environment, region) (up offset ${window} == 1)) or increase(${text}[${window}])`,
   }
 }
 

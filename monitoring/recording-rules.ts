@@ -96,7 +96,7 @@ export const RECORDING_GROUPS: readonly RecordingGroup[] = [
     interval: `${SLO_INTERVAL_SECONDS}s`,
     rules: [
       record('instance:observer_stale:bool', {
-        text: `max by (environment, instance) ((${metric('observer_reader_lag_seconds', { reader: 'ledger' }).text} > bool ${FRESH_SECONDS}) or on (job, instance) (1 - ${metric('up', { job: 'llm-observer' }).text}))`,
+        text: `max by (environment, instance) ((${metric('observer_reader_lag_seconds', { reader: 'ledger' }).text} > bool ${FRESH_SECONDS}) or on (job, instance, environment, region) (1 - ${metric('up', { job: 'llm-observer' }).text}))`,
       }),
       ...SLOS.flatMap(({ id, objective, valid, bad }): RecordingRule[] => [
         { record: 'slo:objective:ratio', expr: `vector(${objective})`, labels: { slo: id } },

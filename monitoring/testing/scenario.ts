@@ -30,7 +30,7 @@ export const ENVIRONMENT = { environment: 'prod' } as const
 export const CALLS = { tenant_id: 'blue', provider: 'openai', model: 'gpt-4o' } as const
 
 type Labels = Readonly<Record<string, string>>
-type Name = MetricName | `${MetricName & string}_${'bucket' | 'count' | 'sum'}`
+export type Name = MetricName | `${MetricName & string}_${'bucket' | 'count' | 'sum'}`
 
 function named(name: Name, labels: Labels): string {
   return `${name}{${Object.entries(labels)
