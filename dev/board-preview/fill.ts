@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs, promisify } from 'node:util'
+import { RECORDING_GROUPS, type RecordingRule } from '../../monitoring/recording-rules.ts'
 import { makeChild } from '../child-process.ts'
 import { freePort } from '../free-port.ts'
 import { binary } from '../servers/binary.ts'
@@ -227,12 +228,11 @@ async function run(): Promise<void> {
   const oldest = Math.floor(from / SECOND)
   const isLoaded = async (expr: string, time: number) => (await prometheus.query(expr, time)).length > 0
   await waitUntil(() => isLoaded('llm_calls_total', oldest + 3600), { withinMs: 120 * SECOND })
-  // A rule that reads what another one records finds it only once its blocks are loaded: three floors, three passes.
-  for (const [pass, sign] of [
-    ['first', 'slo:sli_valid:rate5m'],
-    ['second', 'slo:sli_error:ratio_rate1h'],
-    ['third', 'slo:current_burn_rate:ratio'],
-  ] as const) {
+  // A rule that reads what another one records finds it only once its blocks are loaded.
+  for (const [floor, rules] of recordingFloors().entries()) {
+    const file = join(directory, `floor-${floor}.yaml`)
+    const blocks = join(directory, `floor-${floor}`)
+    writeFileSync(file, JSON.stringify({ groups: [{ name: 'floor', rules }] }))
     await promtool([
       'tsdb',
       'create-blocks-from',
@@ -241,13 +241,12 @@ async function run(): Promise<void> {
       `--end=${Math.floor(Date.now() / SECOND)}`,
       '--eval-interval=60s',
       `--url=${prometheus.url}`,
-      `--output-dir=${join(directory, pass)}`,
-      join(ROOT, 'deploy/prometheus/rules/recording.yaml'),
+      `--output-dir=${blocks}`,
+      file,
     ])
-    for (const block of readdirSync(join(directory, pass)))
-      renameSync(join(directory, pass, block), join(samples, block))
-    await waitUntil(() => isLoaded(sign, oldest + 3600), { withinMs: 120 * SECOND })
-    say(`recorded series: ${pass} pass`)
+    for (const block of readdirSync(blocks)) renameSync(join(blocks, block), join(samples, block))
+    await waitUntil(() => isLoaded(rules.at(-1)!.record, oldest + 3600), { withinMs: 120 * SECOND })
+    say(`recorded series: floor ${floor + 1}, ${rules.length} rules`)
   }
   await prometheus.reload(config)
   say(`ready: node dev/board-preview/preview.ts --prometheus ${prometheus.url}`)
@@ -255,6 +254,20 @@ async function run(): Promise<void> {
   await wait(Number(values.minutes) * 60 * SECOND, undefined, { signal: stop.signal }).catch(() => {})
   stop.abort()
   await live
+}
+
+/** Recording rules by how many of them stand below each; those for anomalies are on no board. */
+function recordingFloors(): RecordingRule[][] {
+  const floors: RecordingRule[][] = []
+  const rules = RECORDING_GROUPS.flatMap((group) => (group.name === 'llm-anomalies' ? [] : group.rules))
+  const floorOf = ({ expr }: RecordingRule): number =>
+    Math.max(0, ...rules.filter(({ record }) => expr.includes(record)).map((below) => floorOf(below) + 1))
+  for (const rule of rules) {
+    const floor = floorOf(rule)
+    floors[floor] ??= []
+    floors[floor].push(rule)
+  }
+  return floors
 }
 
 /** A process beside this one, which goes on sending calls and answering scrapes. */

@@ -118,8 +118,6 @@ const context = await chromium.launchPersistentContext(profile, {
     '--disable-background-networking',
     '--disable-component-update',
     '--disable-sync',
-    // Else letters are drawn wider than they were measured.
-    '--font-render-hinting=none',
   ],
 })
 let faults = 0

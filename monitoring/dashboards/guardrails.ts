@@ -1,4 +1,4 @@
-import { grown, promql, rate, ratio, sum, sumBy } from '../promql.ts'
+import { grown, increase, promql, rate, ratio, sum, sumBy } from '../promql.ts'
 import { makeBoard } from './board.ts'
 import { graph, stat, table } from './panels.ts'
 import { scoped } from './scope.ts'
@@ -71,24 +71,24 @@ export const GUARDRAILS = makeBoard({
       panels: [
         graph({
           title: 'Events by guardrail',
-          description: 'Events a minute, by guardrail and action.',
-          unit: 'cpm',
+          description: 'Events of the last hour at each moment, by guardrail and action.',
+          unit: 'short',
           softMax: 1,
           lines: [
             {
-              query: orNone(promql`60 * ${sumBy(['guardrail', 'action'], rate(events, INTERVAL))}`, 'guardrail'),
+              query: orNone(sumBy(['guardrail', 'action'], increase(events, '1h')), 'guardrail'),
               legend: '{{guardrail}} {{action}}',
             },
           ],
         }),
         graph({
           title: 'Events by tenant',
-          description: 'Events a minute.',
-          unit: 'cpm',
+          description: 'Events of the last hour at each moment.',
+          unit: 'short',
           softMax: 1,
           lines: [
             {
-              query: orNone(promql`60 * ${sumBy(['tenant_id'], rate(events, INTERVAL))}`, 'tenant_id'),
+              query: orNone(sumBy(['tenant_id'], increase(events, '1h')), 'tenant_id'),
               legend: '{{tenant_id}}',
             },
           ],
@@ -116,6 +116,15 @@ export const GUARDRAILS = makeBoard({
           description: 'Answers a second: stop, cut off at the limit of tokens, tool calls, filtered, refused, failed.',
           unit: 'cps',
           stack: true,
+          colours: {
+            stop: 'green',
+            tool_calls: 'blue',
+            length: 'orange',
+            refusal: 'red',
+            content_filter: 'dark-red',
+            error: 'purple',
+            other: 'text',
+          },
           lines: [
             { query: sumBy(['reason'], rate(scoped('llm_finished_answers_total'), INTERVAL)), legend: '{{reason}}' },
           ],

@@ -15,6 +15,7 @@ import {
 import { makeBoard } from './board.ts'
 import { graph, stat, table } from './panels.ts'
 import { scopedByTarget as scoped } from './scope.ts'
+import { orNone } from './shared-queries.ts'
 
 const RANGE = '$__range'
 /** Of all that is scraped the sidecars alone: whatever their job is called. */
@@ -92,6 +93,7 @@ export const TELEMETRY = makeBoard({
           description: 'By what became of them: stored, duplicate (sent again), invalid, refused, no LLM call.',
           unit: 'cps',
           stack: true,
+          colours: { stored: 'green', duplicate: 'blue', not_llm: 'text', refused: 'orange', invalid: 'red' },
           lines: [
             {
               query: sumBy(['result'], rate(scoped('observer_captures_total'), '$__rate_interval')),
@@ -103,6 +105,7 @@ export const TELEMETRY = makeBoard({
           title: 'Losses',
           description: 'Captures lost, by Kong node; dropped by the plugin, by reason; hooks of the tap that failed.',
           unit: 'short',
+          softMax: 1,
           lines: [
             {
               query: sumBy(['node'], risen('observer_capture_gaps_total')),
@@ -135,6 +138,7 @@ export const TELEMETRY = makeBoard({
           title: 'Requests refused',
           description: 'By the sidecar, by reason. The plugin keeps what was refused and sends it again.',
           unit: 'cps',
+          softMax: 1,
           height: 6,
           lines: [
             {
@@ -152,12 +156,14 @@ export const TELEMETRY = makeBoard({
           title: 'Lag',
           description: 'Age of the oldest call that a reader has not settled.',
           unit: 's',
+          softMax: 10,
           lines: [{ query: maxBy(['reader'], scoped('observer_reader_lag_seconds')), legend: '{{reader}}' }],
         }),
         graph({
           title: 'Calls that wait',
           description: 'In the spool, for each reader.',
           unit: 'short',
+          softMax: 10,
           lines: [{ query: sumBy(['reader'], scoped('observer_reader_lag_calls')), legend: '{{reader}}' }],
         }),
         graph({
@@ -190,9 +196,13 @@ export const TELEMETRY = makeBoard({
           title: 'Batches sent again',
           description: 'By sink and reason. Retries cost nothing but time.',
           unit: 'cps',
+          softMax: 1,
           lines: [
             {
-              query: promql`${sumBy(['sink', 'reason'], rate(scoped('observer_sink_retries_total'), '$__rate_interval'))} or vector(0)`,
+              query: orNone(
+                sumBy(['sink', 'reason'], rate(scoped('observer_sink_retries_total'), '$__rate_interval')),
+                'sink',
+              ),
               legend: '{{sink}} {{reason}}',
             },
           ],
@@ -243,6 +253,7 @@ export const TELEMETRY = makeBoard({
           title: 'Names beyond the limits, malformed amounts',
           description: 'Calls counted under __other__, and amounts of providers that cannot be. Both should be zero.',
           unit: 'short',
+          softMax: 1,
           width: 12,
           height: 6,
           lines: [
@@ -294,6 +305,7 @@ export const TELEMETRY = makeBoard({
           title: 'Rules and notifications that failed',
           description: 'Of Prometheus and Alertmanager. Both should be zero.',
           unit: 'short',
+          softMax: 1,
           width: 8,
           height: 6,
           lines: [

@@ -1,4 +1,4 @@
-import { grown, maxBy, promql, quantile, rate, ratio, sum, sumBy } from '../promql.ts'
+import { grown, increase, maxBy, promql, quantile, rate, ratio, sum, sumBy } from '../promql.ts'
 import { makeBoard } from './board.ts'
 import { graph, logs, type Steps, stat, table } from './panels.ts'
 import { scoped, scopedBucket } from './scope.ts'
@@ -157,13 +157,13 @@ export const TENANT = makeBoard({
         }),
         graph({
           title: 'Guardrail events',
-          description: 'Events a minute, by guardrail and action.',
-          unit: 'cpm',
+          description: 'Events of the last hour at each moment, by guardrail and action.',
+          unit: 'short',
           softMax: 1,
           lines: [
             {
               query: orNone(
-                promql`60 * ${sumBy(['guardrail', 'action'], rate(scoped('llm_guardrail_events_total'), INTERVAL))}`,
+                sumBy(['guardrail', 'action'], increase(scoped('llm_guardrail_events_total'), '1h')),
                 'guardrail',
               ),
               legend: '{{guardrail}} {{action}}',

@@ -64,7 +64,6 @@ const tall = Math.max(...placed.map(({ one, top }) => top + heightOf(one.panel))
 function Page() {
   return (
     <ThemeContext.Provider value={theme}>
-      <GlobalStyles />
       <div style={{ padding: `12px ${narrow ? 8 : PADDING}px`, background: theme.colors.background.canvas }}>
         <header>
           <h1>{board.title}</h1>
@@ -132,8 +131,8 @@ style.textContent = `
 document.head.append(style)
 const root = createRoot(document.getElementById('root')!)
 const settled = () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))
-// Axes are measured as they are drawn: the letters have to be there first.
-root.render(
+// Axes are measured as they are drawn: the letters have to be there first, and to stay.
+createRoot(document.head.appendChild(document.createElement('div'))).render(
   <ThemeContext.Provider value={theme}>
     <GlobalStyles />
   </ThemeContext.Provider>,
