@@ -41,6 +41,7 @@ export function testRules(
     rule_files: [write('rules.yaml', { groups })],
     evaluation_interval: evaluationInterval,
     group_eval_order: groups.map(({ name }) => name),
+    fuzzy_compare: true,
     tests,
   })
   return new Promise((resolve) => {
