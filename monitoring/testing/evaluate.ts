@@ -5,6 +5,7 @@ import { RULE_GROUPS, type Rule } from './rule-files.ts'
 
 /** Prometheus answers a range query of at most 11,000 steps. */
 const STEPS_A_QUERY = 10_000
+const MINUTE = 60_000
 
 export interface Span {
   /** Milliseconds since 1970. */
@@ -28,21 +29,18 @@ export interface Firing {
  */
 export async function evaluateRules(prometheus: Prometheus, span: Span): Promise<Firing[]> {
   const firings: Firing[] = []
-  const alerts: { rule: Rule; interval: string }[] = []
-  for (const { interval, rules } of RULE_GROUPS)
+  const alerts: { rule: Rule; group: string }[] = []
+  for (const { name: group, rules } of RULE_GROUPS)
     for (const rule of rules) {
-      if (rule.alert !== undefined) alerts.push({ rule, interval })
+      if (rule.alert !== undefined) alerts.push({ rule, group })
       else
-        await remoteWrite(
-          prometheus.url,
-          recorded(rule, await range(prometheus, rule.expr, span, stepOf(rule, interval))),
-        )
+        await remoteWrite(prometheus.url, recorded(rule, await range(prometheus, rule.expr, span, stepOf(rule, group))))
     }
   // Two at a time: an answer is read while Prometheus works on the next one.
   const worker = async () => {
     for (let next = alerts.shift(); next !== undefined; next = alerts.shift()) {
-      const { rule, interval } = next
-      for (const one of await range(prometheus, rule.expr, span, stepOf(rule, interval)))
+      const { rule, group } = next
+      for (const one of await range(prometheus, rule.expr, span, stepOf(rule, group)))
         firings.push(...firingOf(rule, one))
     }
   }
@@ -51,15 +49,18 @@ export async function evaluateRules(prometheus: Prometheus, span: Span): Promise
 }
 
 /**
- * A minute, or what the group's interval is above it. Shorter where it counts: the bad events of an SLO are a sum over
- * samples, and a provider is down within half a minute. Longer for what looks at a day and more.
+ * A minute: an alert that waits long is looked at five times while it waits, and what is drawn over days less often. Shorter
+ * where it counts: the bad events of an SLO are a sum over samples, and a provider is down within half a minute.
  */
-function stepOf({ record, alert, expr }: Rule, interval: string): number {
+function stepOf(rule: Rule, group: string): number {
+  const { record, alert, expr } = rule
   if (record === 'instance:observer_stale:bool' || (record?.startsWith('slo:sli_') && record.endsWith(':rate5m')))
     return SLO_INTERVAL_SECONDS * 1000
   if (alert === 'LLMProviderDown') return 15_000
-  if (/\[\d+d\]/.test(expr) && record?.includes('ratio_rate')) return 300_000
-  return Math.max(60_000, milliseconds(interval))
+  if (record?.includes('ratio_rate') && /\[\d+d\]/.test(expr)) return 5 * MINUTE
+  if (group === 'llm-anomalies' || group === 'llm-budgets') return 2 * MINUTE
+  const minutes = rule.for === undefined ? 1 : Math.floor(milliseconds(rule.for) / MINUTE / 5)
+  return Math.min(5, Math.max(1, minutes)) * MINUTE
 }
 export function milliseconds(duration: string): number {
   return Number.parseInt(duration, 10) * { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[duration.at(-1)!]!
