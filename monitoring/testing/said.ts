@@ -137,11 +137,11 @@ export const SAID: Readonly<Record<string, readonly [summary: string, descriptio
   ],
   LLMCostAnomaly: [
     'The cost of blue with gpt-4o is out of the ordinary',
-    '1.2k USD an hour, outside the band of the last 26 hours.',
+    '1.2k USD an hour, outside the band of the last 26 hours, and half as much again as a day ago at this time.',
   ],
   LLMTrafficAnomaly: [
     'There are more calls of blue with gpt-4o than usual',
-    '400 calls a minute, outside the band of the last 26 hours.',
+    '400 calls a minute, outside the band of the last 26 hours, and half as much again as a day ago at this time.',
   ],
   LLMTrafficLost: [
     'The calls of blue with gpt-4o have stopped',
