@@ -227,7 +227,8 @@ async function run(): Promise<void> {
   say('history is in blocks')
   const oldest = Math.floor(from / SECOND)
   const isLoaded = async (expr: string, time: number) => (await prometheus.query(expr, time)).length > 0
-  await waitUntil(() => isLoaded('llm_calls_total', oldest + 3600), { withinMs: 120 * SECOND })
+  for (const time of [oldest + 3600, Date.now() / SECOND - 1800])
+    await waitUntil(() => isLoaded('llm_calls_total', time), { withinMs: 150 * SECOND })
   // A rule that reads what another one records finds it only once its blocks are loaded.
   for (const [floor, rules] of recordingFloors().entries()) {
     const file = join(directory, `floor-${floor}.yaml`)
@@ -245,7 +246,9 @@ async function run(): Promise<void> {
       file,
     ])
     for (const block of readdirSync(blocks)) renameSync(join(blocks, block), join(samples, block))
-    await waitUntil(() => isLoaded(rules.at(-1)!.record, oldest + 3600), { withinMs: 120 * SECOND })
+    const { record } = rules.at(-1)!
+    for (const time of [oldest + 3600, Date.now() / SECOND - 1800])
+      await waitUntil(() => isLoaded(record, time), { withinMs: 150 * SECOND })
     say(`recorded series: floor ${floor + 1}, ${rules.length} rules`)
   }
   await prometheus.reload(config)
