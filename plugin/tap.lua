@@ -22,12 +22,18 @@ Reading the body means that Kong buffers it (request_buffering=false has no effe
 local REQUEST_CAP = 262144
 -- All from which Kong's tracing plugins can take over a trace (propagation.extract).
 local TRACE_HEADERS = {
-  "traceparent", "b3", "x-b3-traceid", "uber-trace-id", "ot-tracer-traceid", "x-amzn-trace-id", "x-cloud-trace-context",
-  "x-datadog-trace-id", "x-instana-t",
+  traceparent = true, b3 = true, ["x-b3-traceid"] = true, ["uber-trace-id"] = true, ["ot-tracer-traceid"] = true,
+  ["x-amzn-trace-id"] = true, ["x-cloud-trace-context"] = true, ["x-datadog-trace-id"] = true, ["x-instana-t"] = true,
 }
 local MAX_TRACE = 512
 
 local errors = 0
+
+-- Of a header that came several times the first.
+local function first(value)
+  if type(value) == "table" then return value[1] end
+  return value
+end
 
 local function access()
   local state = {
@@ -39,28 +45,36 @@ local function access()
   }
   kong.ctx.shared.llm_observer_tap = state
 
-  -- Before Kong's own tracing puts its span there: only then is it known who chose the trace. What is longer than a trace can
-  -- be is not cut: a name that stood behind the cut would be taken for one that Kong chose.
-  local seen, trace = pcall(function()
-    local header, all = kong.request.get_header, ""
-    for i = 1, #TRACE_HEADERS do
-      local value = header(TRACE_HEADERS[i])
-      if value then all = all .. " " .. value end
+  -- All at once: to ask Kong for each costs more. Looked through, because one that is missing is searched for under other names.
+  local upgrade, kind, length, trace = nil, nil, nil, ""
+  local known, headers = pcall(kong.request.get_headers)
+  if known and type(headers) == "table" then
+    for name, value in pairs(headers) do
+      if TRACE_HEADERS[name] then
+        if type(value) == "table" then value = table.concat(value, " ") end
+        trace = trace .. " " .. tostring(value)
+      elseif name == "upgrade" then
+        upgrade = first(value)
+      elseif name == "content-type" then
+        kind = first(value)
+      elseif name == "content-length" then
+        length = tonumber(first(value))
+      end
     end
-    return all
-  end)
-  if seen and #trace <= MAX_TRACE then state.client_trace = trace end
+    -- Before Kong's own tracing puts its span there: only then is it known who chose the trace. What is longer than a trace can
+    -- be is not cut: a name that stood behind the cut would be taken for one that Kong chose.
+    if #trace <= MAX_TRACE then state.client_trace = trace end
+  else
+    errors = errors + 1
+  end
 
-  local known, upgrade = pcall(kong.request.get_header, "upgrade")
-  if known and type(upgrade) == "string" and string.lower(upgrade) == "websocket" then
+  if type(upgrade) == "string" and string.lower(upgrade) == "websocket" then
     -- What passes after the handshake is not seen: such a call is counted, and says that it was not read.
     state.upgrade = "websocket"
     state.request_error = nil
     return
   end
-
-  local typed, kind = pcall(kong.request.get_header, "content-type")
-  if typed and type(kind) == "string" and string.find(string.lower(kind), "application/grpc", 1, true) == 1 then
+  if type(kind) == "string" and string.sub(string.lower(kind), 1, 16) == "application/grpc" then
     -- Where a global tap sees it: to wait for the whole body would hold up a call in which both sides speak by turns.
     state.request_error = "gRPC is not read"
     return
@@ -75,7 +89,6 @@ local function access()
     if body ~= "" then state.request_body = body end
   else
     state.request_error = string.sub(tostring(err or "Kong gave no body"), 1, 256)
-    local length = tonumber(kong.request.get_header("content-length"))
     if length and length >= 0 and length == math.floor(length) then state.request_bytes = length end
   end
 end

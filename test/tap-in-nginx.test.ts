@@ -223,7 +223,7 @@ describe.skipIf(!present)('the tap in nginx', () => {
       ['no body', (_q, response) => response.writeHead(204).end()],
     ]
     const functions = [
-      'request.get_header',
+      'get_headers',
       'get_raw_body',
       'response.get_header',
       'now',

@@ -163,11 +163,12 @@ describe('what it costs', () => {
   const median = (chunks: readonly Buffer[]) =>
     Array.from({ length: 201 }, () => millisecondsOf(chunks)).toSorted((a, b) => a - b)[100]!
 
-  // In fengari, which is slow: some 0.15 ms, and 0.01 ms more for each further chunk.
+  // In fengari, which is slow: some 0.15 ms, and 0.01 ms more for each further chunk. The bounds are for a busy machine: they
+  // find work that grows with what is kept, which would be hundreds of times as much.
   it('is little, and grows with the chunks alone', () => {
     const one = median([Buffer.alloc(4096, 'b')])
-    expect(one).toBeLessThan(1.5)
-    expect(median(Array.from({ length: 100 }, () => Buffer.alloc(200, 'b')))).toBeLessThan(one + 100 * 0.1)
+    expect(one).toBeLessThan(6)
+    expect(median(Array.from({ length: 100 }, () => Buffer.alloc(200, 'b')))).toBeLessThan(one + 100 * 0.4)
   })
 })
 

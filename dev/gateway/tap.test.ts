@@ -153,8 +153,9 @@ describe('a capture', () => {
   })
 
   it('has the trace headers that the client sent, of every kind, whole or not at all', () => {
-    const [none, some, long] = captures('traces')
-    expect([none!.client_trace, some!.client_trace]).toEqual(['', ' 00-t u 7'])
+    const [none, some, long, twice] = captures('traces')
+    expect(twice!.client_trace).toBe(' 00-t 00-u')
+    expect([none!.client_trace, some!.client_trace]).toEqual(['', ' u'])
     expect(long!.client_trace).toBeUndefined()
   })
 
@@ -249,6 +250,7 @@ describe('when something fails', () => {
     ['timer', { sequence: 1, request_body: 'base64:a', response_bytes: 6 }],
     ['set_serialize_value', { sequence: 1, request_body: 'base64:a', response_bytes: 6 }],
     ['get_raw_body', { sequence: 1, request_error: 'the tap could not read the body', response_bytes: 6 }],
+    ['get_headers', { sequence: 1, request_body: 'base64:a', response_bytes: 6 }],
     ['get_header', { sequence: 1, request_body: 'base64:a', response_bytes: 6 }],
     ['now', { sequence: 1, request_body: 'base64:a' }],
   ])('in %s: what is still known is captured, and the next capture says that it failed', (operation, known) => {

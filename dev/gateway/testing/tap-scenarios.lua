@@ -110,7 +110,7 @@ local function world(lacking)
     node = { get_id = function() may_fail("get_id") return "node-1" end },
     request = {
       get_raw_body = function() may_fail("get_raw_body") return request.body, request.body_error end,
-      get_header = function(name) return request.headers and request.headers[name] end,
+      get_headers = function() may_fail("get_headers") return request.headers end,
     },
     response = { get_header = function(name) may_fail("get_header") return request.response_headers[name] end },
     log = {
@@ -236,15 +236,16 @@ local gzip = { ["content-type"] = "text/event-stream", ["content-encoding"] = "g
 scenario("encoded, small", { body = "a", response_headers = gzip, chunks = pieces(200000, 8192) })
 scenario("encoded, too large", { body = "a", response_headers = gzip, chunks = pieces(300000, 8192) })
 scenario("gRPC", { headers = { ["content-type"] = "application/grpc+proto" }, fault = "get_raw_body", chunks = { "one" } })
-scenario("traces", { body = "a" }, { body = "a", headers = { traceparent = "00-t", ["uber-trace-id"] = "u", ["x-datadog-trace-id"] = "7" } },
-  { body = "a", headers = { traceparent = string.rep("x", 600), b3 = "hidden" } })
+scenario("traces", { body = "a" }, { body = "a", headers = { ["uber-trace-id"] = "u", accept = "*/*" } },
+  { body = "a", headers = { traceparent = string.rep("x", 600), b3 = "hidden" } },
+  { body = "a", headers = { traceparent = { "00-t", "00-u" } } })
 scenario("upgrade", { headers = { upgrade = "WebSocket" } }, { headers = { upgrade = "h2c" }, body = "a" })
-for _, operation in ipairs({ "get_raw_body", "get_header", "now", "serialize", "encode_base64", "get_id", "pid", "timer", "set_serialize_value" }) do
+for _, operation in ipairs({ "get_raw_body", "get_headers", "get_header", "now", "serialize", "encode_base64", "get_id", "pid", "timer", "set_serialize_value" }) do
   scenario("fault in " .. operation,
     { body = "a", chunks = { "one", "two" }, fault = operation }, { body = "b", chunks = { "three" } })
 end
 for _, path in ipairs({ "ngx.now", "ngx.encode_base64", "ngx.worker", "ngx.worker.pid", "ngx.timer", "ngx.timer.at", "ngx.socket",
-  "kong.node", "kong.node.get_id", "kong.request", "kong.request.get_raw_body", "kong.request.get_header",
+  "kong.node", "kong.node.get_id", "kong.request", "kong.request.get_raw_body", "kong.request.get_headers",
   "kong.response", "kong.response.get_header", "kong.log", "kong.log.serialize", "kong.log.set_serialize_value",
   "kong.vault",
   -- What current Kong Enterprise leaves out: untrusted_lua=strict, its default, and lax.

@@ -1,0 +1,56 @@
+-- The tap's chunks under a Kong that costs nothing: what is left is their own. Expects SECTIONS (source of each hook) as a local.
+local headers = {
+  ["content-type"] = "application/json", ["content-length"] = "2048", accept = "*/*", ["user-agent"] = "client/1.0", host = "h",
+  authorization = "REDACTED", ["accept-encoding"] = "gzip", connection = "keep-alive", ["x-stainless-lang"] = "js",
+}
+local response_headers = {
+  ["content-type"] = "application/json", ["content-length"] = "4096", date = "d", ["x-request-id"] = "r",
+  ["openai-processing-ms"] = "5", ["x-ratelimit-remaining-tokens"] = "9", via = "kong", ["x-kong-request-id"] = "1",
+}
+local function document()
+  return {
+    started_at = 1, client_ip = "127.0.0.1", source = "upstream", upstream_uri = "/v1/x", upstream_status = "200",
+    request = { id = "abc", method = "POST", size = 300, uri = "/openai/v1/x", headers = headers },
+    response = { status = 200, size = 800, headers = response_headers },
+    latencies = { request = 41, kong = 1, proxy = 39, receive = 1 },
+    tries = { { ip = "10.0.0.1", port = 443, balancer_start = 1 } },
+    route = { id = "r", name = "openai", tags = { "a" } },
+    service = { id = "s", name = "openai", host = "api.openai.com", port = 443, protocol = "https" },
+    consumer = { id = "c", username = "alice", tags = { "tenant:blue" } },
+  }
+end
+local prompt, base64 = string.rep("q", 2048), string.rep("b", 5460)
+ngx = {
+  arg = {}, now = function() return 1.5 end, encode_base64 = function() return base64 end,
+  worker = { pid = function() return 7 end }, timer = { at = function() return true end },
+}
+kong = {
+  ctx = {}, node = { get_id = function() return "n" end },
+  request = { get_headers = function() return headers end, get_raw_body = function() return prompt end },
+  response = { get_header = function(name) return response_headers[name] end },
+  log = { serialize = document, set_serialize_value = function() end },
+}
+local hooks = {}
+for name, source in pairs(SECTIONS) do hooks[name] = assert(load(source, "=" .. name))() end
+
+local function request(chunk, count)
+  kong.ctx.shared = {}
+  hooks.access()
+  hooks.header_filter()
+  for _ = 1, count do
+    ngx.arg[1], ngx.arg[2] = chunk, false
+    hooks.body_filter()
+  end
+  ngx.arg[1], ngx.arg[2] = "", true
+  hooks.body_filter()
+  hooks.log()
+  assert(kong.ctx.shared.llm_observer)
+end
+local function microseconds(requests, chunk, count)
+  for _ = 1, requests / 10 do request(chunk, count) end
+  local began = os.clock()
+  for _ = 1, requests do request(chunk, count) end
+  return (os.clock() - began) / requests * 1e6
+end
+return string.format("%.1f µs a request with an answer in one piece, %.1f µs with one in 100",
+  microseconds(200000, string.rep("a", 4096), 1), microseconds(20000, string.rep("a", 60), 100))
