@@ -47,7 +47,8 @@ export const GATEWAY_ALERTS: AlertGroup = {
     {
       name: 'LLMKongMemory',
       priority: 'P3',
-      expr: promql`${maxBy(['environment', 'instance', 'shared_dict'], metric('kong_memory_lua_shared_dict_bytes'))} / ${maxBy(['environment', 'instance', 'shared_dict'], metric('kong_memory_lua_shared_dict_total_bytes'))} > 0.9`,
+      // Caches let go of what is oldest and stand full in ordinary life.
+      expr: promql`${maxBy(['environment', 'instance', 'shared_dict'], metric('kong_memory_lua_shared_dict_bytes', { shared_dict: { matchesNot: '.*_cache|.*_cache_miss' } }))} / ${maxBy(['environment', 'instance', 'shared_dict'], metric('kong_memory_lua_shared_dict_total_bytes'))} > 0.9`,
       for: '15m',
       summary: 'Kong’s shared memory {{ $labels.shared_dict }} is nearly full',
       description: '{{ $value | humanizePercentage }} of it is used.',

@@ -32,6 +32,12 @@ export const GATEWAY_SCENARIOS: readonly Scenario[] = [
   ]),
   scenario('LLMKongMemory', { ...ENVIRONMENT, instance: 'kong:8100', shared_dict: 'kong' }, [
     gauge('kong_memory_lua_shared_dict_bytes', dictionary, quietThenLoud(10, 95)),
+    gauge(
+      'kong_memory_lua_shared_dict_bytes',
+      { ...dictionary, shared_dict: 'kong_db_cache' },
+      quietThenLoud(100, 100),
+    ),
+    gauge('kong_memory_lua_shared_dict_total_bytes', { ...dictionary, shared_dict: 'kong_db_cache' }, [[240, 100]]),
     gauge('kong_memory_lua_shared_dict_total_bytes', dictionary, [[240, 100]]),
   ]),
 ]
