@@ -12,7 +12,7 @@ import { type Board, COMMITTED_BOARDS } from '../monitoring/testing/committed-bo
 import { timeOf } from '../monitoring/testing/grafana-query.ts'
 import { type SyntheticSeries, syntheticSeries } from '../monitoring/testing/synthetic-series.ts'
 
-const USAGE = `usage: node bench/board-speed.ts [--tenants 50] [--models 5] [--hours 24] [--spacing 60] [--rounds 3]
+const USAGE = `usage: node bench/board-speed.ts [--tenants 50] [--models 5] [--hours 24] [--spacing 60] [--rounds 3] [--points N]
 How long each board takes to fill on a real Prometheus: all its queries over its own range, as Grafana asks them, twenty at
 a time. History is backfilled: --spacing seconds between samples, half of it within the last 7 hours, so that the boards of 6
 hours have something to draw. The shipped scrape is every 5 s: 12 times the samples of 60, and the text of them is too long.
@@ -26,6 +26,8 @@ const { values } = parseArgs({
     hours: { type: 'string', default: '24' },
     spacing: { type: 'string', default: '60' },
     rounds: { type: 'string', default: '3' },
+    /** Points of a line, in place of the panels' own. */
+    points: { type: 'string' },
     help: { type: 'boolean' },
   },
 })
@@ -74,7 +76,11 @@ async function measure(on: Prometheus, board: Board, end: number): Promise<void>
   let answers: Answer[] = []
   for (let round = 0; round < rounds; round++) {
     const started = performance.now()
-    answers = await askBoard(on, board, { tenant: 'tenant-0', range: { from, to: end } })
+    answers = await askBoard(on, board, {
+      tenant: 'tenant-0',
+      range: { from, to: end },
+      ...(values.points !== undefined && { maxDataPoints: Number(values.points) }),
+    })
     taken.push((performance.now() - started) / 1000)
   }
   const slowest = answers.reduce((slow, answer) => (answer.milliseconds > slow.milliseconds ? answer : slow))

@@ -62,6 +62,9 @@ const NEUTRAL: Steps = ['text']
 /** Names of models and guardrails are long: in pixels. */
 const WIDE: Readonly<Record<string, number>> = { model: 200, guardrail: 200 }
 
+/** Five minutes each of a day: a rate covers what is between two of them (bench/board-speed.ts). */
+const POINTS = 300
+
 /** One number, now or over the board's range. */
 export function stat(about: About & { query: Vector<string>; steps?: Steps; legend?: string }): PanelBuilder {
   const panel = new StatBuilder()
@@ -93,6 +96,8 @@ export function graph(
     /** Of lines whose name has a meaning. */
     colours?: Readonly<Record<string, string>>
     exemplars?: boolean
+    /** Of a line at most: what a point covers, Grafana's interval, grows with it; the time that the query takes, shrinks. */
+    points?: number
   },
 ): PanelBuilder {
   const panel = new TimeseriesBuilder()
@@ -110,6 +115,7 @@ export function graph(
         .calcs([]),
     )
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi))
+  panel.maxDataPoints(about.points ?? POINTS)
   if (about.max !== undefined) panel.max(about.max)
   if (about.softMax !== undefined) panel.axisSoftMax(about.softMax)
   for (const [name, fixedColor] of Object.entries(about.colours ?? {}))

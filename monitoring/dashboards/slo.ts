@@ -68,6 +68,8 @@ export const SLO = makeBoard({
           title: 'Share of bad events, 5 minutes',
           description: 'What the alerts look at first.',
           unit: 'percentunit',
+          // It covers five minutes and no more, however far apart the points are.
+          points: 2000,
           lines: [{ query: maxBy(['slo'], scoped('slo:sli_error:ratio_rate5m')), legend: '{{slo}}' }],
         }),
         table({

@@ -31,10 +31,12 @@ export async function valuesOf(prometheus: Prometheus, target: Target, asked: As
 export async function askBoard(
   prometheus: Prometheus,
   board: Board,
-  { tenant, range }: { tenant: string; range: Asked['range'] },
+  { tenant, range, maxDataPoints }: { tenant: string; range: Asked['range']; maxDataPoints?: number },
 ): Promise<Answer[]> {
-  const asked = { range, variables: variablesOf(board, tenant) }
+  const variables = variablesOf(board, tenant)
   const ask = async (panel: BoardPanel, target: Target): Promise<Answer> => {
+    const points = maxDataPoints ?? panel.maxDataPoints
+    const asked = { range, variables, ...(points !== undefined && { maxDataPoints: points }) }
     const started = performance.now()
     const values = (await valuesOf(prometheus, target, asked)).filter((value) => !Number.isNaN(value))
     return {

@@ -18,6 +18,7 @@ export interface BoardPanel {
   description?: string
   gridPos: { x: number; y: number; w: number; h: number }
   targets?: Target[]
+  maxDataPoints?: number
   fieldConfig: {
     defaults: { unit?: string; links?: { title: string; url: string }[] }
     overrides: { matcher: { id: string; options: string }; properties: { id: string; value: unknown }[] }[]
