@@ -22,6 +22,7 @@ const USAGE = `usage: node dev/board-preview/preview.ts --prometheus URL --out D
   --theme dark      or light
   --width 1440      390 is a phone
   --from now-24h    else the board's own range
+  --to now          its end
   --var NAME=VALUE  a variable's value, as tenant=search; may be repeated
 `
 const DRAW_LIMIT_MS = 60_000
@@ -36,6 +37,7 @@ const { values } = parseArgs({
     theme: { type: 'string', default: 'dark' },
     width: { type: 'string', default: '1440' },
     from: { type: 'string' },
+    to: { type: 'string', default: 'now' },
     var: { type: 'string', multiple: true, default: [] },
     help: { type: 'boolean' },
   },
@@ -140,6 +142,7 @@ try {
       board,
       theme: values.theme,
       from: values.from,
+      to: values.to,
       variables: Object.fromEntries(values.var.map((one) => one.split('='))),
     }
     await page.addInitScript((preview) => Object.assign(window, { preview }), given)

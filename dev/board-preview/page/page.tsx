@@ -9,7 +9,7 @@ import { registerTransformers, themeOf } from './registries.ts'
 
 declare global {
   interface Window {
-    preview: { board: Board; theme: 'dark' | 'light'; from?: string; variables: Record<string, string> }
+    preview: { board: Board; theme: 'dark' | 'light'; from?: string; to: string; variables: Record<string, string> }
     /** Set once everything is drawn. */
     drawn?: { empty: string[]; failed: string[]; series: Record<string, number> }
   }
@@ -22,7 +22,7 @@ const COLUMNS = 24
 const PADDING = 16
 const NARROW = 769
 
-const { board, theme: mode, from = board.time.from, variables } = window.preview
+const { board, theme: mode, from = board.time.from, to, variables } = window.preview
 const theme = themeOf(mode)
 const narrow = window.innerWidth < NARROW
 const across = window.innerWidth - 2 * (narrow ? 8 : PADDING)
@@ -31,8 +31,8 @@ const column = (across - GAP * (COLUMNS - 1)) / COLUMNS
 const now = dateTime(Date.now())
 const range: TimeRange = {
   from: dateMath.toDateTime(from, { roundUp: false }) ?? now,
-  to: now,
-  raw: { from, to: 'now' },
+  to: dateMath.toDateTime(to, { roundUp: true }) ?? now,
+  raw: { from, to },
 }
 const widthOf = ({ gridPos: { w } }: Panel) => (narrow ? across : column * w + GAP * (w - 1))
 const heightOf = ({ gridPos: { h } }: Panel) => CELL * h + GAP * (h - 1)
@@ -75,7 +75,7 @@ function Page() {
               </span>
             ))}
           <span className="variable">
-            {from} <b>to now</b>
+            {from} <b>to {to}</b>
           </span>
         </header>
         <main style={{ position: 'relative', height: tall }}>
