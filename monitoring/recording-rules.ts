@@ -108,9 +108,9 @@ export const RECORDING_GROUPS: readonly RecordingGroup[] = [
     ],
   },
   {
-    // 30 days of samples: not every few seconds.
+    // 30 days of samples: not every few seconds. But well within the 5 minutes after which Prometheus calls a series stale.
     name: 'llm-slo-period',
-    interval: '5m',
+    interval: '2m',
     rules: [
       ratioRule('30d'),
       record('slo:period_error_budget_remaining:ratio', {

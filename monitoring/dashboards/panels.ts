@@ -141,7 +141,8 @@ export function table(
   about: About & { labels: Readonly<Record<string, string>>; columns: readonly Column[]; rowLinks?: readonly Link[] },
 ): PanelBuilder {
   const { labels, columns } = about
-  const panel = new TableBuilder()
+  // So many pixels at least: on a phone a table is pushed aside rather than its numbers cut.
+  const panel = new TableBuilder().minWidth(75)
   columns.forEach(({ query: vector }, index) => {
     panel.withTarget(query(refId(index), vector, '').instant().format(PromQueryFormat.Table))
   })

@@ -29,9 +29,11 @@ const across = window.innerWidth - 2 * (narrow ? 8 : PADDING)
 const column = (across - GAP * (COLUMNS - 1)) / COLUMNS
 
 const now = dateTime(Date.now())
+// The end first: a range that is a millisecond over a day gets dates on its axis.
+const end = dateMath.toDateTime(to, { roundUp: true }) ?? now
 const range: TimeRange = {
   from: dateMath.toDateTime(from, { roundUp: false }) ?? now,
-  to: dateMath.toDateTime(to, { roundUp: true }) ?? now,
+  to: end,
   raw: { from, to },
 }
 const widthOf = ({ gridPos: { w } }: Panel) => (narrow ? across : column * w + GAP * (w - 1))
