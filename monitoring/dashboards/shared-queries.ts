@@ -1,4 +1,3 @@
-import type { CallStatus } from '../../sidecar/call.ts'
 import { type Duration, grown, promql, ratio, sumBy, type Vector } from '../promql.ts'
 import { ERROR_STATUSES, VALID_STATUSES } from '../slo.ts'
 import { scoped } from './scope.ts'
@@ -28,7 +27,7 @@ export function orNone<Label extends string>(of: Vector<Label>, label: Label): V
 }
 
 /** Good is green, the provider's fault red, the client's or Kong's own refusal another colour. */
-export const OUTCOME_COLOURS: Readonly<Record<CallStatus, string>> = {
+export const OUTCOME_COLOURS: Readonly<Record<string, string>> = {
   ok: 'green',
   server_error: 'red',
   timeout: 'dark-red',
