@@ -30,7 +30,9 @@ function fresh() {
 if (!fresh()) {
   process.stdout.write('installing the dependencies of package-lock.json (once) …\n')
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
-  const args = ['ci', '--loglevel=error', '--no-audit', '--no-fund', '--ignore-scripts']
+  // npm waits five minutes for an answer that does not come, by default.
+  const patience = ['--fetch-timeout=60000', '--fetch-retries=5']
+  const args = ['ci', '--loglevel=error', '--no-audit', '--no-fund', '--ignore-scripts', ...patience]
   const result = spawnSync(npm, args, {
     cwd: root,
     encoding: 'utf8',
