@@ -247,9 +247,10 @@ async function run(): Promise<void> {
       file,
     ])
     for (const block of readdirSync(blocks)) renameSync(join(blocks, block), join(samples, block))
-    const { record } = rules.at(-1)!
+    const { record, labels = {} } = rules.at(-1)!
+    const matchers = Object.entries(labels).map(([label, value]) => `${label}="${value}"`)
     for (const time of [oldest + 3600, Date.now() / SECOND - 1800])
-      await waitUntil(() => isLoaded(record, time), { withinMs: 150 * SECOND })
+      await waitUntil(() => isLoaded(`${record}{${matchers.join()}}`, time), { withinMs: 150 * SECOND })
     say(`recorded series: floor ${floor + 1}, ${rules.length} rules`)
   }
   await prometheus.reload(config)
