@@ -45,9 +45,11 @@ export function makeKongSeries() {
       const total = 5 * 1024 * 1024
       const states = { active: 6 + (active % 9), reading: 0, writing: 1 + (active % 4), waiting: 5 }
       return [
-        // Prometheus writes bounds as floats only where it is told that they are a histogram's.
-        ...Object.entries(KONG_METRICS).map(([name, { type }]) => `# TYPE ${name} ${type}`),
-        ...[...values].map(([key, value]) => `${key} ${value}`),
+        // Prometheus writes a bound as a float only below the line that says that it is a histogram's.
+        ...Object.entries(KONG_METRICS).flatMap(([name, { type }]) => [
+          `# TYPE ${name} ${type}`,
+          ...[...values].filter(([key]) => nameOf(key) === name).map(([key, value]) => `${key} ${value}`),
+        ]),
         ...Object.entries(states).map(
           ([state, value]) => `kong_nginx_connections_total{${node},subsystem="http",state="${state}"} ${value}`,
         ),
@@ -68,6 +70,8 @@ export function makeKongSeries() {
     },
   }
 }
+
+const nameOf = (key: string) => key.slice(0, key.indexOf('{')).replace(/_(bucket|sum|count)$/, '')
 
 /** The same as a target of Prometheus. */
 export async function serveText(text: () => string, port: number) {
