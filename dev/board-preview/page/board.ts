@@ -32,6 +32,7 @@ export interface Panel {
   title: string
   description?: string
   gridPos: { x: number; y: number; w: number; h: number }
+  maxDataPoints?: number
   targets?: Target[]
   transformations?: DataTransformerConfig[]
   fieldConfig?: FieldConfigSource

@@ -47,7 +47,7 @@ export async function framesOf(
   const rangeMs = range.to.valueOf() - range.from.valueOf()
   const interval = Math.max(
     SCRAPE_SECONDS,
-    rangeUtil.calculateInterval(range, Math.max(100, Math.floor(width))).intervalMs / 1000,
+    rangeUtil.calculateInterval(range, panel.maxDataPoints ?? Math.max(100, Math.floor(width))).intervalMs / 1000,
   )
   const special = {
     __interval: `${interval}s`,
