@@ -1,33 +1,38 @@
-import { execFile } from 'node:child_process'
-import { once } from 'node:events'
-import { createWriteStream, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs, promisify } from 'node:util'
-import { binary } from '../dev/servers/binary.ts'
+import { parseArgs } from 'node:util'
 import { type Prometheus, startPrometheus } from '../dev/servers/prometheus.ts'
+import { remoteWrite, type StepSeries } from '../dev/servers/remote-write.ts'
 import { waitUntil } from '../dev/wait-until.ts'
+import { THINNED } from '../monitoring/recorded.ts'
+import { RECORDING_GROUPS } from '../monitoring/recording-rules.ts'
 import { type Answer, askBoard } from '../monitoring/testing/ask-boards.ts'
 import { type Board, COMMITTED_BOARDS } from '../monitoring/testing/committed-boards.ts'
+import { milliseconds } from '../monitoring/testing/evaluate.ts'
 import { timeOf } from '../monitoring/testing/grafana-query.ts'
 import { type SyntheticSeries, syntheticSeries } from '../monitoring/testing/synthetic-series.ts'
 
-const USAGE = `usage: node bench/board-speed.ts [--tenants 50] [--models 5] [--hours 24] [--spacing 60] [--rounds 3] [--points N]
+const USAGE = `usage: node bench/board-speed.ts [--tenants 10] [--models 5] [--hours 24] [--every 5] [--rounds 3] [--points N] [--data DIR]
 How long each board takes to fill on a real Prometheus: all its queries over its own range, as Grafana asks them, twenty at
-a time. History is backfilled: --spacing seconds between samples, half of it within the last 7 hours, so that the boards of 6
-hours have something to draw. The shipped scrape is every 5 s: 12 times the samples of 60, and the text of them is too long.
+a time. History is written first, as densely as shipped: the sidecar's series each --every seconds, recorded ones as often as
+their rule. "raw" is the same board with the counters themselves in place of their thinned rates (monitoring/recorded.ts).
+50 tenants with 5 models write 400 million samples: a quarter of an hour, 3 GB. --data keeps them for the next run.
 `
 const GOAL_SECONDS = 3
 const HOUR = 3600
+/** Prometheus takes samples that are at most an hour older than its newest. */
+const SPAN = 3000
 const { values } = parseArgs({
   options: {
-    tenants: { type: 'string', default: '50' },
+    tenants: { type: 'string', default: '10' },
     models: { type: 'string', default: '5' },
     hours: { type: 'string', default: '24' },
-    spacing: { type: 'string', default: '60' },
+    every: { type: 'string', default: '5' },
     rounds: { type: 'string', default: '3' },
     /** Points of a line, in place of the panels' own. */
     points: { type: 'string' },
+    data: { type: 'string' },
     help: { type: 'boolean' },
   },
 })
@@ -35,42 +40,71 @@ if (values.help) {
   process.stdout.write(USAGE)
   process.exit(0)
 }
-const [tenants, models, hours, spacing, rounds] = [
+const [tenants, models, hours, every, rounds] = [
   values.tenants,
   values.models,
   values.hours,
-  values.spacing,
+  values.every,
   values.rounds,
 ].map(Number) as [number, number, number, number, number]
 const say = (text: string) => process.stdout.write(`${text}\n`)
+const intervals = new Map(
+  RECORDING_GROUPS.flatMap(({ interval, rules }) => rules.map(({ record }) => [record as string, interval] as const)),
+)
 
-const directory = mkdtempSync(join(tmpdir(), 'board-speed-'))
+const directory = values.data ?? mkdtempSync(join(tmpdir(), 'board-speed-'))
+const filled = join(directory, 'filled.json')
 let prometheus: Prometheus | undefined
 try {
-  const end = Math.floor(Date.now() / 1000 / spacing) * spacing
-  const series = syntheticSeries(tenants, models)
-  const began = performance.now()
-  const samples = await backfill(series, end - (hours + 2) * HOUR, end)
-  const seconds = Math.round((performance.now() - began) / 1000)
-  say(
-    `${tenants} tenants × ${models} models, ${series.length} series, ${hours} h, a sample every ${spacing} s (${spacing / 2} s within 7 h): ${(samples / 1e6).toFixed(1)} million samples, backfilled in ${seconds} s`,
-  )
   prometheus = await startPrometheus({
-    directory: join(directory, 'prometheus'),
+    directory,
     config: { scrape_configs: [] },
-    flags: ['--storage.tsdb.retention.time=90d'],
+    flags: ['--storage.tsdb.retention.time=90d', '--web.enable-remote-write-receiver'],
   })
-  const { query } = prometheus
-  await waitUntil(async () => (await query('up', end)).length === 2, { withinMs: 120_000 })
+  const end = existsSync(filled) ? await lastSample(prometheus) : Math.floor(Date.now() / 60_000) * 60
+  if (!existsSync(filled)) {
+    const began = performance.now()
+    const series = syntheticSeries(tenants, models)
+    const samples = await fill(prometheus, series, end - (hours + 2) * HOUR, end)
+    writeFileSync(filled, '{}')
+    say(
+      `${tenants} tenants × ${models} models, ${series.length} series, ${hours} h, every ${every} s: ${(samples / 1e6).toFixed(1)} million samples, written in ${Math.round((performance.now() - began) / 1000)} s`,
+    )
+  }
+  const { url } = prometheus
+  // Two hours of samples at a time become a block: not while the boards are measured.
+  await waitUntil(async () => (await headHours(url)) < 3.1, { withinMs: 900_000, everyMs: 1000 })
 
-  say('\nboard                      queries  first s  median s  slowest query')
-  for (const board of COMMITTED_BOARDS) await measure(prometheus, board, end)
+  say(`load ${loadavg()[0]!.toFixed(1)}`)
+  say('\nboard                      queries  first s  median s    raw s  raw/thinned  slowest query')
+  for (const board of COMMITTED_BOARDS) await report(prometheus, board, end)
 } finally {
   await prometheus?.close()
-  rmSync(directory, { recursive: true, force: true })
+  if (values.data === undefined) rmSync(directory, { recursive: true, force: true })
 }
 
-async function measure(on: Prometheus, board: Board, end: number): Promise<void> {
+async function report(on: Prometheus, board: Board, end: number): Promise<void> {
+  const { taken, answers } = await measure(on, board, end)
+  const median = medianOf(taken)
+  const before = rawBoard(board)
+  const raw =
+    JSON.stringify(before) === JSON.stringify(board) ? undefined : medianOf((await measure(on, before, end)).taken)
+  const slowest = answers.reduce((slow, answer) => (answer.milliseconds > slow.milliseconds ? answer : slow))
+  const cells = [
+    board.title.padEnd(26),
+    String(answers.length).padStart(7),
+    taken[0]!.toFixed(2).padStart(8),
+    median.toFixed(2).padStart(9),
+    (raw?.toFixed(2) ?? '').padStart(8),
+    (raw === undefined ? '' : (raw / median).toFixed(1)).padStart(12),
+    ` ${slowest.name} ${(slowest.milliseconds / 1000).toFixed(2)} s`,
+    median <= GOAL_SECONDS ? '' : ` MISSED: over ${GOAL_SECONDS} s`,
+  ]
+  say(cells.join(' ').trimEnd())
+  const empty = answers.filter(({ state }) => state === 'empty').map(({ name }) => name)
+  if (empty.length > 0) say(`  without data: ${empty.join('; ')}`)
+}
+async function measure(on: Prometheus, board: Board, end: number): Promise<{ taken: number[]; answers: Answer[] }> {
   const from = Math.max(timeOf(board.time.from, end), end - hours * HOUR)
   const taken: number[] = []
   let answers: Answer[] = []
@@ -83,48 +117,68 @@ async function measure(on: Prometheus, board: Board, end: number): Promise<void>
     })
     taken.push((performance.now() - started) / 1000)
   }
-  const slowest = answers.reduce((slow, answer) => (answer.milliseconds > slow.milliseconds ? answer : slow))
-  const sorted = taken.toSorted((a, b) => a - b)
-  const median = sorted[Math.floor(sorted.length / 2)]!
-  const cells = [
-    board.title.padEnd(26),
-    String(answers.length).padStart(7),
-    taken[0]!.toFixed(2).padStart(8),
-    median.toFixed(2).padStart(9),
-    ` ${slowest.name} ${(slowest.milliseconds / 1000).toFixed(2)} s`,
-    median <= GOAL_SECONDS ? '' : ` MISSED: over ${GOAL_SECONDS} s`,
-  ]
-  say(cells.join(' '))
-  const empty = answers.filter(({ state }) => state === 'empty').map(({ name }) => name)
-  if (empty.length > 0) say(`  without data: ${empty.join('; ')}`)
+  return { taken, answers }
+}
+function medianOf(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!
+}
+/** The board as it would be without thinned rates. */
+function rawBoard(board: Board): Board {
+  const text = Object.entries(THINNED).reduce(
+    (text, [name, counter]) =>
+      text.replaceAll(`avg_over_time(${name}{`, `rate(${counter}${name.includes('_bucket:') ? '_bucket' : ''}{`),
+    JSON.stringify(board),
+  )
+  return JSON.parse(text) as Board
 }
 
-/** A file for every two hours: promtool reads a file once for each block in it. */
-async function backfill(all: readonly SyntheticSeries[], start: number, end: number): Promise<number> {
-  const samples = join(directory, 'prometheus', 'samples')
-  mkdirSync(samples, { recursive: true })
-  const span = 2 * HOUR
-  const spacingAt = (at: number) => (at < end - 7 * HOUR ? spacing : spacing / 2)
+/** All series side by side through time, as scrapes write them. */
+async function fill(into: Prometheus, all: readonly SyntheticSeries[], start: number, end: number): Promise<number> {
   let written = 0
-  for (let from = Math.floor(start / span) * span; from < end; from += span) {
-    const file = join(directory, 'history.txt')
-    const stream = createWriteStream(file)
-    for (let at = Math.max(from, start); at < Math.min(from + span, end + 1); at += spacingAt(at)) {
-      written += all.length
-      for (let index = 0; index < all.length; index += 1000) {
-        const lines = all.slice(index, index + 1000).map(lineAt(at, at - start))
-        if (!stream.write(lines.join(''))) await once(stream, 'drain')
-      }
-    }
-    stream.end('# EOF\n')
-    await once(stream, 'close')
-    await promisify(execFile)(binary('promtool'), ['tsdb', 'create-blocks-from', 'openmetrics', '-q', file, samples], {
-      maxBuffer: 64 * 1024 * 1024,
-    })
+  for (let from = start; from <= end; from += SPAN) {
+    const half = (odd: number) =>
+      remoteWrite(
+        into.url,
+        (function* () {
+          for (let index = odd; index < all.length; index += 2) {
+            const part = samplesOf(all[index]!, from, Math.min(from + SPAN, end + 1), start)
+            written += part.values.length
+            yield part
+          }
+        })(),
+      )
+    await Promise.all([half(0), half(1)])
   }
   return written
 }
-function lineAt(at: number, seconds: number) {
-  return ({ text, kind, amount }: SyntheticSeries) =>
-    `${text} ${kind === 'counter' ? Math.floor(amount * seconds) : amount} ${at}\n`
+function samplesOf(of: SyntheticSeries, from: number, to: number, start: number): StepSeries {
+  const { labels, kind, amount } = of
+  const step = secondsBetween(labels)
+  const first = Math.ceil(from / step) * step
+  const values = new Float64Array(Math.max(0, Math.ceil((to - first) / step)))
+  if (kind === 'gauge') values.fill(amount)
+  else
+    for (let index = 0; index < values.length; index++)
+      values[index] = Math.floor(amount * (first + index * step - start))
+  return { labels, start: first * 1000, stepMs: step * 1000, values }
+}
+function secondsBetween({ __name__, job }: SyntheticSeries['labels']): number {
+  const rule = intervals.get(__name__!)
+  if (rule !== undefined) return milliseconds(rule) / 1000
+  return job === 'llm-observer' ? every : 15
+}
+
+async function lastSample(on: Prometheus): Promise<number> {
+  return Math.floor((await metric(on.url, 'prometheus_tsdb_head_max_time_seconds')) / 60) * 60
+}
+async function headHours(url: string): Promise<number> {
+  const [from, to] = [
+    await metric(url, 'prometheus_tsdb_head_min_time_seconds'),
+    await metric(url, 'prometheus_tsdb_head_max_time_seconds'),
+  ]
+  return (to - from) / HOUR
+}
+async function metric(url: string, name: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text()
+  return Number(new RegExp(`^${name} (.+)$`, 'm').exec(text)![1])
 }

@@ -17,7 +17,7 @@ type Tables = typeof TABLES
 export type MetricName = keyof Tables
 type HistogramName = { [Name in MetricName]: Tables[Name]['type'] extends 'histogram' ? Name : never }[MetricName]
 
-/** Given by the scrape configuration to every series of a target. Recorded series keep `environment` alone. */
+/** Given by the scrape configuration to every series of a target. Recorded series keep `environment` alone, thinned ones all. */
 export const TARGET_LABELS = ['job', 'instance', 'environment', 'region'] as const
 export type TargetLabel = (typeof TARGET_LABELS)[number]
 type OwnLabel<Name extends MetricName> = Tables[Name]['labels'][number]

@@ -1,10 +1,41 @@
-import type { MetricDefinition } from '../sidecar/metrics/metrics.ts'
+import { METRICS, type MetricDefinition } from '../sidecar/metrics/metrics.ts'
 
 const gauge = <const Labels extends readonly string[]>(labels: Labels, help: string) =>
   ({ type: 'gauge', labels, help }) as const
 
+/**
+ * Counters that boards draw for all tenants over hours: their rates, a sample a minute where a scrape writes twelve. All
+ * labels are kept, so that every choice at the top of a board still narrows them.
+ */
+export const THINNED = {
+  'instance:llm_calls:rate5m': 'llm_calls_total',
+  'instance:llm_tokens:rate5m': 'llm_tokens_total',
+  'instance:llm_cost_usd:rate5m': 'llm_cost_usd_total',
+  'instance:llm_finished_answers:rate5m': 'llm_finished_answers_total',
+  'instance:llm_latency_seconds_bucket:rate5m': 'llm_latency_seconds',
+  'instance:llm_time_to_first_token_seconds_bucket:rate5m': 'llm_time_to_first_token_seconds',
+} as const
+export type ThinnedName = keyof typeof THINNED
+const ofTarget = ['job', 'instance', 'environment', 'region'] as const
+
 /** Names that recording rules write: level:metric:operations, `_total` dropped after a rate. */
 export const RECORDED = {
+  'instance:llm_calls:rate5m': gauge([...ofTarget, ...METRICS.llm_calls_total.labels], 'Calls a second.'),
+  'instance:llm_tokens:rate5m': gauge([...ofTarget, ...METRICS.llm_tokens_total.labels], 'Tokens a second.'),
+  'instance:llm_cost_usd:rate5m': gauge([...ofTarget, ...METRICS.llm_cost_usd_total.labels], 'Dollars a second.'),
+  'instance:llm_finished_answers:rate5m': gauge(
+    [...ofTarget, ...METRICS.llm_finished_answers_total.labels],
+    'Answers a second.',
+  ),
+  'instance:llm_latency_seconds_bucket:rate5m': gauge(
+    [...ofTarget, ...METRICS.llm_latency_seconds.labels, 'le'],
+    'Calls a second that took no longer.',
+  ),
+  'instance:llm_time_to_first_token_seconds_bucket:rate5m': gauge(
+    [...ofTarget, ...METRICS.llm_time_to_first_token_seconds.labels, 'le'],
+    'Good answers a second whose first byte took no longer.',
+  ),
+
   'provider:llm_calls:rate5m': gauge(['environment', 'provider'], 'Calls a second.'),
   'provider:llm_errors:rate5m': gauge(
     ['environment', 'provider'],

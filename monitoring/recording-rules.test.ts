@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { binariesPresent } from '../dev/servers/binary.ts'
-import { LATENCY_BUCKETS } from '../sidecar/ledger/series.ts'
+import { FIRST_TOKEN_BUCKETS, LATENCY_BUCKETS } from '../sidecar/ledger/series.ts'
 import { RECORDED, type RecordedName } from './recorded.ts'
 import { testRules } from './testing/promtool.ts'
 import { groupsOf } from './testing/rule-files.ts'
@@ -80,7 +80,53 @@ const bandsAre = (mean: number, band: number): Recorded['expected'] => ({
   'tenant_model:llm_cost_usd:band26h': [{ labels: model, value: band }],
 })
 
+const rates = (...of: readonly (readonly [labels: Readonly<Record<string, string>>, rate: number])[]) =>
+  of.map(([labels, value]): Expected => ({ labels, value }))
+/** Of a and b, each with one duration of all calls: the buckets that hold it have the rate of the calls. */
+const bucketRates = (
+  bounds: readonly number[],
+  ...of: readonly (readonly [of: 'a' | 'b', rate: number, each: number])[]
+) =>
+  of.flatMap(([instance, rate, each]) =>
+    [...bounds, Number.POSITIVE_INFINITY].map((bound): Expected => {
+      const le = bound === Number.POSITIVE_INFINITY ? '+Inf' : String(bound)
+      return { labels: { ...call(instance), le }, value: each <= bound ? rate : 0 }
+    }),
+  )
+
 const CASES: readonly Recorded[] = [
+  {
+    name: 'thinned: every counter by itself, with all its labels',
+    interval: '5s',
+    at: '15m',
+    series: [
+      counter('llm_calls_total', { ...call('a'), status: 'ok' }, steady(30)),
+      counter('llm_calls_total', { ...call('a'), status: 'timeout' }, steady(1)),
+      counter('llm_calls_total', { ...call('b'), status: 'ok' }, steady(10)),
+      counter('llm_tokens_total', { ...call('a'), type: 'input' }, steady(1000)),
+      counter('llm_tokens_total', { ...call('a'), type: 'output' }, steady(200)),
+      counter('llm_cost_usd_total', call('a'), steady(0.15)),
+      counter('llm_finished_answers_total', { ...call('b'), reason: 'length' }, steady(2)),
+      ...histogram('llm_latency_seconds', call('a'), LATENCY_BUCKETS, [[SCRAPES, 30, 3]]),
+      ...histogram('llm_latency_seconds', call('b'), LATENCY_BUCKETS, [[SCRAPES, 10, 50]]),
+      ...histogram('llm_time_to_first_token_seconds', call('a'), FIRST_TOKEN_BUCKETS, [[SCRAPES, 30, 0.3]]),
+    ],
+    expected: {
+      'instance:llm_calls:rate5m': rates(
+        [{ ...call('a'), status: 'ok' }, 6],
+        [{ ...call('a'), status: 'timeout' }, 0.2],
+        [{ ...call('b'), status: 'ok' }, 2],
+      ),
+      'instance:llm_tokens:rate5m': rates(
+        [{ ...call('a'), type: 'input' }, 200],
+        [{ ...call('a'), type: 'output' }, 40],
+      ),
+      'instance:llm_cost_usd:rate5m': rates([call('a'), 0.03]),
+      'instance:llm_finished_answers:rate5m': rates([{ ...call('b'), reason: 'length' }, 0.4]),
+      'instance:llm_latency_seconds_bucket:rate5m': bucketRates(LATENCY_BUCKETS, ['a', 6, 3], ['b', 2, 50]),
+      'instance:llm_time_to_first_token_seconds_bucket:rate5m': bucketRates(FIRST_TOKEN_BUCKETS, ['a', 6, 0.3]),
+    },
+  },
   {
     name: 'two sidecars at once',
     interval: '15s',

@@ -1,5 +1,5 @@
-import { aggregate, metric, offset, over, promql, rate, ratio, sumBy, type Vector } from './promql.ts'
-import type { RECORDED, RecordedName } from './recorded.ts'
+import { aggregate, bucket, metric, offset, over, promql, rate, ratio, sumBy, type Vector } from './promql.ts'
+import { type RECORDED, type RecordedName, THINNED } from './recorded.ts'
 import { FRESH_SECONDS, failedCalls, ratioOf, SLO_INTERVAL_SECONDS, SLO_WINDOWS, SLOS, validCalls } from './slo.ts'
 
 export interface RecordingRule {
@@ -88,6 +88,27 @@ export const RECORDING_GROUPS: readonly RecordingGroup[] = [
         'tenant_model:llm_cost_usd:rate5m',
         'tenant_model:llm_cost_usd:mean26h',
         'tenant_model:llm_cost_usd:band26h',
+      ),
+    ],
+  },
+  {
+    name: 'llm-thinned',
+    interval: '1m',
+    rules: [
+      record('instance:llm_calls:rate5m', rate(metric(THINNED['instance:llm_calls:rate5m']), '5m')),
+      record('instance:llm_tokens:rate5m', rate(metric(THINNED['instance:llm_tokens:rate5m']), '5m')),
+      record('instance:llm_cost_usd:rate5m', rate(metric(THINNED['instance:llm_cost_usd:rate5m']), '5m')),
+      record(
+        'instance:llm_finished_answers:rate5m',
+        rate(metric(THINNED['instance:llm_finished_answers:rate5m']), '5m'),
+      ),
+      record(
+        'instance:llm_latency_seconds_bucket:rate5m',
+        rate(bucket(THINNED['instance:llm_latency_seconds_bucket:rate5m']), '5m'),
+      ),
+      record(
+        'instance:llm_time_to_first_token_seconds_bucket:rate5m',
+        rate(bucket(THINNED['instance:llm_time_to_first_token_seconds_bucket:rate5m']), '5m'),
       ),
     ],
   },

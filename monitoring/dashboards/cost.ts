@@ -1,7 +1,7 @@
 import { aggregate, grown, maxBy, promql, rate, ratio, sum, sumBy, type Vector } from '../promql.ts'
 import { makeBoard } from './board.ts'
 import { graph, type Steps, stat, table } from './panels.ts'
-import { scoped } from './scope.ts'
+import { scoped, thinned } from './scope.ts'
 
 const RANGE = '$__range'
 const cost = scoped('llm_cost_usd_total')
@@ -182,7 +182,10 @@ export const COST = makeBoard({
           unit: 'currencyUSD',
           stack: true,
           lines: [
-            { query: promql`3600 * ${sumBy(['tenant_id'], rate(cost, '$__rate_interval'))}`, legend: '{{tenant_id}}' },
+            {
+              query: promql`3600 * ${sumBy(['tenant_id'], thinned('instance:llm_cost_usd:rate5m'))}`,
+              legend: '{{tenant_id}}',
+            },
           ],
         }),
         graph({
@@ -192,7 +195,7 @@ export const COST = makeBoard({
           stack: true,
           lines: [
             {
-              query: promql`3600 * ${sumBy(['provider', 'model'], rate(cost, '$__rate_interval'))}`,
+              query: promql`3600 * ${sumBy(['provider', 'model'], thinned('instance:llm_cost_usd:rate5m'))}`,
               legend: '{{provider}} {{model}}',
             },
           ],

@@ -1,11 +1,10 @@
-import { grown, increase, promql, rate, ratio, sum, sumBy } from '../promql.ts'
+import { grown, increase, promql, ratio, sum, sumBy } from '../promql.ts'
 import { makeBoard } from './board.ts'
-import { graph, stat, table } from './panels.ts'
-import { scoped } from './scope.ts'
+import { graph, HOURLY_POINTS, stat, table } from './panels.ts'
+import { scoped, thinned } from './scope.ts'
 import { hitRatio, orNone } from './shared-queries.ts'
 
 const RANGE = '$__range'
-const INTERVAL = '$__rate_interval'
 const events = scoped('llm_guardrail_events_total')
 
 export const GUARDRAILS = makeBoard({
@@ -71,6 +70,7 @@ export const GUARDRAILS = makeBoard({
       panels: [
         graph({
           title: 'Events by guardrail',
+          points: HOURLY_POINTS,
           description: 'Events of the last hour at each moment, by guardrail and action.',
           unit: 'short',
           softMax: 1,
@@ -83,6 +83,7 @@ export const GUARDRAILS = makeBoard({
         }),
         graph({
           title: 'Events by tenant',
+          points: HOURLY_POINTS,
           description: 'Events of the last hour at each moment.',
           unit: 'short',
           softMax: 1,
@@ -125,12 +126,11 @@ export const GUARDRAILS = makeBoard({
             error: 'purple',
             other: 'text',
           },
-          lines: [
-            { query: sumBy(['reason'], rate(scoped('llm_finished_answers_total'), INTERVAL)), legend: '{{reason}}' },
-          ],
+          lines: [{ query: sumBy(['reason'], thinned('instance:llm_finished_answers:rate5m')), legend: '{{reason}}' }],
         }),
         graph({
           title: 'Semantic-cache hit rate by tenant',
+          points: HOURLY_POINTS,
           description:
             'Of the calls that a semantic cache looked up, those that it answered, over the last hour at each moment.',
           unit: 'percentunit',

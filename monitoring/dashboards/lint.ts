@@ -1,4 +1,5 @@
 import type { Dashboard, Panel } from '@grafana/grafana-foundation-sdk/dashboard'
+import { THINNED } from '../recorded.ts'
 import { SERVER_METRICS } from '../server-metrics.ts'
 import { type SelectorInQuery, selectorsIn } from './selectors.ts'
 
@@ -37,7 +38,8 @@ export function lintFile(boards: readonly Dashboard[]): { exclusions: Record<str
 /** Series without the labels of a target that the board chooses by. */
 export function isUntargeted({ name }: SelectorInQuery): boolean {
   return (
-    name.includes(':') || (Object.hasOwn(SERVER_METRICS, name) && /^(ALERTS$|prometheus_|alertmanager_)/.test(name))
+    (name.includes(':') && !Object.hasOwn(THINNED, name)) ||
+    (Object.hasOwn(SERVER_METRICS, name) && /^(ALERTS$|prometheus_|alertmanager_)/.test(name))
   )
 }
 /** A rate over something else than Grafana's interval. */

@@ -1,7 +1,7 @@
 import { grown, metric, promql, quantile, rate, ratio, sum, sumBy } from '../promql.ts'
 import { makeBoard } from './board.ts'
 import { graph, stat, table } from './panels.ts'
-import { scoped, scopedBucket } from './scope.ts'
+import { scoped, scopedBucket, thinned } from './scope.ts'
 import { badCalls, hitRatio, OUTCOME_COLOURS, successRatio } from './shared-queries.ts'
 
 const tenantBoard = '/d/llm-tenant?${__url_time_range}&var-tenant=${__data.fields.Tenant}'
@@ -72,7 +72,7 @@ export const OVERVIEW = makeBoard({
           stack: true,
           lines: [
             {
-              query: sumBy(['tenant_id'], rate(scoped('llm_calls_total'), '$__rate_interval')),
+              query: sumBy(['tenant_id'], thinned('instance:llm_calls:rate5m')),
               legend: '{{tenant_id}}',
             },
           ],
@@ -90,7 +90,7 @@ export const OVERVIEW = makeBoard({
           stack: true,
           lines: [
             {
-              query: promql`3600 * ${sumBy(['provider'], rate(scoped('llm_cost_usd_total'), '$__rate_interval'))}`,
+              query: promql`3600 * ${sumBy(['provider'], thinned('instance:llm_cost_usd:rate5m'))}`,
               legend: '{{provider}}',
             },
           ],
@@ -108,19 +108,17 @@ export const OVERVIEW = makeBoard({
           unit: 'reqps',
           stack: true,
           colours: OUTCOME_COLOURS,
-          lines: [
-            { query: sumBy(['status'], rate(scoped('llm_calls_total'), '$__rate_interval')), legend: '{{status}}' },
-          ],
+          lines: [{ query: sumBy(['status'], thinned('instance:llm_calls:rate5m')), legend: '{{status}}' }],
         }),
         graph({
           title: 'Latency',
           description:
             'Of half, 95 % and 99 % of the calls, from the client’s point of view. Points are single traces: click one.',
           unit: 's',
-          exemplars: true,
           lines: [0.5, 0.95, 0.99].map((share) => ({
-            query: quantile(share, [], rate(scopedBucket('llm_latency_seconds'), '$__rate_interval')),
+            query: quantile(share, [], thinned('instance:llm_latency_seconds_bucket:rate5m')),
             legend: `p${share * 100}`,
+            ...(share === 0.99 && { exemplarsOf: scopedBucket('llm_latency_seconds') }),
           })),
         }),
       ],

@@ -27,7 +27,7 @@ import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-s
 import { PanelBuilder as StatBuilder } from '@grafana/grafana-foundation-sdk/stat'
 import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/table'
 import { PanelBuilder as TimeseriesBuilder } from '@grafana/grafana-foundation-sdk/timeseries'
-import type { Vector } from '../promql.ts'
+import type { Selector, Vector } from '../promql.ts'
 
 export const PROMETHEUS = { type: 'prometheus', uid: '${prometheus_datasource}' }
 export const LOKI = { type: 'loki', uid: '${loki_datasource}' }
@@ -52,6 +52,8 @@ export interface Link {
 export interface Line {
   query: Vector<string>
   legend: string
+  /** Buckets whose exemplars stand beside the line: recorded series have none. */
+  exemplarsOf?: Selector<string>
 }
 /** From which value on which colour; the first from minus infinity. */
 export type Steps = readonly [colour: string, ...(readonly [from: number, colour: string])[]]
@@ -64,6 +66,8 @@ const WIDE: Readonly<Record<string, number>> = { model: 200, guardrail: 200 }
 
 /** Five minutes each of a day: a rate covers what is between two of them (bench/board-speed.ts). */
 const POINTS = 300
+/** Of a line whose every point is about an hour: each reads the hour's samples, and between two of them little changes. */
+export const HOURLY_POINTS = 100
 
 /** One number, now or over the board's range. */
 export function stat(about: About & { query: Vector<string>; steps?: Steps; legend?: string }): PanelBuilder {
@@ -95,7 +99,6 @@ export function graph(
     steps?: Steps
     /** Of lines whose name has a meaning. */
     colours?: Readonly<Record<string, string>>
-    exemplars?: boolean
     /** Of a line at most: what a point covers, Grafana's interval, grows with it; the time that the query takes, shrinks. */
     points?: number
   },
@@ -122,11 +125,16 @@ export function graph(
     panel.overrideByName(name, [{ id: 'color', value: { mode: FieldColorModeId.Fixed, fixedColor } }])
   if (about.stack === true) panel.stacking(new StackingConfigBuilder().mode(StackingMode.Normal).group('A'))
   if (about.steps !== undefined) panel.thresholds(thresholds(about.steps))
-  about.lines.forEach(({ query: vector, legend }, index) => {
-    const target = query(refId(index), vector, legend).range()
-    panel.withTarget(about.exemplars === true ? target.exemplar(true) : target)
+  about.lines.forEach(({ query: vector, legend, exemplarsOf }, index) => {
+    if (exemplarsOf === undefined) panel.withTarget(query(refId(index), vector, legend).range())
+    else panel.withTarget(query(refId(index), besides(vector, exemplarsOf), legend).range().exemplar(true))
   })
   return described(panel, { width: 12, height: 8, ...about })
+}
+
+/** Prometheus looks for exemplars of every selector of a query. This one is read at one time only, and draws nothing. */
+function besides(vector: Vector<string>, { text }: Selector<string>): Vector<string> {
+  return { text: `${vector.text} or ${text} @ end() < 0` }
 }
 
 export interface Column {

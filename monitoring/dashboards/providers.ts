@@ -1,8 +1,8 @@
 import { aggregate, grown, promql, quantile, rate, ratio, sum, sumBy } from '../promql.ts'
 import { ERROR_STATUSES } from '../slo.ts'
 import { makeBoard } from './board.ts'
-import { graph, stat, table } from './panels.ts'
-import { scoped, scopedBucket, scopedCount, scopedTotal } from './scope.ts'
+import { graph, HOURLY_POINTS, stat, table } from './panels.ts'
+import { scoped, scopedBucket, scopedCount, scopedTotal, thinned } from './scope.ts'
 import { badCalls, orNone, successRatio } from './shared-queries.ts'
 
 const RANGE = '$__range'
@@ -18,8 +18,8 @@ function timePerOutputToken(window: typeof RANGE | typeof INTERVAL) {
 }
 function finished<By extends 'provider' | 'model'>(by: readonly By[], reason: string) {
   return ratio(
-    sumBy(by, rate(scoped('llm_finished_answers_total', { reason: { matches: reason } }), '1h')),
-    sumBy(by, rate(scoped('llm_finished_answers_total'), '1h')),
+    sumBy(by, thinned('instance:llm_finished_answers:rate5m', '1h', { reason: { matches: reason } })),
+    sumBy(by, thinned('instance:llm_finished_answers:rate5m', '1h')),
   )
 }
 
@@ -52,7 +52,7 @@ export const PROVIDERS = makeBoard({
           title: 'First token p95',
           description: 'The first byte of 95 % of the good answers came within this time.',
           unit: 's',
-          query: quantile(0.95, [], rate(scopedBucket('llm_time_to_first_token_seconds'), RANGE)),
+          query: quantile(0.95, [], grown(scopedBucket('llm_time_to_first_token_seconds'), RANGE)),
           noValue: 'no answers',
         }),
         stat({
@@ -88,20 +88,23 @@ export const PROVIDERS = makeBoard({
           description:
             '95 % of the calls took at most so long, streams to their end. Points are single traces: click one.',
           unit: 's',
-          exemplars: true,
           lines: [
-            { query: quantile(0.95, byModel, rate(scopedBucket('llm_latency_seconds'), INTERVAL)), legend: model },
+            {
+              query: quantile(0.95, byModel, thinned('instance:llm_latency_seconds_bucket:rate5m')),
+              legend: model,
+              exemplarsOf: scopedBucket('llm_latency_seconds'),
+            },
           ],
         }),
         graph({
           title: 'Time to first token p95 by model',
           description: 'From the start of the call to the first byte of a good answer.',
           unit: 's',
-          exemplars: true,
           lines: [
             {
-              query: quantile(0.95, byModel, rate(scopedBucket('llm_time_to_first_token_seconds'), INTERVAL)),
+              query: quantile(0.95, byModel, thinned('instance:llm_time_to_first_token_seconds_bucket:rate5m')),
               legend: model,
+              exemplarsOf: scopedBucket('llm_time_to_first_token_seconds'),
             },
           ],
         }),
@@ -168,6 +171,7 @@ export const PROVIDERS = makeBoard({
         }),
         graph({
           title: 'Truncation and refusal',
+          points: HOURLY_POINTS,
           description:
             'Over the last hour at each moment: the share of answers that ended at their limit of tokens, by model; and that were refused or filtered, by provider.',
           unit: 'percentunit',
@@ -187,16 +191,14 @@ export const PROVIDERS = makeBoard({
           description: 'Tokens a second. The kinds never overlap.',
           unit: 'cps',
           stack: true,
-          lines: [
-            { query: promql`${sumBy(['type'], rate(scoped('llm_tokens_total'), INTERVAL))} > 0`, legend: '{{type}}' },
-          ],
+          lines: [{ query: promql`${sumBy(['type'], thinned('instance:llm_tokens:rate5m'))} > 0`, legend: '{{type}}' }],
         }),
         graph({
           title: 'Calls by model',
           description: 'Calls a second.',
           unit: 'reqps',
           stack: true,
-          lines: [{ query: sumBy(byModel, rate(scoped('llm_calls_total'), INTERVAL)), legend: model }],
+          lines: [{ query: sumBy(byModel, thinned('instance:llm_calls:rate5m')), legend: model }],
         }),
         table({
           title: 'Models',

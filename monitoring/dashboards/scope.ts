@@ -1,17 +1,20 @@
 import {
   bucket,
   count,
+  type Duration,
   type LabelOf,
   type Matcher,
   type Matchers,
   type MetricName,
   metric,
+  over,
   type Selector,
   TABLES,
   TARGET_LABELS,
   total,
+  type Vector,
 } from '../promql.ts'
-import { RECORDED } from '../recorded.ts'
+import { RECORDED, type ThinnedName } from '../recorded.ts'
 
 /** Variables of a board by the label that they narrow. */
 const VARIABLES: Readonly<Record<string, string>> = {
@@ -48,6 +51,14 @@ export function scoped<Name extends MetricName>(
   matchers: Matchers<LabelOf<Name>> = {},
 ): Selector<LabelOf<Name>> {
   return metric(name, { ...chosen(name), ...matchers } as Matchers<LabelOf<Name>>)
+}
+/** What `rate(counter[window])` is, of a twelfth of the samples; never sharper than five minutes. For lines, not for totals. */
+export function thinned<Name extends ThinnedName>(
+  name: Name,
+  window: Duration = '$__rate_interval',
+  matchers: Matchers<LabelOf<Name>> = {},
+): Vector<LabelOf<Name>> {
+  return over('avg_over_time', scoped(name, matchers), window)
 }
 type Histogram = Parameters<typeof bucket>[0]
 export function scopedBucket<Name extends Histogram>(name: Name, matchers: Matchers<LabelOf<Name> | 'le'> = {}) {

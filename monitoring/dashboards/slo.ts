@@ -1,16 +1,16 @@
-import { type Matcher, maxBy, metric, promql, rate, sumBy } from '../promql.ts'
+import { maxBy, metric, over, promql, sumBy } from '../promql.ts'
 import { SLOS, VALID_STATUSES } from '../slo.ts'
 import { makeBoard } from './board.ts'
 import { graph, stat, table } from './panels.ts'
 import { scoped } from './scope.ts'
 import { OUTCOME_COLOURS } from './shared-queries.ts'
 
-const chosen = {
+const validCalls = metric('instance:llm_calls:rate5m', {
   job: { matches: '$job' },
   instance: { matches: '$instance' },
   environment: { matches: '$environment' },
-}
-const calls = (status: Matcher) => rate(metric('llm_calls_total', { ...chosen, status }), '$__rate_interval')
+  status: { matches: VALID_STATUSES },
+})
 
 export const SLO = makeBoard({
   uid: 'llm-slo',
@@ -93,7 +93,12 @@ export const SLO = makeBoard({
           width: 24,
           stack: true,
           colours: OUTCOME_COLOURS,
-          lines: [{ query: sumBy(['status'], calls({ matches: VALID_STATUSES })), legend: '{{status}}' }],
+          lines: [
+            {
+              query: sumBy(['status'], over('avg_over_time', validCalls, '$__rate_interval')),
+              legend: '{{status}}',
+            },
+          ],
         }),
       ],
     },

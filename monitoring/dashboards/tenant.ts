@@ -1,11 +1,10 @@
 import { grown, increase, maxBy, promql, quantile, rate, ratio, sum, sumBy } from '../promql.ts'
 import { makeBoard } from './board.ts'
 import { graph, logs, type Steps, stat, table } from './panels.ts'
-import { scoped, scopedBucket } from './scope.ts'
+import { scoped, scopedBucket, thinned } from './scope.ts'
 import { hitRatio, OUTCOME_COLOURS, orNone, successRatio } from './shared-queries.ts'
 
 const RANGE = '$__range'
-const INTERVAL = '$__rate_interval'
 const cost = scoped('llm_cost_usd_total')
 const budgetSteps: Steps = ['text', [0.8, 'orange'], [1, 'red']]
 const PERIODS = [
@@ -57,7 +56,7 @@ export const TENANT = makeBoard({
           title: 'Latency p95',
           description: '95 % of the calls took at most so long.',
           unit: 's',
-          query: quantile(0.95, [], rate(scopedBucket('llm_latency_seconds'), RANGE)),
+          query: quantile(0.95, [], grown(scopedBucket('llm_latency_seconds'), RANGE)),
           noValue: 'no calls',
         }),
         stat({
@@ -110,7 +109,9 @@ export const TENANT = makeBoard({
           description: 'Dollars an hour at the speed of the moment.',
           unit: 'currencyUSD',
           stack: true,
-          lines: [{ query: promql`3600 * ${sumBy(['model'], rate(cost, INTERVAL))}`, legend: '{{model}}' }],
+          lines: [
+            { query: promql`3600 * ${sumBy(['model'], thinned('instance:llm_cost_usd:rate5m'))}`, legend: '{{model}}' },
+          ],
         }),
       ],
     },
@@ -123,20 +124,24 @@ export const TENANT = makeBoard({
           unit: 'reqps',
           stack: true,
           colours: OUTCOME_COLOURS,
-          lines: [{ query: sumBy(['status'], rate(scoped('llm_calls_total'), INTERVAL)), legend: '{{status}}' }],
+          lines: [{ query: sumBy(['status'], thinned('instance:llm_calls:rate5m')), legend: '{{status}}' }],
         }),
         graph({
           title: 'Latency',
           description:
             'Of half and of 95 % of the calls, and the first byte of 95 % of the answers. Points are single traces.',
           unit: 's',
-          exemplars: true,
           lines: [
-            { query: quantile(0.5, [], rate(scopedBucket('llm_latency_seconds'), INTERVAL)), legend: 'p50' },
-            { query: quantile(0.95, [], rate(scopedBucket('llm_latency_seconds'), INTERVAL)), legend: 'p95' },
+            { query: quantile(0.5, [], thinned('instance:llm_latency_seconds_bucket:rate5m')), legend: 'p50' },
             {
-              query: quantile(0.95, [], rate(scopedBucket('llm_time_to_first_token_seconds'), INTERVAL)),
+              query: quantile(0.95, [], thinned('instance:llm_latency_seconds_bucket:rate5m')),
+              legend: 'p95',
+              exemplarsOf: scopedBucket('llm_latency_seconds'),
+            },
+            {
+              query: quantile(0.95, [], thinned('instance:llm_time_to_first_token_seconds_bucket:rate5m')),
               legend: 'first token p95',
+              exemplarsOf: scopedBucket('llm_time_to_first_token_seconds'),
             },
           ],
         }),

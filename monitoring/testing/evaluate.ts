@@ -1,7 +1,7 @@
 import type { Prometheus } from '../../dev/servers/prometheus.ts'
 import { remoteWrite, type StepSeries } from '../../dev/servers/remote-write.ts'
 import { SLO_INTERVAL_SECONDS } from '../slo.ts'
-import { RULE_GROUPS, type Rule } from './rule-files.ts'
+import { RULE_GROUPS, RULES, type Rule, recordedNamesIn } from './rule-files.ts'
 
 /** Prometheus answers a range query of at most 11,000 steps. */
 const STEPS_A_QUERY = 10_000
@@ -24,16 +24,18 @@ export interface Firing {
 
 /**
  * The committed rules over samples that are in a real Prometheus already, by range queries: weeks in seconds. What is
- * recorded is written back, rule after rule in the order of the files, for the rules behind it. An alert fires from when
+ * recorded is written back, rule after rule in the order of the files, for the rules behind it (what boards alone read is
+ * left out). An alert fires from when
  * its expression has held at every step for as long as `for` says.
  */
 export async function evaluateRules(prometheus: Prometheus, span: Span): Promise<Firing[]> {
   const firings: Firing[] = []
   const alerts: { rule: Rule; group: string }[] = []
+  const read = new Set(RULES.flatMap(({ expr }) => recordedNamesIn(expr)))
   for (const { name: group, rules } of RULE_GROUPS)
     for (const rule of rules) {
       if (rule.alert !== undefined) alerts.push({ rule, group })
-      else
+      else if (read.has(rule.record!))
         await remoteWrite(prometheus.url, recorded(rule, await range(prometheus, rule.expr, span, stepOf(rule, group))))
     }
   // Two at a time: an answer is read while Prometheus works on the next one.

@@ -1,12 +1,12 @@
 import { CALL_STATUSES } from '../../sidecar/call.ts'
 import { METRICS, type MetricDefinition } from '../../sidecar/metrics/metrics.ts'
 import { KONG_METRICS } from '../kong-metrics.ts'
-import { RECORDED } from '../recorded.ts'
+import { RECORDED, THINNED } from '../recorded.ts'
 import { SLOS } from '../slo.ts'
 
 export interface SyntheticSeries {
-  /** `name{labels}` */
-  text: string
+  /** With `__name__`. */
+  labels: Readonly<Record<string, string>>
   kind: 'counter' | 'gauge'
   /** Of a counter, a second; of a gauge, its value. */
   amount: number
@@ -66,7 +66,10 @@ export function syntheticSeries(tenants: number, models: number): SyntheticSerie
   return [
     ...Object.entries(METRICS).flatMap(([name, metric]) => of(name, metric, SIDECAR)),
     ...Object.entries(KONG_METRICS).flatMap(([name, metric]) => of(name, metric, KONG)),
-    ...Object.entries(RECORDED).flatMap(([name, metric]) => of(name, metric, { environment: 'production' })),
+    ...Object.entries(RECORDED).flatMap(([name, metric]) =>
+      name in THINNED ? [] : of(name, metric, { environment: 'production' }),
+    ),
+    ...Object.entries(THINNED).flatMap(([name, counter]) => thinned(name, of(counter, METRICS[counter], SIDECAR))),
     ...[SIDECAR, KONG].map((target) => single('up', 'gauge', target)),
     ...['scrape_duration_seconds', 'scrape_samples_scraped', 'observer_process_resident_memory_bytes'].map((name) =>
       single(name, 'gauge', SIDECAR),
@@ -76,25 +79,31 @@ export function syntheticSeries(tenants: number, models: number): SyntheticSerie
   ]
 }
 
+/** What the recording rule makes of a counter, or of a histogram's buckets. */
+function thinned(name: string, counters: readonly SyntheticSeries[]): SyntheticSeries[] {
+  const isBucket = name.endsWith('_bucket:rate5m')
+  return counters
+    .filter(({ labels }) => isBucket === (labels.le !== undefined))
+    .map(({ labels, amount }) => ({ labels: { ...labels, __name__: name }, kind: 'gauge', amount }))
+}
 function single(name: string, kind: 'counter' | 'gauge', labels: Record<string, string>): SyntheticSeries {
-  return { text: textOf(name, labels), kind, amount: kind === 'counter' ? 0.2 : 1 }
+  return { labels: { __name__: name, ...labels }, kind, amount: kind === 'counter' ? 0.2 : 1 }
 }
 /** Of the observations each bucket gets its share. */
 function histogram(name: string, labels: Record<string, string>, buckets: readonly number[]): SyntheticSeries[] {
   const bounds = [...buckets.map((bound) => (Number.isInteger(bound) ? `${bound}.0` : String(bound))), '+Inf']
   return [
     ...bounds.map((le, index) => ({
-      text: textOf(`${name}_bucket`, { ...labels, le }),
+      labels: { __name__: `${name}_bucket`, ...labels, le },
       kind: 'counter' as const,
       amount: (0.2 * (index + 1)) / bounds.length,
     })),
     // The first token comes before the last one.
-    { text: textOf(`${name}_sum`, labels), kind: 'counter', amount: name.includes('first_token') ? 0.1 : 0.4 },
-    { text: textOf(`${name}_count`, labels), kind: 'counter', amount: 0.2 },
+    {
+      labels: { __name__: `${name}_sum`, ...labels },
+      kind: 'counter',
+      amount: name.includes('first_token') ? 0.1 : 0.4,
+    },
+    { labels: { __name__: `${name}_count`, ...labels }, kind: 'counter', amount: 0.2 },
   ]
-}
-function textOf(name: string, labels: Record<string, string>): string {
-  return `${name}{${Object.entries(labels)
-    .map(([label, value]) => `${label}="${value}"`)
-    .join(',')}}`
 }
