@@ -211,15 +211,26 @@ describe.skipIf(!binariesPresent('prometheus'))('boards', () => {
   )
 
   it('exemplars: a point of a latency leads to a trace that Tempo and Langfuse were sent', async () => {
-    const found = await prometheus.api<{ exemplars: { labels: Record<string, string> }[] }[]>('/query_exemplars', {
-      query: 'llm_latency_seconds_bucket',
-      start: String(now() - 900),
-      end: String(now()),
-    })
-    const ids = found.flatMap(({ exemplars }) => exemplars.map(({ labels }) => labels.trace_id))
-    expect(ids.length).toBeGreaterThan(0)
     const sent = new Set(stack.otlp.spans().map(({ traceId }) => traceId))
-    expect(ids.filter((id) => !sent.has(id!))).toEqual([])
+    const range = { from: now() - 900, to: now() }
+    // By the boards' own queries: Prometheus looks for exemplars of the series that they name.
+    const asking = COMMITTED_BOARDS.flatMap((board) =>
+      panelsOf(board).flatMap(({ title, targets }) =>
+        targets!.filter(({ exemplar }) => exemplar === true).map((target) => ({ board, title, target })),
+      ),
+    )
+    expect(asking.length).toBeGreaterThan(0)
+    for (const { board, title, target } of asking) {
+      const { expr } = grafanaQuery(target.expr, { range, variables: variablesOf(board, TENANT) })
+      const found = await prometheus.api<{ exemplars: { labels: Record<string, string> }[] }[]>('/query_exemplars', {
+        query: expr,
+        start: String(range.from),
+        end: String(range.to),
+      })
+      const ids = found.flatMap(({ exemplars }) => exemplars.map(({ labels }) => labels.trace_id))
+      expect(ids.length, `${board.title}: ${title}`).toBeGreaterThan(0)
+      expect(ids.filter((id) => !sent.has(id!))).toEqual([])
+    }
   })
 
   it('an incident: the queries that it takes return data', { timeout: 180_000 }, async () => {

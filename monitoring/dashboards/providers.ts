@@ -9,12 +9,15 @@ const RANGE = '$__range'
 const INTERVAL = '$__rate_interval'
 const byModel = ['provider', 'model'] as const
 const model = '{{provider}} {{model}}'
+/** Two minutes each of six hours: what a line says of five minutes changes little between them. */
+const POINTS = 150
 const output = { type: { matches: 'output.*' } } as const
 
 /** Seconds between first and last byte, by the tokens that came in them. */
 function timePerOutputToken(window: typeof RANGE | typeof INTERVAL) {
-  const writing = promql`${sumBy(byModel, rate(scopedTotal('llm_latency_seconds'), window))} - ${sumBy(byModel, rate(scopedTotal('llm_time_to_first_token_seconds'), window))}`
-  return promql`(${writing} > 0) / (${sumBy(byModel, rate(scoped('llm_tokens_total', output), window))} > 0)`
+  const growth = window === RANGE ? grown : rate
+  const writing = promql`${sumBy(byModel, growth(scopedTotal('llm_latency_seconds'), window))} - ${sumBy(byModel, growth(scopedTotal('llm_time_to_first_token_seconds'), window))}`
+  return promql`(${writing} > 0) / (${sumBy(byModel, growth(scoped('llm_tokens_total', output), window))} > 0)`
 }
 function finished<By extends 'provider' | 'model'>(by: readonly By[], reason: string) {
   return ratio(
@@ -85,6 +88,7 @@ export const PROVIDERS = makeBoard({
       panels: [
         graph({
           title: 'Latency p95 by model',
+          points: POINTS,
           description:
             '95 % of the calls took at most so long, streams to their end. Points are single traces: click one.',
           unit: 's',
@@ -98,6 +102,7 @@ export const PROVIDERS = makeBoard({
         }),
         graph({
           title: 'Time to first token p95 by model',
+          points: POINTS,
           description: 'From the start of the call to the first byte of a good answer.',
           unit: 's',
           lines: [
@@ -110,6 +115,7 @@ export const PROVIDERS = makeBoard({
         }),
         graph({
           title: 'Time per output token by model',
+          points: POINTS,
           description: 'Seconds between first and last byte by the tokens that came in them, on average.',
           unit: 's',
           lines: [{ query: timePerOutputToken(INTERVAL), legend: model }],
@@ -188,6 +194,7 @@ export const PROVIDERS = makeBoard({
       panels: [
         graph({
           title: 'Tokens by kind',
+          points: POINTS,
           description: 'Tokens a second. The kinds never overlap.',
           unit: 'cps',
           stack: true,
@@ -195,6 +202,7 @@ export const PROVIDERS = makeBoard({
         }),
         graph({
           title: 'Calls by model',
+          points: POINTS,
           description: 'Calls a second.',
           unit: 'reqps',
           stack: true,
