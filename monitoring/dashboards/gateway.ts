@@ -26,7 +26,7 @@ export const GATEWAY = makeBoard({
           decimals: 2,
           steps: ['red', [0.99, 'orange'], [0.999, 'green']],
           query: {
-            text: `avg(${over('avg_over_time', scoped('up'), RANGE).text} and on (job, instance) ${over('count_over_time', scoped('kong_node_info'), RANGE).text})`,
+            text: `avg(${over('avg_over_time', scoped('up'), RANGE).text} and on (environment, job, instance) ${over('count_over_time', scoped('kong_node_info'), RANGE).text})`,
           },
           noValue: 'none ever did',
         }),

@@ -39,7 +39,7 @@ export const TELEMETRY = makeBoard({
           decimals: 3,
           steps: ['red', [0.99, 'orange'], [0.999, 'green']],
           query: {
-            text: `avg(${over('avg_over_time', scoped('up'), RANGE).text} and on (job, instance) ${sidecars.text})`,
+            text: `avg(${over('avg_over_time', scoped('up'), RANGE).text} and on (environment, job, instance) ${sidecars.text})`,
           },
           noValue: 'none ever did',
         }),
@@ -325,7 +325,9 @@ export const TELEMETRY = makeBoard({
 })
 
 function ofSidecars(name: 'scrape_duration_seconds' | 'scrape_samples_scraped'): Vector<TargetLabel> {
-  return { text: `${scoped(name).text} and on (job, instance) ${scoped('observer_spool_limit_bytes').text}` }
+  return {
+    text: `${scoped(name).text} and on (environment, job, instance) ${scoped('observer_spool_limit_bytes').text}`,
+  }
 }
 
 /** The ledger's counters outlive their process, and a series appears with its first event: which `increase()` would lose. */
@@ -333,7 +335,7 @@ function risen<Name extends LedgerCounter>(name: Name): Vector<LabelOf<Name>> {
   const of = scoped(name).text
   const wellScraped = `${scoped('up').text} offset $__rate_interval == 1`
   return {
-    text: `((${of} unless ${of} offset $__rate_interval) and on (job, instance) (${wellScraped})) or increase(${of}[$__rate_interval])`,
+    text: `((${of} unless ${of} offset $__rate_interval) and on (environment, job, instance) (${wellScraped})) or increase(${of}[$__rate_interval])`,
   }
 }
 type LedgerCounter =

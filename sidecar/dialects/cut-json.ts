@@ -55,8 +55,8 @@ export type EndLevel = { members: JsonObject; items?: never } | { items: unknown
 /**
  * The end of a JSON text whose beginning is missing, read backwards from its last bracket: what stands whole in the
  * outermost value, then in the one inside of it that the cut went through, and so on inwards. Only for a text that is known
- * to have come to its end: of one that broke off, the last bracket is any. Nothing is searched for by name, so neither what a model writes nor what it calls tools with is taken for
- * more than it is.
+ * to have come to its end: of one that broke off, the last bracket is any. Nothing is searched for by name, so neither what
+ * a model writes nor what it calls tools with is taken for more than it is.
  */
 export function levelsAtEnd(text: string): EndLevel[] {
   const levels: EndLevel[] = []
@@ -136,13 +136,17 @@ function startOfValue(text: string, end: number): number | undefined {
   return undefined
 }
 
-/** Inside of a string each quote is escaped. One that stands first in the text may be as well: the cut may hide it. */
+/**
+ * Inside of a string each quote is escaped. Of one with nothing but backslashes before it nobody knows: the cut may hide one
+ * more.
+ */
 function startOfString(text: string, end: number): number | undefined {
   for (let at = end - 1; at > 0; at--) {
     at = text.lastIndexOf('"', at)
     if (at <= 0) return undefined
     let backslashes = 0
     while (text.charCodeAt(at - 1 - backslashes) === BACKSLASH) backslashes++
+    if (at === backslashes) return undefined
     if (backslashes % 2 === 0) return at
   }
   return undefined

@@ -125,7 +125,7 @@ describe('spend', () => {
           await ledger.close()
         },
       ),
-      { numRuns: 30 },
+      { numRuns: 20 },
     )
     await spool.close()
   }, 120_000)
