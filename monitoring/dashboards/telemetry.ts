@@ -19,7 +19,7 @@ import { orNone } from './shared-queries.ts'
 
 const RANGE = '$__range'
 /** Of all that is scraped the sidecars alone: whatever their job is called. */
-const sidecars = promql`count by (job, instance) (${over('count_over_time', scoped('observer_spool_limit_bytes'), RANGE)})`
+const sidecars = promql`count by (environment, job, instance) (${over('count_over_time', scoped('observer_spool_limit_bytes'), RANGE)})`
 const captures = sum(grown(scoped('llm_calls_total'), RANGE))
 const gaps = sum(grown(scoped('observer_capture_gaps_total'), RANGE))
 
