@@ -22,7 +22,11 @@ import { type Capture, captureSchema } from '../sidecar/capture.ts'
  * they call are a shim's. What a fake cannot show: nginx's own filters, buffers, files, hang-ups, timers and reloads.
  */
 const present = nginxPresent()
-if (!present) console.warn('skipped: no nginx with ngx_lua (apt-get install nginx libnginx-mod-http-lua)')
+if (!present) {
+  const missing = 'no nginx with ngx_lua (apt-get install nginx libnginx-mod-http-lua)'
+  if (process.env.CI) throw new Error(`CI must have it: ${missing}`)
+  console.warn(`skipped: ${missing}`)
+}
 
 const KB = 1024
 const random = seededRandom(20_261_127)
