@@ -1,4 +1,4 @@
-import { maxBy, metric, over, promql, sumBy } from '../promql.ts'
+import { aggregate, maxBy, metric, over, promql, sumBy } from '../promql.ts'
 import { SLOS, VALID_STATUSES } from '../slo.ts'
 import { makeBoard } from './board.ts'
 import { graph, stat, table } from './panels.ts'
@@ -28,7 +28,8 @@ export const SLO = makeBoard({
           decimals: 1,
           width: 8,
           steps: ['red', [0, 'orange'], [0.25, 'green']],
-          query: maxBy([], scoped('slo:period_error_budget_remaining:ratio', { slo: id })),
+          // Of several environments the one that is worst off.
+          query: aggregate('min', [], scoped('slo:period_error_budget_remaining:ratio', { slo: id })),
           noValue: 'no events yet',
         }),
       ),
@@ -54,7 +55,9 @@ export const SLO = makeBoard({
           description: 'Of the last 30 days, at each moment.',
           unit: 'percentunit',
           max: 1,
-          lines: [{ query: maxBy(['slo'], scoped('slo:period_error_budget_remaining:ratio')), legend: '{{slo}}' }],
+          lines: [
+            { query: aggregate('min', ['slo'], scoped('slo:period_error_budget_remaining:ratio')), legend: '{{slo}}' },
+          ],
         }),
         graph({
           title: 'Burn rate of the last hour',

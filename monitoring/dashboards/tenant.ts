@@ -193,9 +193,9 @@ export const TENANT = makeBoard({
         logs({
           title: 'Calls, line by line',
           description:
-            'From Loki. Open a line for its trace in Tempo and in Langfuse. The data source sends the tenant as its organisation.',
+            'From Loki. Open a line for its trace in Tempo and in Langfuse. Of this tenant alone, whatever organisations the data source asks for.',
           unit: 'none',
-          query: '{service_name="kong-llm-observer"} | json | __error__=""',
+          query: '{service_name="kong-llm-observer"} | tenant="$tenant" | json | __error__=""',
         }),
       ],
     },
