@@ -215,6 +215,19 @@ export interface Content {
   truncated?: boolean
 }
 
+/**
+ * Which answer a call made or retrieves. A call that made an answer is always billed. A retrieval of an answer that this
+ * gateway billed is a repeat (cost 0); where the earlier amount was not final and this one is, the difference becomes an
+ * adjustment of the earlier call. The first retrieval of an answer that nobody billed yet is billed.
+ */
+export interface AnswerIdentity {
+  /** Provider account (host, consumer-independent), kind of object and id; unique over all providers. */
+  key: string
+  retrieval: boolean
+  /** The usage is the provider's own and complete: not estimated, not partial, not in progress. */
+  final: boolean
+}
+
 export interface RequestParameters {
   maxTokens?: number
   temperature?: number
@@ -321,6 +334,8 @@ export interface LlmCall {
     originalTraceId?: string
   }
 
+  /** Design law 10: set where the answer can be retrieved later, or where this call is a retrieval. */
+  answer?: AnswerIdentity
   /** One answer is billed once: claimed at append. */
   billingKey?: string
   /** Set by the spool when the billing key was claimed before: cost 0. */
