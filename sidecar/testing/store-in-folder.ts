@@ -2,51 +2,41 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { afterEach, beforeEach, expect } from 'vitest'
+import { afterEach, beforeEach } from 'vitest'
 import { type LlmCall, TOKEN_TYPES } from '../call.ts'
-import { LEDGER_SERIES, type Ledger, type LedgerOptions, type LedgerSeries, openLedger } from '../ledger/ledger.ts'
-import { LEDGER_READER, type Spool } from '../spool/spool.ts'
-import { openSqliteSpool } from '../spool/sqlite.ts'
+import { openStore, type Store, type StoreOptions } from '../store/store.ts'
+import { LEDGER_SERIES, type LedgerSeries, type Totals } from '../store/totals.ts'
 
-/** A folder and a clock of its own for each test; ledgers and spools in it may be opened again and again. */
-export function ledgerInFolder() {
+/** A folder and a clock of its own for each test; the store in it may be opened again and again. */
+export function storeInFolder() {
   const test = {
     folder: '',
     clock: 0,
-    open: (options: Partial<LedgerOptions> = {}) =>
-      openLedger({
-        file: join(test.folder, 'ledger.db'),
-        labelLimits: { tenants: 100, models: 100 },
+    get file() {
+      return join(test.folder, 'observer.db')
+    },
+    open: (options: Partial<StoreOptions> = {}): Promise<Store> =>
+      openStore({
+        file: test.file,
+        sinks: [],
+        labelLimits: { tenants: 100, models: 100, series: 1_000_000 },
         gapGraceMs: 1000,
         now: () => test.clock,
         ...options,
       }),
-    openSpool: () => openSqliteSpool({ file: join(test.folder, 'spool.db'), readers: [LEDGER_READER] }),
-    /** Through a spool, appended to what was there. */
-    async feed(ledger: Ledger, calls: readonly LlmCall[]): Promise<void> {
-      const spool = await test.openSpool()
-      await spool.append(calls)
-      await followToEnd(ledger, spool)
-      await spool.close()
+    /** One request a batch. */
+    async feed(store: Store, ...batches: readonly (readonly LlmCall[])[]): Promise<void> {
+      for (const calls of batches) await store.append({ calls })
     },
   }
   beforeEach(() => {
-    test.folder = mkdtempSync(join(tmpdir(), 'ledger-'))
+    test.folder = mkdtempSync(join(tmpdir(), 'store-'))
     test.clock = 1_800_000_000_000
   })
   afterEach(() => rmSync(test.folder, { recursive: true, force: true }))
   return test
 }
 
-/** Follows until the ledger stands where the spool ends. */
-export async function followToEnd(ledger: Ledger, spool: Spool): Promise<void> {
-  const stop = new AbortController()
-  const running = ledger.follow(spool, stop.signal)
-  const { lastPosition } = await spool.stats()
-  await expect.poll(() => ledger.position, { interval: 5, timeout: 10_000 }).toBe(lastPosition)
-  stop.abort()
-  await running
-}
 /** The cells as another program reads them: plain SQL, all parts added. */
 export function cellsAsTotals(file: string): { cost: Record<string, bigint>; tokens: Record<string, bigint> } {
   const database = new DatabaseSync(file, { readOnly: true })
@@ -65,9 +55,9 @@ export function cellsAsTotals(file: string): { cost: Record<string, bigint>; tok
   database.close()
   return { cost, tokens }
 }
-export const latencies = (ledger: Ledger) =>
+export const latencies = (ledger: Totals) =>
   Object.fromEntries([...ledger.histogram('latency')].map(({ labels, ...sample }) => [labels.join('|'), sample]))
-export const totals = (ledger: Ledger) =>
+export const totals = (ledger: Totals) =>
   Object.fromEntries(
     (Object.keys(LEDGER_SERIES) as LedgerSeries[]).map((name) => [
       name,

@@ -1,37 +1,61 @@
 /*
- * ledger.db – integers only, STRICT, one transaction for each batch read from the spool.
+ * observer.db – one file, one writer: the log of calls for the sinks, and the ledger. Integers and text only, STRICT.
  *
- *   position   where the ledger stands in which spool: moved in the same transaction as everything below (law 4)
+ *   the log
+ *   position   1 … 40 │ 41 … 57 │ 58 … 90 │ 91 … 120
+ *              deleted│  kept   │         │
+ *                     ▲         ▲         ▲        ▲
+ *                     │       loki      otlp     langfuse           sinks: the last position that each has settled
+ *                     └ the slowest cursor: what lies before it is deleted, but for rows that are held
+ *
+ *   log          calls that a sink still has to settle; only_sink: a replayed dead letter, for that sink alone
+ *   sinks        cursors; retired: no longer configured, holds nothing up, and goes on there if it comes back
+ *   sink_counts  sink × tenant × outcome × reason → calls; `due` are those put before the sink
+ *   held         rows behind the cursor that wait for one tenant's key or limit at the sink
+ *   dead_letters calls that a sink will never take, whole, to be listed and replayed
+ *
+ *   what was seen
+ *   epochs       of each numbering the numbers that are settled (numbers.ts), by the 16 bytes of the epoch
+ *   running_totals  totals that a plugin process or an epoch tells of itself, so that they count once
+ *   answers      answers that can be retrieved later, by 16 bytes of their identity → the call that was billed for them
+ *   state        identity of this store; bytes of the log and of the dead letters; whether the store went back
+ *
+ *   the ledger
  *   cells      hour × tenant × provider × model × status: calls, tokens by type, cost, savings (saved: by a semantic
  *              cache, cache_saved: by the provider's)
  *   totals     the same over all hours, so that a start reads one row for each series
  *   counts     everything that is counted but not by hour: (metric, up to four labels) → value
  *   histograms (metric, tenant, provider, model, bucket) → count; bucket -1 holds the sum in milliseconds
  *   labels     names that were admitted as label values; what came later folds into __other__ (law 13)
- *   epochs     the highest sequence number seen of each numbering of the tap
- *   missing    ranges of sequence numbers that have not come yet, and since when
- *   accounted  numbers that the plugin dropped of a numbering of which nothing has come yet
- *   plugin_drops  running totals that plugin processes told of themselves
  *   calls      a line for each call, by start: its usage and what it was first priced at, so that it can be priced again
  *   call_kinds what the calls of a day (UTC) have in common, so that a line is short; a few kinds may stand twice
  *   retention  lines and adjustments of calls that started before kept_from are gone, or were never there
- *   adjustments  what `reprice` wrote: a call's price before and after; the first price plus these is today's
+ *   adjustments  a call's price before and after: written by `reprice`, and where a retrieval brings an answer's final usage
  *   spend      tenant × quarter of an hour of the calls' starts: cost as first priced, what adjustments added (up) and took
  *              (down) since, calls that have no price now; for budgets, kept for two months
  *   adjustment_cells, adjustment_totals  the sums of them by hour, and over all hours: they outlive the lines
  *
  * Constraints
+ *   S1  One request of the plugin is one transaction: what was seen, the log's rows, the ledger and its sums. `append`
+ *       answers after the commit's fsync (WAL, synchronous=FULL); requests that wait share one.
+ *   S2  A call is stored once: by its epoch and number, and by its line (start and id) where it has none.
+ *   S3  A cursor and what became of the calls that it passes move in one transaction.
+ *       For each sink and tenant: due + replayed = sent + sampled_out + rejected + dropped + waiting.
+ *   S4  The log's own bytes are bounded (state.log_bytes); at the limit the oldest rows go, counted as dropped for each
+ *       sink that had not settled them. The ledger is never dropped, and no sink holds up an append.
+ *   S5  Reads are made on other connections and are short, so that the write-ahead log stays small.
  *   L1  Money: one hour's pico-USD may pass int64 (9.2 million dollars), and SQLite would turn it into a float. So an
  *       amount is two columns, amount = usd × 10^12 + pico, with 0 ≤ pico < 10^12: the carry is made in each addition.
  *   L2  Tokens of a cell may pass int64 only if a provider tells nonsense. STRICT then refuses the row, and the amount
- *       goes to the cell's next `part`. Readers add all parts as BigInt; nothing is ever summed by SQL.
+ *       goes to the cell's next `part`. Readers add all parts as BigInt; nothing is ever summed by SQL. The same holds for
+ *       counts: their second part is a row whose metric ends in `.part`.
  *   L3  totals = the sum of cells, always (both move in one transaction); the same for those of adjustments.
  *   L4  cells, totals, counts and calls are as first priced: a later price only adds adjustments. Everything only grows.
  *   L5  One call's amounts fit an integer that JSON carries exactly (2^53), so they are single columns.
  */
 
 /** One entry for each version: what brings a store from the version before to it. Append, never edit. */
-export const LEDGER_MIGRATIONS: readonly string[] = [
+export const STORE_MIGRATIONS: readonly string[] = [
   `CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL) STRICT;
    INSERT INTO position VALUES (1, 0);
    CREATE TABLE cells (
@@ -162,4 +186,57 @@ export const LEDGER_MIGRATIONS: readonly string[] = [
      FROM adjustment_cells WHERE hour >= unixepoch() / 3600 - 1488 GROUP BY hour, tenant
      ON CONFLICT DO UPDATE SET up_usd = excluded.up_usd, up_pico = excluded.up_pico,
        down_usd = excluded.down_usd, down_pico = excluded.down_pico;`,
+  // One store: until here it was ledger.db; what spool.db held comes by migrate-two-stores.ts.
+  `CREATE TABLE log (
+    position INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, tenant TEXT NOT NULL, only_sink TEXT,
+    repeat INTEGER NOT NULL, bytes INTEGER NOT NULL, checksum INTEGER NOT NULL, body TEXT NOT NULL
+   ) STRICT;
+   CREATE TABLE sinks (sink TEXT PRIMARY KEY, position INTEGER NOT NULL, retired INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+   CREATE TABLE sink_counts (
+    sink TEXT NOT NULL, tenant TEXT NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (sink, tenant, outcome, reason)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE held (
+    sink TEXT NOT NULL, tenant TEXT NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (sink, tenant, position)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX held_by_position ON held (position);
+   CREATE TABLE dead_letters (
+    sink TEXT NOT NULL, position INTEGER NOT NULL, id TEXT NOT NULL, tenant TEXT NOT NULL, reason TEXT NOT NULL,
+    at INTEGER NOT NULL, bytes INTEGER NOT NULL, checksum INTEGER NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (sink, position)
+   ) STRICT;
+   CREATE INDEX dead_letters_by_time ON dead_letters (at, position);
+   CREATE TABLE state (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+   INSERT INTO state VALUES ('identity', lower(hex(randomblob(16)))), ('log_bytes', 0), ('dead_letter_bytes', 0);
+   CREATE TABLE answers (
+    key BLOB PRIMARY KEY, started_at INTEGER NOT NULL, call BLOB NOT NULL, final INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX answers_by_time ON answers (started_at);
+   ALTER TABLE calls ADD COLUMN checksum INTEGER;
+   CREATE TABLE nodes (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+   INSERT INTO nodes (name) SELECT DISTINCT node FROM epochs;
+   ALTER TABLE epochs RENAME TO epochs_4;
+   CREATE TABLE epochs (
+    epoch BLOB PRIMARY KEY, node INTEGER NOT NULL, highest INTEGER NOT NULL, closed_below INTEGER NOT NULL, holes BLOB,
+    due_at INTEGER, last_day INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX epochs_due ON epochs (due_at) WHERE due_at IS NOT NULL;
+   CREATE INDEX epochs_by_day ON epochs (last_day);
+   INSERT OR IGNORE INTO epochs SELECT epoch_key(epoch), nodes.id, highest, highest,
+     (SELECT encode_holes(json_group_array(json_array(first, last, noticed_at / 1000)))
+      FROM (SELECT * FROM missing WHERE missing.node = epochs_4.node AND missing.epoch = epochs_4.epoch ORDER BY first)),
+     (SELECT min(noticed_at) / 1000 FROM missing WHERE missing.node = epochs_4.node AND missing.epoch = epochs_4.epoch),
+     last_at / 86400000 FROM epochs_4 JOIN nodes ON nodes.name = epochs_4.node ORDER BY highest DESC;
+   DROP TABLE epochs_4;
+   DROP TABLE missing;
+   DROP TABLE accounted;
+   CREATE TABLE running_totals (
+    source TEXT NOT NULL, name TEXT NOT NULL, total INTEGER NOT NULL, last_day INTEGER NOT NULL, PRIMARY KEY (source, name)
+   ) STRICT, WITHOUT ROWID;
+   INSERT INTO running_totals SELECT instance, reason, total, last_at / 86400000 FROM plugin_drops;
+   DROP TABLE plugin_drops;
+   DROP TABLE position;
+   INSERT INTO counts SELECT 'lost', a, 'gap', '', '', value FROM counts WHERE metric = 'capture_gaps';
+   INSERT INTO counts SELECT 'lost', '', a, '', '', value FROM counts WHERE metric = 'plugin_dropped';
+   DELETE FROM counts WHERE metric IN ('capture_gaps', 'plugin_dropped');`,
 ]

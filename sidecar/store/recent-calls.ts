@@ -1,4 +1,4 @@
-import type { Entry, Limit } from './spool.ts'
+import type { Entry, ReadLimit } from './sink-log.ts'
 
 /**
  * The newest entries of the log, in memory, bounded in bytes. Correctness never depends on it: a position that is not
@@ -18,7 +18,7 @@ export function makeRecentCalls(limitBytes: number) {
       }
     },
     /** What stands here without a gap from `position` on; empty where `position` itself is not here. */
-    from(position: number, limit: Limit): Entry[] {
+    from(position: number, limit: ReadLimit): Entry[] {
       const found: Entry[] = []
       let size = 0
       for (let at = position; found.length < limit.calls; at++) {
