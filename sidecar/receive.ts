@@ -3,14 +3,8 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { z } from 'zod'
 import type { LlmCall } from './call.ts'
-import {
-  CAPTURE_VERSION,
-  type Capture,
-  captureBatchSchema,
-  captureSchema,
-  type Totals,
-  totalsSchema,
-} from './capture.ts'
+import { type Capture, captureSchema, type Totals, totalsSchema } from './capture.ts'
+import { readBatch } from './capture-batch.ts'
 import { nestsDeeperThan } from './json-depth.ts'
 import type { Logger } from './logger.ts'
 import type { Spool } from './spool/spool.ts'
@@ -88,6 +82,8 @@ const numberedSchema = z.object({ epoch: z.string().min(1).max(64), sequence: z.
 
 const MAX_DEPTH = 64
 const MAX_TOTALS_BYTES = 4096
+/** Numbers of one tombstone that are named to the ledger, which takes them one by one. */
+const MAX_NAMED = 100_000
 /** How many faulty captures of a batch are described in the answer. */
 const MAX_DESCRIBED = 20
 
@@ -254,22 +250,17 @@ function parseBatch(body: Buffer): ParsedBatch | Problem {
       message: `the body is not JSON: ${(error as Error).message.slice(0, 120)}`,
     }
   }
-  const version = (json as { v?: unknown } | null)?.v
-  if (version !== CAPTURE_VERSION)
-    return {
-      status: 400,
-      refusal: 'wrong_version',
-      message: `capture version ${JSON.stringify(version)?.slice(0, 20)} is not spoken here; this sidecar reads version ${CAPTURE_VERSION}: upgrade the older of plugin and sidecar`,
-    }
-  const parsed = captureBatchSchema.safeParse(json)
-  if (!parsed.success) return { status: 400, refusal: 'invalid_batch', message: describe(parsed.error) }
-  const { plugin, dropped, captures } = parsed.data
+  const batch = readBatch(json)
+  if ('problem' in batch) return { status: 400, refusal: batch.problem.kind, message: batch.problem.message }
+  const { plugin, entries, tombstones, legacyDrops } = batch
   return {
-    captures,
+    captures: entries.filter((entry) => entry !== undefined),
     drops: {
       instance: plugin.instance,
-      totals: dropped.map(({ reason, total }) => ({ reason, total })),
-      sequences: dropped.flatMap(({ sequences }) => sequences ?? []),
+      totals: legacyDrops.map(({ reason, total }) => ({ reason, total })),
+      sequences: tombstones.flatMap(({ epoch, sequence, count }) =>
+        Array.from({ length: Math.min(count, MAX_NAMED) }, (_, step): [string, number] => [epoch, sequence + step]),
+      ),
     },
   }
 }

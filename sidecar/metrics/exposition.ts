@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { collectDefaultMetrics, type OpenMetricsContentType, Registry } from 'prom-client'
 import { CALL_STATUSES, USAGE_SOURCES } from '../call.ts'
-import { PLUGIN_DROP_REASONS } from '../capture.ts'
+import { LOSS_REASONS } from '../capture.ts'
 import { FINISH_KINDS } from '../ledger/finish-kind.ts'
 import type { Ledger, LedgerSeries } from '../ledger/ledger.ts'
 import type { HistogramName } from '../ledger/series.ts'
@@ -155,7 +155,7 @@ export function makeExposition(sources: ExpositionSources) {
       usage_source_cost: usageSources,
       cache_requests: tenants,
       cache_hits: tenants,
-      plugin_dropped: PLUGIN_DROP_REASONS.map((reason) => [reason]),
+      plugin_dropped: LOSS_REASONS.map((reason) => [reason]),
     }
     for (const { series, metric } of FROM_LEDGER) {
       if (zeros[series] === undefined) continue
