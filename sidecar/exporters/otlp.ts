@@ -3,7 +3,7 @@ import type { ReadableSpan } from '@opentelemetry/sdk-trace-node'
 import { z } from 'zod'
 import type { LlmCall } from '../call.ts'
 import { secretSchema } from '../secret.ts'
-import type { Exporter, SendResult } from './exporter.ts'
+import { deliverySettings, type Exporter, type SendResult } from './exporter.ts'
 import { type Answer, makePoster, resolveHeaders } from './post.ts'
 import { makeSampler, samplingConfigSchema } from './sampling.ts'
 import { OWN } from './semantic-conventions.ts'
@@ -19,6 +19,7 @@ export const otlpConfigSchema = z.strictObject({
   /** Prompts and answers on spans (opt-in, as the conventions ask). */
   content: z.boolean().default(false),
   sampling: samplingConfigSchema.prefault({}),
+  ...deliverySettings,
 })
 export type OtlpConfig = z.infer<typeof otlpConfigSchema>
 
@@ -46,6 +47,7 @@ export function makeOtlpExporter(config: OtlpConfig, { environment }: ExporterDe
   return {
     id: 'otlp',
     limits: LIMITS,
+    delivery: config,
     wants: sampler.keeps,
     async send(batch, signal) {
       const push = tracesPush(`${config.endpoint.replace(/\/$/, '')}/v1/traces`, batch.map(toSpan), config.protocol)
