@@ -14,6 +14,10 @@ export interface RunningTotal {
   total: number
   /** What grows with it. */
   counter: { name: string; labels: readonly string[] }
+  /** Kong's name of the node that is the counter's label. */
+  node?: string
+  /** Part of what it has grown by that is counted otherwise. */
+  counted?: number
 }
 /** The ledger's totals as they stand in the file. */
 export interface LoadedLedger {
@@ -93,13 +97,14 @@ export function makeLedgerTables(database: DatabaseSync) {
     },
     admit: (kind: string, name: string): void => void admit.run(kind, name),
     /** What running totals have grown by. */
-    grow(totals: readonly RunningTotal[], now: number): CountDelta[] {
+    grow(totals: readonly RunningTotal[], nodeLabel: (node: string) => string, now: number): CountDelta[] {
       const day = Math.floor(now / DAY_MS)
       const counts: CountDelta[] = []
-      for (const { source, name, total, counter } of totals) {
+      for (const { source, name, total, counter, node, counted = 0 } of totals) {
         const before = totalOf.get(source, name) as { total: number; last_day: number } | undefined
         const grown = total - (before?.total ?? 0)
-        if (grown > 0) counts.push({ ...counter, value: BigInt(grown) })
+        const labels = node === undefined ? counter.labels : [nodeLabel(node)]
+        if (grown > counted) counts.push({ name: counter.name, labels, value: BigInt(grown - counted) })
         if (grown > 0 || (before !== undefined && before.last_day < day))
           setTotal.run(source, name, Math.max(total, before?.total ?? 0), day)
       }

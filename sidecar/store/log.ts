@@ -39,6 +39,10 @@ export function makeLog(database: DatabaseSync, limits: { logBytes: number; lett
   const hold = database.prepare('INSERT OR IGNORE INTO held VALUES (?, ?, ?)')
   const letGo = database.prepare('DELETE FROM held WHERE sink = ? AND tenant = ? AND position = ?')
   const oldest = database.prepare('SELECT position FROM log ORDER BY position LIMIT 1 OFFSET ?')
+  const nthWaiting = database.prepare(
+    `SELECT position FROM log WHERE position > ?1 OR position IN (SELECT position FROM held)
+     ORDER BY position LIMIT 1 OFFSET ?2`,
+  )
   const newest = database.prepare('SELECT max(position) AS position FROM log')
   const tenantsBetween = database.prepare(
     `SELECT tenant, count(*) AS count FROM log WHERE position > ? AND position <= ? AND (only_sink IS NULL OR only_sink = ?)
@@ -107,6 +111,22 @@ export function makeLog(database: DatabaseSync, limits: { logBytes: number; lett
     addCount.run(sink, tenant, outcome, reason, calls)
   }
 
+  function dropUpTo(target: number): void {
+    for (const [sink, position] of cursors) {
+      if (position >= target) continue
+      for (const { tenant, count: calls } of tenantsBetween.all(position, target, sink) as TenantCount[])
+        count(sink, tenant, 'dropped', 'log_full', calls)
+      setCursor.run(target, sink)
+      cursors.set(sink, target)
+    }
+    for (const { sink, tenant, count: calls } of heldUpTo.all(target) as (TenantCount & { sink: string })[])
+      count(sink, tenant, 'dropped', 'log_full', calls)
+    dropHeld.run(target)
+    const { bytes: freed } = sumUpTo.get(target) as { bytes: number }
+    deleteUpTo.run(target)
+    addBytes(-freed)
+  }
+
   function discardLetters(): void {
     while (bytesOfLetters > limits.letterBytes) {
       const letter = oldestLetter.get() as { sink: string; position: number; tenant: string; bytes: number } | undefined
@@ -166,25 +186,14 @@ export function makeLog(database: DatabaseSync, limits: { logBytes: number; lett
     free(needed: number): void {
       const nth = oldest.get(FREE_ROWS - 1) as { position: number } | undefined
       const last = nth?.position ?? (newest.get() as { position: number | null }).position
-      if (last === null) {
-        addBytes(-bytes)
-        return
-      }
       // Only as many of the slice as are needed.
-      const target = smallestPrefix(last, bytes + needed - limits.logBytes)
-      for (const [sink, position] of cursors) {
-        if (position >= target) continue
-        for (const { tenant, count: calls } of tenantsBetween.all(position, target, sink) as TenantCount[])
-          count(sink, tenant, 'dropped', 'log_full', calls)
-        setCursor.run(target, sink)
-        cursors.set(sink, target)
-      }
-      for (const { sink, tenant, count: calls } of heldUpTo.all(target) as (TenantCount & { sink: string })[])
-        count(sink, tenant, 'dropped', 'log_full', calls)
-      dropHeld.run(target)
-      const { bytes: freed } = sumUpTo.get(target) as { bytes: number }
-      deleteUpTo.run(target)
-      addBytes(-freed)
+      if (last === null) addBytes(-bytes)
+      else dropUpTo(smallestPrefix(last, bytes + needed - limits.logBytes))
+    },
+    /** The same by count: the oldest rows that a sink waits for. */
+    dropOldest(rows: number): void {
+      const last = nthWaiting.get(Math.min(...cursors.values()), rows - 1) as { position: number } | undefined
+      if (rows > 0) dropUpTo(last?.position ?? lastPosition)
     },
     settle(request: SettleRequest, now: number): void {
       const { sink, upTo, outcomes, held, deadLetters } = request

@@ -9,7 +9,7 @@ import { takeLock } from './lock.ts'
 import type { DeadLetterRow, LetterPlace, ReadRequest, ReadRows, StoredRow, StoreStats } from './reader-thread.ts'
 import { makeRecentCalls } from './recent-calls.ts'
 import { makeSettledNumbers, type SettledNumbers } from './settled-numbers.ts'
-import type { Batch, Entry, SinkLog } from './sink-log.ts'
+import type { Entry, SinkLog } from './sink-log.ts'
 import { startThread } from './thread.ts'
 import { makeTotals, type Totals } from './totals.ts'
 import type { AppendResult, LoadedStore, Moved, NumberedRange, WriterOptions } from './writer.ts'
@@ -97,6 +97,8 @@ export interface Store extends SinkLog, Totals {
   deadLetters(sink: string | undefined, after: LetterPlace | undefined, limit: number): Promise<DeadLetter[]>
   /** Puts a slice of dead letters back in front of their sink. Returns how many; 0: none is left. */
   replay(sink: string, positions?: readonly number[]): Promise<number>
+  /** What the limit does, by count: the oldest rows that a sink waits for are dropped. */
+  dropOldest(rows: number): Promise<void>
   stats(): Promise<StoreStats>
   /** Captures that were acknowledged and are not in this store; 0 once an operator has confirmed it. */
   readonly rolledBack: number
@@ -244,14 +246,15 @@ export async function openStore(options: StoreOptions): Promise<Store> {
           const from = cursors.get(sink)
           if (from === undefined) throw new Error(`the store has no sink ${sink}`)
           const fresh = recent.from(from + 1, limit)
-          if (fresh.length > 0) return batchOf(fresh)
+          if (fresh.length > 0)
+            return { entries: fresh, upTo: fresh.at(-1)!.position, more: fresh.at(-1)!.position < lastPosition }
           if (lastPosition > from) {
             const { rows, damaged, upTo } = await reader.ask<ReadRows>({ op: 'rows', sink, after: from, ...limit })
             if (damaged.length > 0) {
               options.onDamaged?.(damaged.length)
               await write({ op: 'setAside', positions: damaged })
             }
-            if (upTo > from) return { entries: rows.map(entryOf), upTo }
+            if (upTo > from) return { entries: rows.map(entryOf), upTo, more: upTo < lastPosition }
           }
           // What came while we asked is read at once; a row for another sink alone is waited past.
           if (lastPosition > seen) continue
@@ -305,6 +308,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         return letters.map(({ body, ...letter }) => ({ ...letter, call: JSON.parse(body) as LlmCall }))
       },
       replay: (sink, positions) => write<number>({ op: 'replay', sink, positions }),
+      dropOldest: (rows) => write<void>({ op: 'dropOldest', rows }),
       stats: () => reader.ask<StoreStats>({ op: 'stats' }),
       async confirmRollback() {
         await write({ op: 'confirmRollback' })
@@ -338,10 +342,6 @@ function bodyOf(call: LlmCall): { body: string; metaLength: number } {
 function entryOf(row: StoredRow): Entry {
   const call = JSON.parse(row.body) as LlmCall
   return { position: row.position, call: row.repeat ? asRepeat(call) : call }
-}
-
-function batchOf(entries: readonly Entry[]): Batch {
-  return { entries, upTo: entries[entries.length - 1]!.position }
 }
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never

@@ -22,6 +22,7 @@ export type WriteRequest = { now: number } & (
   | { op: 'settle'; request: SettleRequest }
   | { op: 'adjust'; adjustments: readonly Adjustment[] }
   | { op: 'replay'; sink: string; positions: readonly number[] | undefined }
+  | { op: 'dropOldest'; rows: number }
   | { op: 'setAside'; positions: readonly number[] }
   | { op: 'confirmGaps'; until: number }
   | { op: 'confirmRollback' }
@@ -182,6 +183,9 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
       }
       case 'replay':
         return { result: writer.replay(request.sink, request.positions, request.now), moved: writer.moved() }
+      case 'dropOldest':
+        writer.dropOldest(request.rows)
+        return { result: undefined, moved: writer.moved() }
       case 'setAside':
         writer.setAside(request.positions)
         return { result: undefined, moved: writer.moved() }

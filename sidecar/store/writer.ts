@@ -217,7 +217,8 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
     for (const { epoch, sequence, node } of request.ignored)
       if (isNumber(sequence)) epochs.cover(epoch, sequence, sequence, node, nowSeconds)
     for (const each of request.lost) result.lost += loseNumbers(delta, each, nowSeconds)
-    for (const { name, labels, value } of ledger.grow(request.totals, now)) delta.count(name, labels, value)
+    for (const { name, labels, value } of ledger.grow(request.totals, (node) => fold.admit('node', node), now))
+      delta.count(name, labels, value)
     return result
   }
 
@@ -270,6 +271,7 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
       }),
     replay: (sink: string, positions: readonly number[] | undefined, now: number): number =>
       transaction(() => log.replay(sink, positions, REPLAY_SLICE, now)),
+    dropOldest: (rows: number): void => transaction(() => log.dropOldest(rows)),
     setAside: (positions: readonly number[]): void => transaction(() => log.setAside(positions)),
     /** What has been missing since before `until` counts as lost. */
     confirmGaps: (until: number): Delta =>
