@@ -52,6 +52,10 @@ describe('log lines limited by kind', () => {
     for (let n = 0; n < 1500; n++) limit.warn(`kind ${n}`, { n }, 'm')
     limit.warn('kind 1499', { n: -1 }, 'm')
     limit.warn('kind 0', { n: -2 }, 'm')
-    expect(shown().slice(1500).map(([, , n]) => n)).toEqual([-2])
+    expect(
+      shown()
+        .slice(1500)
+        .map(([, , n]) => n),
+    ).toEqual([-2])
   })
 })

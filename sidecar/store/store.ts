@@ -151,7 +151,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       },
     )
     const settled = makeSettledNumbers(file)
-    const totals = makeTotals(writerOptions.labelLimits, loaded.ledger)
+    const totals = makeTotals(writerOptions.labelLimits, loaded.ledger, now())
     const spend = makeSpend(budgets, (ranges) => reader.ask<SpendSum[][]>({ op: 'spend', ranges }))
     const recent = makeRecentCalls(RECENT_BYTES)
     let cursors = new Map(loaded.cursors)
@@ -183,7 +183,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 
     function moved({ delta, cursors: now_, lastPosition: last }: Moved): void {
       if (delta !== undefined) {
-        totals.apply(delta)
+        totals.apply(delta, now())
         if (delta.adjusted.length > 0) spend.forget()
         else spend.add(delta.spend)
       }

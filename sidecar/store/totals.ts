@@ -3,13 +3,7 @@ import type { AdjustmentTotal } from '../ledger/adjustment-totals.ts'
 import type { CellDelta, Delta } from '../ledger/delta.ts'
 import { type CallLabels, type LabelKind, type LabelLimits, makeLabelFold } from '../ledger/fold-labels.ts'
 import type { LoadedLedger } from '../ledger/ledger-tables.ts'
-import {
-  type HistogramName,
-  type HistogramSample,
-  histogramSamples,
-  makeSeries,
-  type Sample,
-} from '../ledger/series.ts'
+import { type HistogramName, type HistogramSample, makeHistograms, makeSeries, type Sample } from '../ledger/series.ts'
 
 /** Totals that the ledger holds, as named series. Labels in the order given. */
 export const LEDGER_SERIES = {
@@ -69,42 +63,46 @@ export interface Totals {
   readonly seriesInUse: number
 }
 
-export function makeTotals(limits: LabelLimits, loaded: LoadedLedger): Totals & { apply(delta: Delta): void } {
+export function makeTotals(
+  limits: LabelLimits,
+  loaded: LoadedLedger,
+  now: number,
+): Totals & { apply(delta: Delta, now: number): void } {
   const totals = makeSeries()
-  const histograms = makeSeries()
+  const histograms = makeHistograms()
   const fold = makeLabelFold(limits, { names: loaded.labels, models: loaded.cells })
-  for (const cell of loaded.cells) addCell(cell)
+  for (const cell of loaded.cells) addCell(cell, now)
   for (const { name, labels, value } of loaded.counts)
-    if (isSeries(name)) totals.add(name, labels.slice(0, LEDGER_SERIES[name].length), value)
-  for (const { name, labels, value } of loaded.histograms) histograms.add(name, labels, value)
-  for (const total of loaded.adjustments) addAdjustments(total)
+    if (isSeries(name)) totals.add(name, labels.slice(0, LEDGER_SERIES[name].length), value, now)
+  for (const { name, labels, value } of loaded.histograms) histograms.add(name, labels, value, now)
+  for (const total of loaded.adjustments) addAdjustments(total, now)
 
-  function addCell(cell: Omit<CellDelta, 'hour'>): void {
+  function addCell(cell: Omit<CellDelta, 'hour'>, at: number): void {
     const { tenant, provider, model, status, calls, cost, saved, cacheSaved, tokens } = cell
-    totals.add('calls', [tenant, provider, model, status], calls)
-    totals.add('cost', [tenant, provider, model], cost)
-    if (status !== 'ok') totals.add('failed_cost', [tenant, provider, model, status], cost)
-    totals.add('saved', [tenant, provider, model], saved)
-    totals.add('cache_saved', [tenant, provider, model], cacheSaved)
+    totals.add('calls', [tenant, provider, model, status], calls, at)
+    totals.add('cost', [tenant, provider, model], cost, at)
+    if (status !== 'ok') totals.add('failed_cost', [tenant, provider, model, status], cost, at)
+    totals.add('saved', [tenant, provider, model], saved, at)
+    totals.add('cache_saved', [tenant, provider, model], cacheSaved, at)
     for (let index = 0; index < TOKEN_TYPES.length; index++)
-      if (tokens[index]! > 0n) totals.add('tokens', [tenant, provider, model, TOKEN_TYPES[index]!], tokens[index]!)
+      if (tokens[index]! > 0n) totals.add('tokens', [tenant, provider, model, TOKEN_TYPES[index]!], tokens[index]!, at)
   }
-  function addAdjustments({ tenant, provider, model, entries, up, down }: AdjustmentTotal): void {
-    totals.add('adjusted_cost', [tenant, provider, model, 'up'], up)
-    totals.add('adjusted_cost', [tenant, provider, model, 'down'], down)
-    totals.add('adjusted_calls', [tenant, provider, model], entries)
+  function addAdjustments({ tenant, provider, model, entries, up, down }: AdjustmentTotal, at: number): void {
+    totals.add('adjusted_cost', [tenant, provider, model, 'up'], up, at)
+    totals.add('adjusted_cost', [tenant, provider, model, 'down'], down, at)
+    totals.add('adjusted_calls', [tenant, provider, model], entries, at)
   }
 
   return {
-    apply(delta) {
+    apply(delta, at) {
       fold.learn(delta.newLabels, delta.cells)
-      for (const cell of delta.cells) addCell(cell)
-      for (const { name, labels, value } of delta.counts) totals.add(name, labels, value)
-      for (const { name, labels, value } of delta.histograms) histograms.add(name, labels, value)
-      for (const total of delta.adjusted) addAdjustments(total)
+      for (const cell of delta.cells) addCell(cell, at)
+      for (const { name, labels, value } of delta.counts) totals.add(name, labels, value, at)
+      for (const { name, labels, value } of delta.histograms) histograms.add(name, labels, value, at)
+      for (const total of delta.adjusted) addAdjustments(total, at)
     },
     series: (name) => totals.of(name),
-    histogram: (name) => histogramSamples(name, histograms.of(name)),
+    histogram: (name) => histograms.of(name),
     perTenant: () => tenantTotals((name) => totals.of(name)),
     labelOf: fold.labelOf,
     labelsOf: fold.labelsOf,
