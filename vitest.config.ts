@@ -6,7 +6,7 @@ const withoutLoki = findBinary('loki') === undefined ? ['test/loki.test.ts'] : [
 
 export default defineConfig({
   test: {
-    include: ['{plugin,sidecar,pricing,monitoring,dev,test,bench}/**/*.test.ts'],
+    include: ['{plugin,sidecar,pricing,monitoring,dashboards,dev,test,bench}/**/*.test.ts'],
     exclude: [...configDefaults.exclude, ...withoutLoki],
     testTimeout: 30_000,
     hookTimeout: 30_000,

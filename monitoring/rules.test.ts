@@ -171,7 +171,7 @@ describe('recorded series', () => {
     expect(expressions.filter((expr, at) => expressions.indexOf(expr) !== at)).toEqual([])
   })
   it('are each read by an alert, a board or another rule', () => {
-    const boards = join(import.meta.dirname, '../deploy/grafana/dashboards')
+    const boards = join(import.meta.dirname, '../dashboards/grafana')
     const texts = readdirSync(boards).map((name) => readFileSync(join(boards, name), 'utf8'))
     const read = new Set([...RULES.map(({ expr }) => expr), ...texts].flatMap(recordedNamesIn))
     expect(Object.keys(RECORDED).filter((name) => !read.has(name))).toEqual([])

@@ -4,6 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Answer, askBoard, variablesOf } from '../dashboards/testing/ask-boards.ts'
+import { boardTraffic } from '../dashboards/testing/board-traffic.ts'
+import { COMMITTED_BOARDS, panelsOf, queryOf } from '../dashboards/testing/committed-boards.ts'
+import { grafanaQuery, type Range, substitute } from '../dashboards/testing/grafana-query.ts'
+import { startKongTarget } from '../dashboards/testing/kong-target.ts'
+import { addedUp, byTenant, type LedgerRow, ledgerRows } from '../dashboards/testing/ledger-rows.ts'
+import { QUIET_QUERIES } from '../dashboards/testing/quiet-queries.ts'
 import { freePort } from '../dev/free-port.ts'
 import { picoUsdOf } from '../dev/pico-usd.ts'
 import { binariesPresent } from '../dev/servers/binary.ts'
@@ -12,13 +19,6 @@ import { type PrometheusFile, shippedPrometheus } from '../dev/servers/shipped-p
 import { type Stack, startStack } from '../dev/stack.ts'
 import { runTraffic } from '../dev/traffic/traffic.ts'
 import { waitUntil } from '../dev/wait-until.ts'
-import { type Answer, askBoard, variablesOf } from '../monitoring/testing/ask-boards.ts'
-import { boardTraffic } from '../monitoring/testing/board-traffic.ts'
-import { COMMITTED_BOARDS, panelsOf, queryOf } from '../monitoring/testing/committed-boards.ts'
-import { grafanaQuery, type Range, substitute } from '../monitoring/testing/grafana-query.ts'
-import { startKongTarget } from '../monitoring/testing/kong-target.ts'
-import { addedUp, byTenant, type LedgerRow, ledgerRows } from '../monitoring/testing/ledger-rows.ts'
-import { QUIET_QUERIES } from '../monitoring/testing/quiet-queries.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const TENANT = 'blue'
@@ -250,7 +250,7 @@ describe.skipIf(!binariesPresent('prometheus'))('boards', () => {
     writeFileSync(priceFile, 'rules: [{ nonsense: true }]\n')
     writeFileSync(join(directory, 'rules', 'broken.yaml'), BROKEN_RULE)
     await prometheus.reload({ ...config, rule_files: [join(directory, 'rules', '*.yaml')] })
-    // Twice, with a scrape between: that the first event of a kind shows is told in monitoring/dashboards.test.ts.
+    // Twice, with a scrape between: that the first event of a kind shows is told in dashboards/dashboards.test.ts.
     const malformed = async (times: number) =>
       (await prometheus.query('sum(observer_malformed_amounts_total)'))[0]?.value === times
     await traffic.incident()

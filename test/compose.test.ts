@@ -370,7 +370,7 @@ describe('Grafana’s provisioning', () => {
       providers: { options: { path: string } }[]
     }
     expect(providers[0]!.options.path).toBe('/etc/grafana/dashboards')
-    expect(read('docker-compose.yml')).toContain('./deploy/grafana/dashboards:/etc/grafana/dashboards:ro')
+    expect(read('docker-compose.yml')).toContain('./dashboards/grafana:/etc/grafana/dashboards:ro')
   })
 })
 

@@ -110,7 +110,7 @@ describe('log-based alerts', () => {
       `https://github.com/kong-llm-observer/kong-llm-observer/blob/main/docs/runbooks/${name}.md`,
     )
     const board = /\/d\/([a-z-]+)/.exec(annotations.dashboard_url!)![1]!
-    expect(readdirSync(join(root, 'deploy/grafana/dashboards'))).toContain(`${board}.json`)
+    expect(readdirSync(join(root, 'dashboards/grafana'))).toContain(`${board}.json`)
 
     expect(errorsIn(expr)).toEqual([])
   })

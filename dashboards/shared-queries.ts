@@ -1,5 +1,5 @@
-import { type Duration, grown, promql, ratio, sumBy, type Vector } from '../promql.ts'
-import { ERROR_STATUSES, VALID_STATUSES } from '../slo.ts'
+import { type Duration, grown, promql, ratio, sumBy, type Vector } from '../monitoring/promql.ts'
+import { ERROR_STATUSES, VALID_STATUSES } from '../monitoring/slo.ts'
 import { scoped } from './scope.ts'
 
 type CallLabel = 'tenant_id' | 'provider' | 'environment'

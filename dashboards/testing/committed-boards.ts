@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-const FOLDER = join(import.meta.dirname, '../../deploy/grafana/dashboards')
+const FOLDER = join(import.meta.dirname, '../grafana')
 
 export interface Target {
   refId: string

@@ -1,4 +1,4 @@
-import { grown, increase, promql, ratio, sum, sumBy } from '../promql.ts'
+import { grown, increase, promql, ratio, sum, sumBy } from '../monitoring/promql.ts'
 import { makeBoard } from './board.ts'
 import { graph, HOURLY_POINTS, stat, table } from './panels.ts'
 import { scoped, thinned } from './scope.ts'

@@ -1,4 +1,4 @@
-import { grown, metric, promql, quantile, rate, ratio, sum, sumBy } from '../promql.ts'
+import { grown, metric, promql, quantile, rate, ratio, sum, sumBy } from '../monitoring/promql.ts'
 import { makeBoard } from './board.ts'
 import { graph, stat, table } from './panels.ts'
 import { scoped, scopedBucket, thinned } from './scope.ts'

@@ -1,8 +1,8 @@
+import { KONG_METRICS } from '../../monitoring/kong-metrics.ts'
+import { RECORDED, THINNED } from '../../monitoring/recorded.ts'
+import { SLOS } from '../../monitoring/slo.ts'
 import { CALL_STATUSES } from '../../sidecar/call.ts'
 import { METRICS, type MetricDefinition } from '../../sidecar/metrics/metrics.ts'
-import { KONG_METRICS } from '../kong-metrics.ts'
-import { RECORDED, THINNED } from '../recorded.ts'
-import { SLOS } from '../slo.ts'
 
 export interface SyntheticSeries {
   /** With `__name__`. */

@@ -1,4 +1,4 @@
-import { grown, increase, maxBy, promql, quantile, rate, ratio, sum, sumBy } from '../promql.ts'
+import { grown, increase, maxBy, promql, quantile, rate, ratio, sum, sumBy } from '../monitoring/promql.ts'
 import { makeBoard } from './board.ts'
 import { graph, logs, type Steps, stat, table } from './panels.ts'
 import { scoped, scopedBucket, thinned } from './scope.ts'

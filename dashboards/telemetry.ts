@@ -11,7 +11,7 @@ import {
   sumBy,
   type TargetLabel,
   type Vector,
-} from '../promql.ts'
+} from '../monitoring/promql.ts'
 import { makeBoard } from './board.ts'
 import { graph, stat, table } from './panels.ts'
 import { scopedByTarget as scoped } from './scope.ts'

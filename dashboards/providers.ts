@@ -1,5 +1,5 @@
-import { aggregate, grown, promql, quantile, rate, ratio, sum, sumBy } from '../promql.ts'
-import { ERROR_STATUSES } from '../slo.ts'
+import { aggregate, grown, promql, quantile, rate, ratio, sum, sumBy } from '../monitoring/promql.ts'
+import { ERROR_STATUSES } from '../monitoring/slo.ts'
 import { makeBoard } from './board.ts'
 import { graph, HOURLY_POINTS, stat, table } from './panels.ts'
 import { scoped, scopedBucket, scopedCount, scopedTotal, thinned } from './scope.ts'

@@ -1,4 +1,4 @@
-import { aggregate, grown, maxBy, promql, rate, ratio, sum, sumBy, type Vector } from '../promql.ts'
+import { aggregate, grown, maxBy, promql, rate, ratio, sum, sumBy, type Vector } from '../monitoring/promql.ts'
 import { makeBoard } from './board.ts'
 import { graph, type Steps, stat, table } from './panels.ts'
 import { scoped, thinned } from './scope.ts'

@@ -13,8 +13,8 @@ import {
   TARGET_LABELS,
   total,
   type Vector,
-} from '../promql.ts'
-import { RECORDED, type ThinnedName } from '../recorded.ts'
+} from '../monitoring/promql.ts'
+import { RECORDED, type ThinnedName } from '../monitoring/recorded.ts'
 
 /** Variables of a board by the label that they narrow. */
 const VARIABLES: Readonly<Record<string, string>> = {

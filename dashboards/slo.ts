@@ -1,5 +1,5 @@
-import { aggregate, maxBy, metric, over, promql, sumBy } from '../promql.ts'
-import { SLOS, VALID_STATUSES } from '../slo.ts'
+import { aggregate, maxBy, metric, over, promql, sumBy } from '../monitoring/promql.ts'
+import { SLOS, VALID_STATUSES } from '../monitoring/slo.ts'
 import { makeBoard } from './board.ts'
 import { graph, stat, table } from './panels.ts'
 import { scoped } from './scope.ts'

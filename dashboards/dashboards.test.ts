@@ -4,10 +4,12 @@ import { parser as logqlParser } from '@grafana/lezer-logql'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { binariesPresent } from '../dev/servers/binary.ts'
-import { build } from './build.ts'
-import { isOverItsOwnWindow, isUntargeted } from './dashboards/lint.ts'
-import { type SelectorInQuery, selectorsIn } from './dashboards/selectors.ts'
-import { TABLES } from './promql.ts'
+import { build } from '../monitoring/build.ts'
+import { TABLES } from '../monitoring/promql.ts'
+import { TABLE_NAMES } from '../monitoring/testing/promql-check.ts'
+import { testRules } from '../monitoring/testing/promtool.ts'
+import { isOverItsOwnWindow, isUntargeted } from './lint.ts'
+import { type SelectorInQuery, selectorsIn } from './selectors.ts'
 import { variablesOf } from './testing/ask-boards.ts'
 import {
   type Board,
@@ -18,10 +20,8 @@ import {
   queryOf,
 } from './testing/committed-boards.ts'
 import { grafanaQuery } from './testing/grafana-query.ts'
-import { TABLE_NAMES } from './testing/promql-check.ts'
-import { testRules } from './testing/promtool.ts'
 
-const LINT_FILE = join(import.meta.dirname, '../deploy/grafana/dashboards/.lint')
+const LINT_FILE = join(import.meta.dirname, 'grafana/.lint')
 const lint = parse(readFileSync(LINT_FILE, 'utf8')) as {
   exclusions: Record<string, { reason: string; entries: { dashboard: string; panel: string }[] }>
 }

@@ -1,6 +1,6 @@
 import type { Dashboard, Panel } from '@grafana/grafana-foundation-sdk/dashboard'
-import { THINNED } from '../recorded.ts'
-import { SERVER_METRICS } from '../server-metrics.ts'
+import { THINNED } from '../monitoring/recorded.ts'
+import { SERVER_METRICS } from '../monitoring/server-metrics.ts'
 import { type SelectorInQuery, selectorsIn } from './selectors.ts'
 
 interface Exclusion {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { KONG_METRICS } from '../kong-metrics.ts'
+import { KONG_METRICS } from '../../monitoring/kong-metrics.ts'
 
 /** Of Kong's log document, as the gateway's access log has it. */
 interface Document {

@@ -27,7 +27,7 @@ import { DataqueryBuilder, PromQueryFormat } from '@grafana/grafana-foundation-s
 import { PanelBuilder as StatBuilder } from '@grafana/grafana-foundation-sdk/stat'
 import { PanelBuilder as TableBuilder } from '@grafana/grafana-foundation-sdk/table'
 import { PanelBuilder as TimeseriesBuilder } from '@grafana/grafana-foundation-sdk/timeseries'
-import type { Selector, Vector } from '../promql.ts'
+import type { Selector, Vector } from '../monitoring/promql.ts'
 
 export const PROMETHEUS = { type: 'prometheus', uid: '${prometheus_datasource}' }
 export const LOKI = { type: 'loki', uid: '${loki_datasource}' }

@@ -1,4 +1,4 @@
-import { increase, maxBy, over, promql, quantile, rate, sum, sumBy } from '../promql.ts'
+import { increase, maxBy, over, promql, quantile, rate, sum, sumBy } from '../monitoring/promql.ts'
 import { makeBoard } from './board.ts'
 import { graph, stat, table } from './panels.ts'
 import { scoped, scopedBucket } from './scope.ts'

@@ -12,7 +12,7 @@ import {
   VariableSort,
 } from '@grafana/grafana-foundation-sdk/dashboard'
 import { DataqueryBuilder } from '@grafana/grafana-foundation-sdk/prometheus'
-import { metric, over, promql } from '../promql.ts'
+import { metric, over, promql } from '../monitoring/promql.ts'
 import { type PanelBuilder, PROMETHEUS } from './panels.ts'
 
 export type VariableName = 'environment' | 'region' | 'tenant' | 'provider' | 'model'
