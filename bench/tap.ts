@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Agent, request } from 'undici'
-import { nginxPresent, startNginx } from '../dev/nginx/nginx.ts'
+import { startNginx } from '../dev/nginx/nginx.ts'
+import { binary } from '../dev/servers/binary.ts'
 import { tapSections } from '../plugin/tap-text.ts'
 import { cpuSeconds } from './process-cost.ts'
 
@@ -17,7 +18,7 @@ import { cpuSeconds } from './process-cost.ts'
 const requests = Number(process.argv[2] ?? 20_000)
 if (!Number.isInteger(requests) || requests < 1000 || requests > 1_000_000)
   throw new Error('requests: from 1000 to 1000000')
-if (!nginxPresent()) throw new Error('needs nginx with ngx_lua: apt-get install nginx libnginx-mod-http-lua')
+binary('nginx')
 
 const sections = Object.entries(tapSections(readFileSync(join(import.meta.dirname, '../plugin/tap.lua'), 'utf8')))
 const program = `local SECTIONS = { ${sections.map(([name, source]) => `${name} = [==[\n${source}]==]`).join(', ')} }

@@ -3,14 +3,11 @@ import { join } from 'node:path'
 import { parser as logqlParser } from '@grafana/lezer-logql'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { binariesPresent } from '../dev/servers/binary.ts'
 import { build } from '../monitoring/build.ts'
 import { TABLES } from '../monitoring/promql.ts'
 import { TABLE_NAMES } from '../monitoring/testing/promql-check.ts'
-import { testRules } from '../monitoring/testing/promtool.ts'
 import { isOverItsOwnWindow, isUntargeted } from './lint.ts'
 import { type SelectorInQuery, selectorsIn } from './selectors.ts'
-import { variablesOf } from './testing/ask-boards.ts'
 import {
   type Board,
   type BoardPanel,
@@ -19,7 +16,6 @@ import {
   prometheusTargets,
   queryOf,
 } from './testing/committed-boards.ts'
-import { grafanaQuery } from './testing/grafana-query.ts'
 
 const LINT_FILE = join(import.meta.dirname, 'grafana/.lint')
 const lint = parse(readFileSync(LINT_FILE, 'utf8')) as {
@@ -229,31 +225,6 @@ describe('LLM Tenant can be shown to its tenant', () => {
       for (const { name, matchers } of selectorsIn(target.expr))
         if ((TABLES[name as keyof typeof TABLES].labels as readonly string[]).includes('tenant_id'))
           expect(matchers.tenant_id).toBe('tenant_id=~"$tenant|"')
-  })
-})
-
-describe.skipIf(!binariesPresent('promtool'))('LLM Telemetry health', () => {
-  it('shows the first loss of a node, which no series was there to be increased by', async () => {
-    const board = COMMITTED_BOARDS.find(({ uid }) => uid === 'llm-telemetry')!
-    const { targets } = panelsOf(board).find(({ title }) => title === 'Losses')!
-    const asked = { range: { from: 0, to: 900 }, variables: variablesOf(board, '') }
-    const { expr } = grafanaQuery(targets![0]!.expr, asked)
-    const target = 'job="llm-observer", instance="sidecar:8086", environment="production", region="local"'
-    const at = (time: string, value?: number) => ({
-      expr,
-      eval_time: time,
-      exp_samples: value === undefined ? [] : [{ labels: '{node="kong-1"}', value }],
-    })
-    const test = {
-      name: 'losses',
-      interval: '15s',
-      input_series: [
-        { series: `up{${target}}`, values: '1x30' },
-        { series: `observer_capture_gaps_total{${target}, node="kong-1"}`, values: '_x11 3x19' },
-      ],
-      promql_expr_test: [at('2m30s'), at('2m45s', 3), at('3m30s', 3), at('3m45s', 0)],
-    }
-    expect(await testRules([test], '15s', [])).toBe('')
   })
 })
 

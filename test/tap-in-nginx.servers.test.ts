@@ -12,8 +12,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Nginx, nginxPresent, startNginx } from '../dev/nginx/nginx.ts'
+import { type Nginx, startNginx } from '../dev/nginx/nginx.ts'
 import { seededRandom } from '../dev/seeded-random.ts'
+import { binariesPresent } from '../dev/servers/binary.ts'
 import { waitUntil } from '../dev/wait-until.ts'
 import { type Capture, captureSchema } from '../sidecar/capture.ts'
 
@@ -21,12 +22,7 @@ import { type Capture, captureSchema } from '../sidecar/capture.ts'
  * The tap's chunks, unchanged, in a real nginx with ngx_lua and LuaJIT, as Kong is made of; only the few functions of Kong that
  * they call are a shim's. What a fake cannot show: nginx's own filters, buffers, files, hang-ups, timers and reloads.
  */
-const present = nginxPresent()
-if (!present) {
-  const missing = 'no nginx with ngx_lua (apt-get install nginx libnginx-mod-http-lua)'
-  if (process.env.CI) throw new Error(`CI must have it: ${missing}`)
-  console.warn(`skipped: ${missing}`)
-}
+const present = binariesPresent('nginx')
 
 const KB = 1024
 const random = seededRandom(20_261_127)

@@ -1,12 +1,12 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { waitUntil } from '../wait-until.ts'
 import { startAlertmanager } from './alertmanager.ts'
-import { binariesPresent, findBinary } from './binary.ts'
+import { binariesPresent } from './binary.ts'
 import { startPrometheus } from './prometheus.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'servers-'))
@@ -81,37 +81,5 @@ describe.skipIf(!binariesPresent('alertmanager'))('alertmanager', () => {
     } finally {
       await alertmanager.close()
     }
-  })
-})
-
-describe('a server that is not installed', () => {
-  const withPath = (path: string, act: () => void) => {
-    vi.stubEnv('PATH', path)
-    try {
-      act()
-    } finally {
-      vi.unstubAllEnvs()
-    }
-  }
-
-  it('is found on PATH when there is no pinned build; a file that cannot run is not it', () => {
-    const name = 'nowhere-else' as Parameters<typeof findBinary>[0]
-    const file = join(directory, name)
-    writeFileSync(file, '')
-    withPath(directory, () => expect(findBinary(name)).toBeUndefined())
-    chmodSync(file, 0o755)
-    withPath(directory, () => expect(findBinary(name)).toBe(file))
-  })
-
-  it('skips with the command that installs it, and fails in CI', () => {
-    const name = 'not-there' as Parameters<typeof findBinary>[0]
-    const warned = vi.spyOn(console, 'warn').mockImplementation(() => {})
-    vi.stubEnv('CI', '')
-    expect(binariesPresent(name)).toBe(false)
-    expect(warned.mock.calls[0]?.[0]).toMatch(/skipped: not-there.*dev\/install-servers\.sh not-there/)
-    vi.stubEnv('CI', 'true')
-    expect(() => binariesPresent(name)).toThrow(/CI must have them/)
-    vi.unstubAllEnvs()
-    warned.mockRestore()
   })
 })
