@@ -48,7 +48,7 @@ describe.runIf(binariesPresent('promtool'))('alerts', { concurrent: true }, () =
     expect(ALERTS.map(({ name }) => name).filter((name) => !tested.has(name))).toEqual(['LLMWatchdog'])
   })
 
-  it.each(SCENARIOS)('$alert: $course', { timeout: 60_000 }, async (scenario) => {
+  it.each(SCENARIOS)('$alert: $course', async (scenario) => {
     expect(scenario.says.join()).not.toMatch(/\{\{|<no value>|NaN|Inf|%!/)
     expect(await testRules([ruleTest(scenario)], scenario.interval, groupsOf([scenario.alert]))).toBe('')
   })

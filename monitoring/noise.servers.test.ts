@@ -41,7 +41,7 @@ describe.runIf(binariesPresent('prometheus'))('a generated week', () => {
     const { series, down } = week(SEED, DAYS + 1)
     await remoteWrite(prometheus.url, series)
     firings = await evaluateRules(prometheus, { start: WEEK_START, end: WEEK_END + DAY - 60_000, down })
-  }, 240_000)
+  })
   afterAll(async () => {
     await prometheus?.close()
     rmSync(directory, { recursive: true, force: true })

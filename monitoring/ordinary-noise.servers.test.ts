@@ -96,7 +96,7 @@ describe.runIf(binariesPresent('promtool'))('ordinary noise', () => {
   let complaints: string
   beforeAll(async () => {
     complaints = await testRules([noiseTest()], '15s')
-  }, 120_000)
+  })
   /** Promtool tells the expression that failed, and two lines on what was expected and got. */
   const of = (kind: string) => complaints.split('expr: ').filter((one) => one.includes(`environment=\\"${kind}\\"`))
 

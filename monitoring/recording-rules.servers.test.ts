@@ -228,7 +228,7 @@ describe.runIf(binariesPresent('promtool'))('recording rules', { concurrent: tru
     const tested = new Set(CASES.flatMap(({ expected }) => Object.keys(expected)))
     expect(Object.keys(RECORDED).filter((name) => !tested.has(name))).toEqual([])
   })
-  it.each(CASES)('$name', { timeout: 60_000 }, async ({ name, interval, at, series, expected }) => {
+  it.each(CASES)('$name', async ({ name, interval, at, series, expected }) => {
     const test = {
       name,
       interval,

@@ -32,9 +32,7 @@ describe.skipIf(!binariesPresent('prometheus', 'alertmanager'))('from a failing 
     rmSync(directory, { recursive: true, force: true })
   })
 
-  it('is delivered although Alertmanager crashes on the way and its services fail at first', {
-    timeout: 180_000,
-  }, async () => {
+  it('is delivered although Alertmanager crashes on the way and its services fail at first', async () => {
     const { prometheus, alertmanager, sink } = alerting
     const stop = new AbortController()
     const traffic = { gatewayUrl: stack.gateway.url, calls: 100_000, concurrency: 8, ratePerSecond: 10 }
@@ -42,7 +40,6 @@ describe.skipIf(!binariesPresent('prometheus', 'alertmanager'))('from a failing 
     const promise = waitUntil(
       async () =>
         (await prometheus.query('sum by (provider) (rate(llm_calls_total{status="ok"}[30s])) > 0')).length === 2,
-      { withinMs: 60_000 },
     )
     await promise.finally(() => stop.abort())
     expect((await well).unexpected).toEqual([])
@@ -52,7 +49,7 @@ describe.skipIf(!binariesPresent('prometheus', 'alertmanager'))('from a failing 
     const failing = runTraffic({ ...traffic, seed: 2, mix: { 'error-500': 1 }, signal: enough.signal })
     try {
       const known = () => alertmanager.alerts('alertname="LLMProviderDown"')
-      await waitUntil(async () => (await known()).length === 2, { withinMs: 90_000 })
+      await waitUntil(async () => (await known()).length === 2)
       const labels = { alertname: 'LLMProviderDown', environment: 'production', priority: 'P1', severity: 'critical' }
       expect((await known()).map((alert) => alert.labels).sort((a, b) => (a.provider! < b.provider! ? -1 : 1))).toEqual(
         [
@@ -67,16 +64,12 @@ describe.skipIf(!binariesPresent('prometheus', 'alertmanager'))('from a failing 
       sink.setFault({ kind: 'status', status: 500, times: 2 })
       await alertmanager.child.start()
 
-      await waitUntil(
-        async () => {
-          const told = sink.notifications()
-          const of = (service: string) =>
-            new Set(told.filter((one) => one.service === service).map(({ title }) => title))
-          const seen = told.map(({ service, title }) => `${service}: ${title}`).join('; ')
-          return { done: of('pagerduty').size === 2 && of('slack').size === 2 && of('watchdog').size === 1, seen }
-        },
-        { withinMs: 60_000 },
-      )
+      await waitUntil(async () => {
+        const told = sink.notifications()
+        const of = (service: string) => new Set(told.filter((one) => one.service === service).map(({ title }) => title))
+        const seen = told.map(({ service, title }) => `${service}: ${title}`).join('; ')
+        return { done: of('pagerduty').size === 2 && of('slack').size === 2 && of('watchdog').size === 1, seen }
+      })
     } finally {
       enough.abort()
     }

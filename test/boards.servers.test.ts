@@ -66,7 +66,7 @@ describe.skipIf(!binariesPresent('prometheus'))('boards', () => {
     )
     const flags = ['--enable-feature=exemplar-storage']
     prometheus = await startPrometheus({ directory: join(directory, 'prometheus'), port, config, flags })
-  }, 60_000)
+  })
   afterAll(async () => {
     await prometheus?.close()
     await kong?.close()
@@ -75,13 +75,10 @@ describe.skipIf(!binariesPresent('prometheus'))('boards', () => {
   })
 
   const counted = () =>
-    waitUntil(
-      async () => {
-        const [sample] = await prometheus.query('sum(llm_calls_total)')
-        return { done: sample?.value === traffic.calls(), seen: `${sample?.value} of ${traffic.calls()}` }
-      },
-      { withinMs: 40_000 },
-    )
+    waitUntil(async () => {
+      const [sample] = await prometheus.query('sum(llm_calls_total)')
+      return { done: sample?.value === traffic.calls(), seen: `${sample?.value} of ${traffic.calls()}` }
+    })
   /** Every query, over the last quarter of an hour. */
   async function askAll(): Promise<Answer[]> {
     const range = { from: now() - 900, to: now() }
@@ -98,9 +95,7 @@ describe.skipIf(!binariesPresent('prometheus'))('boards', () => {
     return prometheus.query(expr, range.to)
   }
 
-  it('ordinary traffic of every kind: every query returns data, and something else than 0', {
-    timeout: 180_000,
-  }, async () => {
+  it('ordinary traffic of every kind: every query returns data, and something else than 0', async () => {
     await traffic.everyKind(1)
     await counted()
     between = { at: now(), rows: ledgerRows(stack.ledgerFile) }
@@ -123,7 +118,7 @@ describe.skipIf(!binariesPresent('prometheus'))('boards', () => {
           seen: missing.map(({ name, state, query }) => `${name} ${state}: ${query}`).join('\n'),
         }
       },
-      { withinMs: 80_000, everyMs: 1000 },
+      { everyMs: 1000 },
     )
     const names = new Set(answers.map(({ name }) => name))
     expect(names.size).toBe(answers.length)
@@ -233,7 +228,7 @@ describe.skipIf(!binariesPresent('prometheus'))('boards', () => {
     }
   })
 
-  it('an incident: the queries that it takes return data', { timeout: 180_000 }, async () => {
+  it('an incident: the queries that it takes return data', async () => {
     // The sidecar is killed while calls go on, and is away for a scrape; then the plugin server, with what it holds.
     await stack.sidecar.kill('SIGKILL')
     await waitUntil(async () => (await prometheus.query('up{job="llm-observer"} == 0')).length === 1)
@@ -270,7 +265,7 @@ describe.skipIf(!binariesPresent('prometheus'))('boards', () => {
           seen: missing.map(({ name, state, query }) => `${name} ${state}: ${query}`).join('\n'),
         }
       },
-      { withinMs: 80_000, everyMs: 1000 },
+      { everyMs: 1000 },
     )
     expect(answers.length).toBe(Object.keys(QUIET_QUERIES).length)
   })

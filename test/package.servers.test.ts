@@ -47,7 +47,7 @@ describe('the packed tarball', () => {
       join(folder, tarball),
     ])
     expect(install.status, install.error?.message ?? install.stderr).toBe(0)
-  }, 240_000)
+  })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   it('holds no TypeScript and no test', () => {

@@ -197,5 +197,5 @@ describe('what was lost before it came here', () => {
       { numRuns: 15 },
     )
     // A ledger and a spool for each run, each with its fsyncs.
-  }, 90_000)
+  })
 })

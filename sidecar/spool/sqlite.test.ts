@@ -160,7 +160,7 @@ describe('SQLite spool', () => {
       )
       for (const reader of READERS) await spool.commit(reader, (n + 1) * 100, [])
     }
-    await expect.poll(async () => (await spool.stats()).rows, { timeout: 10_000 }).toBe(0)
+    await expect.poll(async () => (await spool.stats()).rows).toBe(0)
     expect((await spool.stats()).bytes).toBeLessThan(30_000_000)
     await spool.close()
   })

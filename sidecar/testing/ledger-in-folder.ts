@@ -43,7 +43,7 @@ export async function followToEnd(ledger: Ledger, spool: Spool): Promise<void> {
   const stop = new AbortController()
   const running = ledger.follow(spool, stop.signal)
   const { lastPosition } = await spool.stats()
-  await expect.poll(() => ledger.position, { interval: 5, timeout: 10_000 }).toBe(lastPosition)
+  await expect.poll(() => ledger.position, { interval: 5 }).toBe(lastPosition)
   stop.abort()
   await running
 }
