@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { benchHandOver } from './hand-over.ts'
 import { benchPlugin } from './plugin.ts'
 import { benchRead } from './read.ts'
 import { benchRequestPath } from './request-path.ts'
@@ -33,6 +34,11 @@ for (const { name, exchangesPerSecond } of await benchRead(10_000))
 const plugin = await benchPlugin()
 say(
   `plugin server (real kong-pdk, tap):   ${plugin.ours.callsPerSecond} calls/s, ${micros(plugin.ours.cpuMicrosPerCall)} CPU a call, ${(plugin.ours.cpuMicrosPerCall / yardstick.totalMicros).toFixed(2)} × yardstick, ${(plugin.ours.cpuMicrosPerCall / plugin.bare.cpuMicrosPerCall).toFixed(2)} × a plugin that only asks (${micros(plugin.bare.cpuMicrosPerCall)})`,
+)
+
+const handOver = await benchHandOver()
+say(
+  `SIGTERM until 40 captures are stored: median ${handOver[Math.floor(handOver.length / 2)]!.toFixed(1)} ms, longest ${handOver.at(-1)!.toFixed(1)} ms; Kong leaves 25`,
 )
 
 const sidecar = await benchSidecar(calls)

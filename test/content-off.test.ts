@@ -51,8 +51,8 @@ describe('content: off', () => {
       const said: unknown = choices?.[0]?.message?.content ?? content?.[0]?.text
       if (typeof said === 'string') answered.add(said)
     }
-    await waitUntil(() => caughtUp(stack, CALLS.length), { withinMs: 30_000 })
-  }, 60_000)
+    await waitUntil(() => caughtUp(stack, CALLS.length))
+  })
   afterAll(async () => {
     await agent.close()
     await stack?.close()

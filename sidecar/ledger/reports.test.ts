@@ -75,7 +75,7 @@ describe('the commands reprice and unpriced', () => {
     expect(run('unpriced').stdout).toBe('No unpriced calls.\n')
     prices('0.5')
     expect(run('reprice', ...days).stdout).toMatch(/^all +2 +0 +-1 +-1$/m)
-  }, 30_000)
+  })
 })
 
 describe('reports', () => {

@@ -280,7 +280,7 @@ describe('reprice', () => {
     const counted = rowsOf(file(), 'cells', 'totals', 'counts')
     const written = () => rowsOf(file(), 'adjustments').adjustments!.length
     const { child, ended } = repriceInChild()
-    await expect.poll(written, { interval: 2, timeout: 10_000 }).toBeGreaterThan(0)
+    await expect.poll(written, { interval: 2 }).toBeGreaterThan(0)
     child.kill('SIGKILL')
     expect((await ended).signal).toBe('SIGKILL')
     const before = written()
@@ -307,7 +307,7 @@ describe('reprice', () => {
     const following = ledger.follow(spool, stop.signal)
     const two = await Promise.all([repriceInChild().ended, repriceInChild().ended])
     expect(two.map(({ code }) => code)).toEqual([0, 0])
-    await expect.poll(() => ledger.position, { interval: 5, timeout: 10_000 }).toBe(3000)
+    await expect.poll(() => ledger.position, { interval: 5 }).toBe(3000)
     const last = await run(tableBook('new', { 'gpt-4o': 1 }))
     expect(two[0].adjusted + two[1].adjusted + last.adjusted).toBe(6000)
     const cost = totals(ledger).cost

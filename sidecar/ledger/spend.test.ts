@@ -128,7 +128,7 @@ describe('spend', () => {
       { numRuns: 20 },
     )
     await spool.close()
-  }, 120_000)
+  })
 
   function expected(model: readonly { tenant: string; startedAt: number; picoUsd: number | undefined }[]) {
     const tenants = new Set([...budgets.tenants, ...model.map(({ tenant }) => tenant)])
