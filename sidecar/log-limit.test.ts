@@ -7,7 +7,10 @@ function limited(level: LogLevel) {
   let at = 1_000_000
   const logger = makeLogger(level, { write: (line) => void lines.push(JSON.parse(line)) })
   const shown = () => lines.map(({ level, msg, n, suppressed }) => [level, msg, n, suppressed])
-  return { limit: makeLogLimit(logger, () => at), shown, pass: (ms: number) => void (at += ms) }
+  const pass = (ms: number) => {
+    at += ms
+  }
+  return { limit: makeLogLimit(logger, () => at), shown, pass }
 }
 
 describe('log lines limited by kind', () => {
@@ -52,6 +55,10 @@ describe('log lines limited by kind', () => {
     for (let n = 0; n < 1500; n++) limit.warn(`kind ${n}`, { n }, 'm')
     limit.warn('kind 1499', { n: -1 }, 'm')
     limit.warn('kind 0', { n: -2 }, 'm')
-    expect(shown().slice(1500).map(([, , n]) => n)).toEqual([-2])
+    expect(
+      shown()
+        .slice(1500)
+        .map(([, , n]) => n),
+    ).toEqual([-2])
   })
 })

@@ -20,8 +20,9 @@ import { makeEstimatingObserver, makeObserver } from './pipeline/observe.ts'
 import { makeRedactor } from './pipeline/redact.ts'
 import { makeServer, newReceiveCounters } from './receive.ts'
 import { resolveSecret } from './secret.ts'
-import { LEDGER_READER } from './spool/spool.ts'
+import { LEDGER_READER, type Spool } from './spool/spool.ts'
 import { openSqliteSpool } from './spool/sqlite.ts'
+import type { Entry, Outcome, SinkLog } from './store/sink-log.ts'
 import { listenOnSocket } from './unix-socket.ts'
 
 export interface Sidecar {
@@ -80,7 +81,7 @@ export async function serve(
   const readers = [
     watch(LEDGER_READER, ledger.follow(spool, stop.signal)),
     ...exporters.map((exporter) =>
-      watch(exporter.id, deliver(spool, exporter, { logger, signal: stop.signal, stats: deliverStats })),
+      watch(exporter.id, deliver(asSinkLog(spool), exporter, { logger, signal: stop.signal, stats: deliverStats })),
     ),
   ]
 
@@ -164,4 +165,47 @@ function makeExporters(config: Config, environment: Environment): Exporter[] {
   if (langfuse !== undefined) exporters.push(makeLangfuseExporter(langfuse, { environment }))
   if (loki !== undefined) exporters.push(makeLokiExporter(loki, { environment }))
   return exporters
+}
+
+/**
+ * DELETE with the spool: one reader of the old spool as a SinkLog. It cannot hold calls back by itself, so held calls
+ * stay in memory, and the reader's position stays before the first of them until it has an outcome.
+ */
+function asSinkLog(spool: Spool): SinkLog {
+  const seen = new Map<number, Entry>()
+  const held = new Map<number, Entry>()
+  let cursor: number | undefined
+  let waiting: Outcome[] = []
+  return {
+    async read(sink, limit, signal) {
+      const batch = await spool.read(sink, limit, signal, cursor)
+      for (const entry of batch?.entries ?? []) seen.set(entry.position, entry)
+      return batch
+    },
+    async settle(sink, { upTo = cursor, outcomes, held: toHold = [], deadLetters = [] }) {
+      if (deadLetters.length > 0) await spool.bury(sink, deadLetters)
+      for (const { position } of toHold) {
+        const entry = seen.get(position)
+        if (entry !== undefined) held.set(position, entry)
+      }
+      for (const { position } of outcomes) held.delete(position)
+      if (upTo === undefined) return
+      for (const position of seen.keys()) if (position <= upTo) seen.delete(position)
+      waiting.push(...outcomes)
+      const safe = held.size === 0 ? upTo : Math.min(...held.keys()) - 1
+      await spool.commit(
+        sink,
+        safe,
+        waiting.filter(({ position }) => position <= safe),
+      )
+      waiting = waiting.filter(({ position }) => position > safe)
+      cursor = held.size === 0 ? undefined : upTo
+    },
+    heldTenants: async () => [...new Set([...held.values()].map(({ call }) => call.tenant))],
+    readHeld: async (_, tenant, { calls }) =>
+      [...held.values()]
+        .sort((a, b) => a.position - b.position)
+        .filter(({ call }) => call.tenant === tenant)
+        .slice(0, calls),
+  }
 }

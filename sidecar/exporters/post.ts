@@ -59,12 +59,7 @@ export function makePoster(timeoutMs: number): Poster {
   }
 }
 
-function classify(
-  status: number,
-  body: Buffer,
-  retryAfter: string | string[] | undefined,
-  address: string,
-): Answer {
+function classify(status: number, body: Buffer, retryAfter: string | string[] | undefined, address: string): Answer {
   if (status >= 200 && status < 300) return { ok: body }
   const reason = statusReason(status)
   const cause = `${address} answered ${status}`
