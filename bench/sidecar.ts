@@ -82,7 +82,7 @@ export async function benchSidecar(calls: number): Promise<SidecarBench> {
       }
     }
     const drained = () =>
-      waitUntil(async () => sumOfMetric(await (await fetch(metrics)).text(), 'observer_reader_lag_calls') === 0, {
+      waitUntil(async () => sumOfMetric(await (await fetch(metrics)).text(), 'observer_sink_lag_calls') === 0, {
         withinMs: 300_000,
         everyMs: 100,
       })
