@@ -177,12 +177,12 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
     const verdict: Verdict = told.answer === undefined ? { repeat: false } : answers.judge(told, told.answer)
     const call = verdict.repeat ? asRepeat(told) : told
     const labels = fold.admitCall(call)
-    if (!lines.add(call, labels, Number(delta.amount('cost', billedPicoUsd(call)))))
-      return { code: DUPLICATE, position: 0 }
+    const cost = delta.amount('cost', billedPicoUsd(call))
+    if (!lines.add(call, labels, Number(cost))) return { code: DUPLICATE, position: 0 }
     if (told.answer !== undefined) answers.record(told, told.answer, verdict)
     if (verdict.adjustment !== undefined) delta.adjust(adjustments.write(verdict.adjustment, now))
     if (late) delta.count('late', [fold.admit('node', node)], 1n)
-    delta.add(call, labels)
+    delta.add(call, labels, cost)
     const { tenant } = call
     if (!withRows) {
       due.set(tenant, (due.get(tenant) ?? 0) + 1)
