@@ -2,13 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
 import { openPriceBook } from '../pricing/open-price-book.ts'
-import { langfuseSpans } from '../sidecar/exporters/langfuse.ts'
-import { contentAttributes, makeSpan, standardAttributes } from '../sidecar/exporters/spans.ts'
+import { writeLangfuseSpans } from '../sidecar/exporters/langfuse-observation.ts'
+import { headOf, setContentAttributes, setStandardAttributes } from '../sidecar/exporters/spans.ts'
 import { attributionConfigSchema } from '../sidecar/pipeline/attribute.ts'
 import { makeObserver } from '../sidecar/pipeline/observe.ts'
 import { makeRedactor, redactionConfigSchema } from '../sidecar/pipeline/redact.ts'
+import { makeReferenceSpans } from '../sidecar/testing/reference-spans.ts'
 import { type BenchText, DEFAULT_LOAD, makeBenchCaptures } from './bench-capture.ts'
 
 const BATCH = 100
@@ -46,14 +46,21 @@ export function makeYardstick(text: BenchText): (calls: number) => Yardstick {
   const parse = () => {
     for (const text of texts) JSON.parse(text)
   }
+  const plain = makeReferenceSpans('protobuf')
+  const langfuse = makeReferenceSpans('protobuf')
+  const profile = { environment: 'bench', release: undefined, content: true }
   const spans = () => {
-    const content = observed.map((call) =>
-      makeSpan({ call, attributes: { ...standardAttributes(call), ...contentAttributes(call) } }),
-    )
-    ProtobufTraceSerializer.serializeRequest(content)
-    ProtobufTraceSerializer.serializeRequest(
-      observed.flatMap((call) => langfuseSpans(call, { environment: 'bench', release: undefined, content: true })),
-    )
+    plain.begin()
+    langfuse.begin()
+    for (const call of observed) {
+      plain.open(headOf(call))
+      setStandardAttributes(call, plain.set)
+      setContentAttributes(call, plain.set)
+      plain.close([])
+      writeLangfuseSpans(call, profile, langfuse)
+    }
+    plain.end()
+    langfuse.end()
   }
   for (let round = 0; round < WARM_ROUNDS; round++) {
     parse()
