@@ -264,30 +264,39 @@ function chatMessage({ role, parts }: Message) {
 /** The same JSON where every message is one text, as most are: each text is escaped once for both JSONs around it. */
 function inputPieces(system: string | undefined, messages: readonly Message[]): string[] | undefined {
   const pieces = ['{\\"messages\\":[']
-  if (system !== undefined) pieces.push('{\\"role\\":\\"system\\",\\"content\\":', textInJson(system), '}')
+  if (system !== undefined) {
+    pieces.push('{\\"role\\":\\"system\\",\\"content\\":')
+    addText(pieces, system)
+    pieces.push('}')
+  }
   for (const message of messages) {
     if (pieces.length > 1) pieces.push(',')
-    if (!addPieces(pieces, message)) return undefined
+    if (!addMessage(pieces, message)) return undefined
   }
   pieces.push(']}')
   return pieces
 }
 function outputPieces(messages: readonly Message[]): string[] | undefined {
   const pieces: string[] = []
-  return messages.length === 1 && addPieces(pieces, messages[0]!) ? pieces : undefined
+  return messages.length === 1 && addMessage(pieces, messages[0]!) ? pieces : undefined
 }
-function addPieces(pieces: string[], { role, parts }: Message): boolean {
+function addMessage(pieces: string[], { role, parts }: Message): boolean {
   const [only] = parts
   if (parts.length !== 1 || only!.type !== 'text') return false
-  pieces.push('{\\"role\\":', textInJson(role), ',\\"content\\":', textInJson(only!.content), '}')
+  pieces.push('{\\"role\\":')
+  addText(pieces, role)
+  pieces.push(',\\"content\\":')
+  addText(pieces, only!.content)
+  pieces.push('}')
   return true
 }
 
 /** A text as it stands in JSON that stands in a JSON string. */
-function textInJson(text: string): string {
+function addText(pieces: string[], text: string): void {
   const json = JSON.stringify(text)
-  // Nothing but the quotes around it to escape again.
-  return json.includes('\\') ? JSON.stringify(json).slice(1, -1) : `\\${json.slice(0, -1)}\\"`
+  // Without a backslash there is nothing but the quotes around it to escape again.
+  if (json.includes('\\')) pieces.push(json.replaceAll('\\', '\\\\').replaceAll('"', '\\"'))
+  else pieces.push('\\', json.slice(0, -1), '\\"')
 }
 
 /** `max_tokens`, `top_p` …, as the providers name them. */
