@@ -13,6 +13,7 @@ import { eventsOf, headOf, setContentAttributes, setStandardAttributes } from '.
 import { attributionConfigSchema } from '../sidecar/pipeline/attribute.ts'
 import { makeObserver } from '../sidecar/pipeline/observe.ts'
 import { makeRedactor, redactionConfigSchema } from '../sidecar/pipeline/redact.ts'
+import { plainCapture } from '../sidecar/plain-capture.ts'
 import { makeReferenceSpans } from '../sidecar/testing/reference-spans.ts'
 import { BENCH_TEXTS, DEFAULT_LOAD, makeBenchCaptures } from './bench-capture.ts'
 
@@ -80,6 +81,7 @@ for (const text of BENCH_TEXTS) {
   const stages: Record<string, () => unknown> = {
     'JSON.parse of the batch': given,
     'captures by zod': () => parsed.map((capture) => captureSchema.safeParse(capture)),
+    'captures by the plain check': () => parsed.map(plainCapture),
     observe: () => parsed.map(observe),
     'row: JSON.stringify of the call': () => calls.map((call) => JSON.stringify(call)),
     'OTLP protobuf': () => plainSpans(calls, protobuf, false),
