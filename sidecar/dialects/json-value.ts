@@ -52,6 +52,7 @@ export function withoutUndefined<T extends object>(value: T): { [K in keyof T]?:
  * decoder, which is several times faster.
  */
 export function decodeText(bytes: Uint8Array): string {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+  const buffer = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const text = buffer.toString('utf8')
   return text.startsWith('\uFEFF') ? text.slice(1) : text
 }
