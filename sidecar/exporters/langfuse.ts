@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { LlmCall } from '../call.ts'
 import { resolveSecret, type Secret, secretSchema } from '../secret.ts'
 import type { Exporter, SendResult } from './exporter.ts'
+import { gzipSchema, usesGzip } from './gzip-setting.ts'
 import { makeJsonSpans } from './json-spans.ts'
 import { writeLangfuseSpans } from './langfuse-observation.ts'
 import { type ScoresTaken, scoresBody, scoresTaken } from './langfuse-scores.ts'
@@ -25,6 +26,7 @@ export const langfuseConfigSchema = z.strictObject({
   /** A score for each guardrail event. */
   scores: z.boolean().default(true),
   timeoutMs: z.number().int().positive().default(10_000),
+  gzip: gzipSchema,
 })
 export type LangfuseConfig = z.infer<typeof langfuseConfigSchema>
 
@@ -43,6 +45,7 @@ export function makeLangfuseExporter(config: LangfuseConfig, { environment }: Ex
   const fallback = authorization(config)
   const perTenant = new Map(Object.entries(config.tenants).map(([tenant, project]) => [tenant, authorization(project)]))
   const base = config.url.replace(/\/$/, '')
+  const gzip = usesGzip(config.gzip, base)
   const scores: ScoresTaken = { sent: 0, refused: 0 }
   /** Calls whose spans were taken and whose scores were not: when they come again, their scores alone go out. */
   const spansTaken = new Set<string>()
@@ -55,7 +58,7 @@ export function makeLangfuseExporter(config: LangfuseConfig, { environment }: Ex
       authorization: project,
       'x-langfuse-ingestion-version': '4',
     }
-    const push = { url: `${base}/api/public/otel/v1/traces`, headers, body: writer.end(), gzip: true }
+    const push = { url: `${base}/api/public/otel/v1/traces`, headers, body: writer.end(), gzip }
     return spansResult(await poster.post(push, signal), calls.length, 'json')
   }
 

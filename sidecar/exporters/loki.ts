@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { EXTRA_UNITS, type LlmCall, TOKEN_TYPES, type UsageUnit } from '../call.ts'
 import { secretSchema } from '../secret.ts'
 import type { Exporter } from './exporter.ts'
+import { gzipSchema, usesGzip } from './gzip-setting.ts'
 import type { ExporterDeps } from './otlp.ts'
 import { makePoster, resolveHeaders } from './post.ts'
 import { sendGroups } from './send-groups.ts'
@@ -12,6 +13,7 @@ export const lokiConfigSchema = z.strictObject({
   headers: z.record(z.string(), secretSchema).default({}),
   environment: z.string().default('default'),
   timeoutMs: z.number().int().positive().default(10_000),
+  gzip: gzipSchema,
 })
 export type LokiConfig = z.infer<typeof lokiConfigSchema>
 
@@ -21,6 +23,7 @@ const LIMITS = { calls: 500, bytes: 4 * 1024 * 1024 }
 export function makeLokiExporter(config: LokiConfig, { environment }: ExporterDeps): Exporter {
   const poster = makePoster(config.timeoutMs)
   const url = `${config.url.replace(/\/$/, '')}/loki/api/v1/push`
+  const gzip = usesGzip(config.gzip, url)
   const own = resolveHeaders(config.headers, environment)
   return {
     id: 'loki',
@@ -33,7 +36,7 @@ export function makeLokiExporter(config: LokiConfig, { environment }: ExporterDe
         async (tenant, calls) => {
           const headers = { ...own, 'content-type': 'application/json', 'x-scope-orgid': organisation(tenant) }
           const body = lokiBody(calls, config.environment)
-          const answer = await poster.post({ url, headers, body, gzip: true }, signal)
+          const answer = await poster.post({ url, headers, body, gzip }, signal)
           return 'ok' in answer ? { sent: calls.length, rejected: [] } : answer
         },
       ),

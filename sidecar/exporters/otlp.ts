@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { LlmCall } from '../call.ts'
 import { secretSchema } from '../secret.ts'
 import type { Exporter, SendResult } from './exporter.ts'
+import { gzipSchema, usesGzip } from './gzip-setting.ts'
 import { makeJsonSpans } from './json-spans.ts'
 import { type Answer, makePoster, resolveHeaders } from './post.ts'
 import { makeProtobufSpans } from './protobuf-spans.ts'
@@ -16,7 +17,7 @@ export const otlpConfigSchema = z.strictObject({
   protocol: z.enum(['protobuf', 'json']).default('protobuf'),
   headers: z.record(z.string(), secretSchema).default({}),
   timeoutMs: z.number().int().positive().default(10_000),
-  gzip: z.boolean().default(true),
+  gzip: gzipSchema,
   /** Prompts and answers on spans (opt-in, as the conventions ask). */
   content: z.boolean().default(false),
   sampling: samplingConfigSchema.prefault({}),
@@ -36,6 +37,7 @@ export function makeOtlpExporter(config: OtlpConfig, { environment }: ExporterDe
   const headers = resolveHeaders(config.headers, environment)
   const url = `${config.endpoint.replace(/\/$/, '')}/v1/traces`
   const contentType = config.protocol === 'protobuf' ? 'application/x-protobuf' : 'application/json'
+  const gzip = usesGzip(config.gzip, url)
   const writer = config.protocol === 'protobuf' ? makeProtobufSpans() : makeJsonSpans()
   function bodyOf(batch: readonly LlmCall[]): Buffer {
     writer.begin()
@@ -53,7 +55,7 @@ export function makeOtlpExporter(config: OtlpConfig, { environment }: ExporterDe
     limits: LIMITS,
     wants: sampler.keeps,
     async send(batch, signal) {
-      const push = { url, headers: { ...headers, 'content-type': contentType }, body: bodyOf(batch), gzip: config.gzip }
+      const push = { url, headers: { ...headers, 'content-type': contentType }, body: bodyOf(batch), gzip }
       const answer = await poster.post(push, signal)
       return spansResult(answer, batch.length, config.protocol)
     },
