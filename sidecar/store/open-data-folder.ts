@@ -39,7 +39,10 @@ export async function openDataFolder(folder: string, options: Omit<StoreOptions,
     }
     unmarkDamaged(file)
   }
-  return await openStore({ ...options, file })
+  const store = await openStore({ ...options, file })
+  // What opening has made.
+  prepareDataFolder(folder)
+  return store
 }
 
 async function maintain<T>(work: Maintenance): Promise<T> {
