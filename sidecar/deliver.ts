@@ -1,4 +1,4 @@
-import { attempt, endTrouble, noTrouble, SEARCH_AFTER } from './delivery/attempt.ts'
+import { attempt, dependsOnCall, endTrouble, noTrouble, SEARCH_AFTER } from './delivery/attempt.ts'
 import { backOff, pauseFor } from './delivery/back-off.ts'
 import { type Held, makeHeldTenants } from './delivery/held-tenants.ts'
 import { type Decided, decided, makeSink, type SinkStats } from './delivery/sink.ts'
@@ -39,6 +39,9 @@ const WINDOW_BYTES = 4
  *             ├── not now, of single calls alone: found by halving, held as suspects ───┘
  *             └── not now: wait (full jitter, Retry-After), read and send again, for ever
  *
+ * A batch that is refused for `poisonAfterMs`, with a run of calls behind it that are refused too, is set aside (held): a
+ * run of calls that fail cannot hide those behind it, however long it is.
+ *
  * Held calls stay in the log; `makeHeldTenants` sends them. A suspect that is refused for `poisonAfterMs` while others are
  * taken becomes a dead letter. Each try reads the log anew: what it dropped meanwhile is not sent, and newcomers join.
  *
@@ -73,6 +76,8 @@ export async function deliver(log: SinkLog, exporter: Exporter, options: Deliver
   /** What is known of calls after the cursor that others, still unsettled, stand before. */
   const ahead = new Map<number, Decided | Held>()
   const trouble = noTrouble()
+  /** Since when nothing at the front of the log was decided; ms of `now`. */
+  let stuckSince = now()
 
   /** Settles from the batch's start as far as everything is known. */
   async function settleKnown(batch: Batch): Promise<void> {
@@ -146,6 +151,12 @@ export async function deliver(log: SinkLog, exporter: Exporter, options: Deliver
       if (signal.aborted) return
       const isProgress = result.decided.length + result.refused.length + result.suspects.length > 0
       const failure = result.left.at(-1)?.failure
+      if (isProgress || trouble.failures === 0) stuckSince = now()
+      else if (failure !== undefined && dependsOnCall(failure) && isBehind && now() - stuckSince >= poisonAfterMs) {
+        for (const entry of toSend) ahead.set(entry.position, { entry, failure, aside: true })
+        await settleKnown(batch)
+        stuckSince = now()
+      }
       if (failure === undefined && (result.untried.length === 0 || isProgress)) {
         if (result.untried.length > 0) continue
         if (trouble.failures > 0)

@@ -9,14 +9,19 @@ import type { Decided, Sink, SinkStats } from './sink.ts'
 const AT_ONCE = 4
 /** Pushes of single suspects in one turn of a tenant. */
 const SUSPECTS_A_TURN = 20
-/** A suspect becomes a dead letter after so many refusals, each with another call taken before the next. */
-const SUSPECT_FAILURES = 5
+/**
+ * A suspect becomes a dead letter after so many refusals, each followed by a push of others that was taken: a sink that
+ * refuses half of all pushes, whatever is in them, has one healthy call in 6,000 come so far.
+ */
+const SUSPECT_FAILURES = 8
 
 export interface Held {
   entry: Entry
   failure: Retry
   /** A single call that is suspected, and no sign of its tenant. */
   alone?: Alone
+  /** Set aside to let others pass: no sign of anything. */
+  aside?: true
 }
 
 /** What the sink keeps apart: its calls are not sent from the log while it is blocked. */
@@ -137,14 +142,14 @@ export function makeHeldTenants({
   }
 
   function add(held: readonly Held[]): void {
-    for (const { entry, failure, alone } of held) {
+    for (const { entry, failure, alone, aside } of held) {
       const { position, call } = entry
       const tenant = tenantOf(call.tenant, sink.partitionOf(entry))
       const { partition } = tenant
       tenant.added++
       if (!stats.held.has(tenant.name)) stats.held.set(tenant.name, { reason: failure.retry, since: now() })
       if (alone !== undefined) suspect(tenant, position, alone)
-      else if (partition.blocked === undefined) {
+      else if (partition.blocked === undefined && aside === undefined) {
         partition.blocked = failure
         refuse(partition, failure)
       }
@@ -154,7 +159,7 @@ export function makeHeldTenants({
 
   function suspect(tenant: Tenant, position: number, alone: Alone): void {
     const dueAt = now() + backOff(SEARCH_AFTER, undefined, random)
-    tenant.suspects.set(position, { ...alone, failures: 1, tries: 1, dueAt })
+    tenant.suspects.set(position, { ...alone, failures: 0, tries: 1, dueAt })
   }
 
   /** One batch of a tenant. */
@@ -210,14 +215,16 @@ export function makeHeldTenants({
     return false
   }
 
-  /** Each alone, those that waited longest first; ends where nothing is taken between two refusals. */
+  /** Each alone, those that waited longest first; ends after a few refusals where nothing else is taken meanwhile. */
   async function sendSuspects(tenant: Tenant, due: readonly Entry[]): Promise<void> {
     const { suspects, partition } = tenant
     const dueAtOf = ({ position }: Entry) => suspects.get(position)!.dueAt
+    const began = sink.clock()
+    let refused = 0
     for (const entry of [...due].sort((a, b) => dueAtOf(a) - dueAtOf(b)).slice(0, SUSPECTS_A_TURN)) {
-      if (signal.aborted) return
+      if (signal.aborted || (refused >= SEARCH_AFTER && sink.lastTaken(partition.key) <= began)) return
       const known = suspects.get(entry.position)!
-      const { decided, failed } = await sink.send([entry])
+      const { decided, failed } = await sink.send([entry], true)
       if (decided.length > 0) {
         await settle(decided)
         suspects.delete(entry.position)
@@ -225,10 +232,11 @@ export function makeHeldTenants({
       }
       const failure = failed[0]?.failure
       if (signal.aborted) return
+      refused++
       known.tries++
       known.dueAt = now() + backOff(known.tries, failure?.afterMs, random)
       if (failure === undefined || !dependsOnCall(failure)) continue
-      if (sink.lastTaken(partition.key) > known.clock) known.failures++
+      if (sink.nextAfter(partition.key, known.clock) === true) known.failures++
       known.clock = sink.clock()
       known.failure = failure
       if (known.failures >= SUSPECT_FAILURES && now() - known.since >= poisonAfterMs) {
