@@ -236,7 +236,7 @@ describe('deliver: model', () => {
         const counts = stats.get(SINK)!
         expect(counts.inFlight).toBe(0)
       }),
-      { numRuns: Number(process.env.RUNS ?? 100) },
+      { numRuns: Number(process.env.RUNS ?? 100), timeout: 8000, endOnFailure: true },
     )
   })
 })

@@ -1,4 +1,4 @@
-import { attempt, dependsOnCall, endTrouble, noTrouble, SEARCH_AFTER } from './delivery/attempt.ts'
+import { attempt, dependsOnCall, endTrouble, noTrouble, SEARCH_AFTER, windowOf } from './delivery/attempt.ts'
 import { backOff, pauseFor } from './delivery/back-off.ts'
 import { type Held, makeHeldTenants } from './delivery/held-tenants.ts'
 import { type Decided, decided, makeSink, type SinkStats } from './delivery/sink.ts'
@@ -22,9 +22,6 @@ export interface DeliverOptions {
 }
 
 const DEFAULTS = { lingerMs: 0, poisonAfterMs: 60_000 }
-/** How far beyond a batch a probe is looked for, in batches: calls and bytes. */
-const WINDOW_CALLS = 8
-const WINDOW_BYTES = 4
 
 /**
  * The only loop that retries: reads a batch, sends it, settles it.
@@ -115,9 +112,7 @@ export async function deliver(log: SinkLog, exporter: Exporter, options: Deliver
   }
 
   async function readWindow() {
-    const width = Math.min(2 ** trouble.searches, WINDOW_CALLS)
-    const most = { calls: limits.calls * width, bytes: limits.bytes * Math.min(width, WINDOW_BYTES) }
-    const window = await log.read(id, most, signal)
+    const window = await log.read(id, windowOf(limits, trouble.searches), signal)
     return (window?.entries ?? []).filter(
       ({ position, call }) => !ahead.has(position) && (exporter.wants === undefined || exporter.wants(call)),
     )

@@ -55,6 +55,15 @@ interface AttemptOptions {
   signal: AbortSignal
 }
 
+/** How far beyond a batch a probe is looked for, in batches: calls and bytes. */
+const WINDOW_CALLS = 8
+const WINDOW_BYTES = 4
+/** Wider with each attempt; `more` calls are not to be chosen. */
+export function windowOf(batch: { calls: number; bytes: number }, searches: number, more = 0) {
+  const width = Math.min(2 ** searches, WINDOW_CALLS)
+  return { calls: batch.calls * width + more, bytes: batch.bytes * Math.min(width, WINDOW_BYTES) }
+}
+
 /** Answers that may depend on what is in the push; others are of the sink or of the way to it. */
 export function dependsOnCall({ retry }: Retry): boolean {
   return /^http_5/.test(retry) || retry === 'timeout' || retry === 'reset' || retry === 'protocol'
