@@ -1,3 +1,3 @@
 import { describeConservation } from './conservation.ts'
 
-describeConservation(50_000)
+describeConservation(20_000)

@@ -1,3 +1,3 @@
 import { describeConservation } from './conservation.ts'
 
-describeConservation(1500)
+describeConservation(600)
