@@ -78,7 +78,6 @@ export function boardTraffic(stack: Stack) {
         concurrency: 16,
         seed,
         mix: MIX,
-        limitMs: 30_000,
       })
       if (summary.unexpectedCount > 0) throw new Error(summary.unexpected.join('\n'))
       calls += summary.sent
