@@ -43,7 +43,7 @@ const twoSidecars: Series[] = [
   ...both.map((instance) => counter('llm_cost_usd_total', call(instance), steady(0.15))),
   gauge('up', sidecar('a'), [[SCRAPES + 1, 1]]),
   gauge('up', sidecar('b'), [[SCRAPES + 1, 0]]),
-  gauge('observer_reader_lag_seconds', { ...sidecar('a'), reader: 'ledger' }, [[SCRAPES + 1, 5]]),
+  gauge('observer_store_writable', sidecar('a'), [[SCRAPES + 1, 1]]),
   ...both.flatMap((instance) =>
     periods.flatMap(([period, length]) => [
       gauge('llm_budget_spent_usd', { ...tenantAt(instance), period }, [[SCRAPES + 1, instance === 'a' ? 30 : 20]]),

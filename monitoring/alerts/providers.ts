@@ -14,7 +14,7 @@ export const PROVIDER_DOWN: AlertGroup = {
     {
       name: 'LLMProviderDown',
       priority: 'P1',
-      expr: promql`${failedCalls(by, '30s')} / ${sumBy(by, validCalls('30s'))} > 0.5 and ${failedCalls(by, '30s')} * 30 >= 10`,
+      expr: promql`${failedCalls(by, '30s')} / ${validCalls(by, '30s')} > 0.5 and ${failedCalls(by, '30s')} * 30 >= 10`,
       for: '10s',
       keepFiringFor: '2m',
       summary: 'Provider {{ $labels.provider }} fails most calls',
