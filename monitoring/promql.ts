@@ -204,6 +204,10 @@ export function ratio<Label extends string>(part: Vector<Label>, whole: Vector<N
 export function share<Label extends string>(part: Vector<Label>, whole: Vector<NoInfer<Label>>): Vector<Label> {
   return promql<Label>`(${part} or ${whole} * 0) / (${whole} > 0)`
 }
+/** Environments in which no target of the job is up: one that is down of several explains nothing of the whole. */
+export function allDown(job: 'kong' | 'llm-observer'): Vector<'environment'> {
+  return promql`${maxBy(['environment'], metric('up', { job }))} == 0`
+}
 /** 0 where the vector is empty: for what is quiet in good times. Only for sums without labels. */
 export function orZero(of: Vector<never>): Vector<never> {
   return promql`${of} or vector(0)`

@@ -118,10 +118,11 @@ export const RECORDING_GROUPS: readonly RecordingGroup[] = [
     rules: [
       // Whoever went away for good is forgotten after the longest range of a board.
       record('instance:up:seen35d', { text: `max_over_time(${metric('up').text}[35d:1h])` }),
+      // Longer than the 5 minutes in which Prometheus still sees a series that it did not see end.
       ...KEPT.map(
         (name): RecordingRule => ({
           record: `instance:${name}:last`,
-          expr: `(last_over_time(${name}[3m]) or (last_over_time(${keptName(name)}[2h]) and on (job, instance, environment, region) ${metric('instance:up:seen35d').text})) unless ${name}`,
+          expr: `(last_over_time(${name}[6m]) or (last_over_time(${keptName(name)}[2h]) and on (job, instance, environment, region) ${metric('instance:up:seen35d').text})) unless ${name}`,
         }),
       ),
     ],

@@ -1,5 +1,18 @@
 import type { AlertGroup } from '../alert.ts'
-import { bucket, count, increase, metric, offset, over, promql, quantile, rate, ratio, sumBy } from '../promql.ts'
+import {
+  allDown,
+  bucket,
+  count,
+  increase,
+  metric,
+  offset,
+  over,
+  promql,
+  quantile,
+  rate,
+  ratio,
+  sumBy,
+} from '../promql.ts'
 import { failedCalls, validCalls } from '../slo.ts'
 
 const by = ['environment', 'provider'] as const
@@ -96,7 +109,7 @@ export const PROVIDER_ALERTS: AlertGroup = {
       priority: 'P2',
       // Only where a whole day never had such a silence: nights are no incident, nor is the end of a trial. That day ended six
       // hours ago, so that the silence itself does not end the alert.
-      expr: promql`sum by (environment) (${metric('provider:llm_calls:rate5m')}) == 0 and sum by (environment) (${over('min_over_time', metric('provider:llm_calls:rate5m'), '1d', '6h')} and ${offset(metric('provider:llm_calls:rate5m'), '30h')}) > 0`,
+      expr: promql`sum by (environment) (${metric('provider:llm_calls:rate5m')}) == 0 and sum by (environment) (${over('min_over_time', metric('provider:llm_calls:rate5m'), '1d', '6h')} and ${offset(metric('provider:llm_calls:rate5m'), '30h')}) > 0 unless ${allDown('kong')}`,
       for: '10m',
       summary: 'No LLM call has been seen for 15 minutes',
       description:

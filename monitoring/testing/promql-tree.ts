@@ -21,11 +21,6 @@ export function nodesOf({ root }: Tree, ...names: string[]): SyntaxNode[] {
   })
   return found
 }
-export function isInside(node: SyntaxNode, name: string): boolean {
-  for (let above = node.parent; above !== null; above = above.parent) if (above.name === name) return true
-  return false
-}
-
 export function definitionOf(series: string): MetricDefinition | undefined {
   const tables: Readonly<Record<string, MetricDefinition>> = { ...TABLES, ...KEPT_SERIES }
   return tables[series] ?? tables[series.replace(/_(bucket|count|sum)$/, '')]

@@ -18,6 +18,24 @@ export const PROVIDER_SCENARIOS: readonly Scenario[] = [
     ],
     { interval: '5s', silentAt: 60, firesAt: 69 },
   ),
+  // A client that Kong limits meanwhile does not hide it: none of its calls reached the provider.
+  scenario(
+    'LLMProviderDown',
+    atProvider,
+    [
+      ok([
+        [60, 5],
+        [30, 0],
+      ]),
+      failed([
+        [60, 0],
+        [30, 5],
+      ]),
+      failed([[90, 50]], 'rate_limited'),
+      counter('llm_rate_limited_calls_total', { ...tenant, provider: 'openai', by: 'gateway' }, [[90, 50]]),
+    ],
+    { interval: '5s', silentAt: 60, firesAt: 69, course: 'among many calls that Kong limits' },
+  ),
   scenario('LLMProviderErrors', atProvider, [ok(quietThenLoud(20, 16)), failed(quietThenLoud(0, 4))]),
   scenario('LLMProviderRateLimited', atProvider, [
     ok(quietThenLoud(20, 18)),
