@@ -127,7 +127,7 @@ export async function startStack(options: StackOptions) {
     pluginServer,
     gateway,
     accessLog,
-    ledgerFile: join(directory, 'data', 'ledger.db'),
+    ledgerFile: join(directory, 'data', 'observer.db'),
     async close() {
       await gateway.close()
       await pluginServer.kill('SIGTERM')

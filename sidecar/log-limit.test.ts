@@ -7,7 +7,10 @@ function limited(level: LogLevel) {
   let at = 1_000_000
   const logger = makeLogger(level, { write: (line) => void lines.push(JSON.parse(line)) })
   const shown = () => lines.map(({ level, msg, n, suppressed }) => [level, msg, n, suppressed])
-  return { limit: makeLogLimit(logger, () => at), shown, pass: (ms: number) => void (at += ms) }
+  const pass = (ms: number) => {
+    at += ms
+  }
+  return { limit: makeLogLimit(logger, () => at), shown, pass }
 }
 
 describe('log lines limited by kind', () => {

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { Readable } from 'node:stream'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { totalsSchema } from './capture.ts'
 import { type Batch, readBatch } from './capture-batch.ts'
@@ -47,7 +48,7 @@ export interface ReceiveOptions {
   intake: () => Intake | undefined
   counters: ReceiveCounters
   /** In the format that the Accept header asks for; undefined while the store is opened. */
-  metrics: (accept: string | undefined) => Promise<{ contentType: string; body: string } | undefined>
+  metrics: (accept: string | undefined) => Promise<{ contentType: string; body: readonly string[] } | undefined>
   /** Empty when ready, else what is missing. */
   notReady: () => string[]
   /** Empty when every thread runs, else what does not. */
@@ -185,7 +186,7 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
   server.get('/metrics', async (request, reply) => {
     const metrics = await options.metrics(request.headers.accept)
     if (metrics === undefined) return refuseForNow(reply)
-    return reply.header('content-type', metrics.contentType).send(metrics.body)
+    return reply.header('content-type', metrics.contentType).send(Readable.from(metrics.body))
   })
   server.get('/healthz', async (_request, reply) => {
     const missing = options.notAlive()

@@ -88,11 +88,16 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
   }
   await server.listen({ host: config.listen.host, port: config.listen.port, listenTextResolver: () => '' })
   const { port } = server.server.address() as AddressInfo
-  const closing: (() => Promise<unknown> | void)[] = []
+  const closing: (() => Promise<unknown>)[] = []
   try {
     if (config.listen.socket !== undefined) closing.push(await listenOnSocket(server.server, config.listen.socket))
     const exemplars = makeExemplars(tracedBy(exporters), (call) => store!.labelsOf(call))
-    store = await openDataFolder(config.data, storeOptions(), (message) => logger.info({ data: config.data }, message))
+    const writeFailures = new Map<string, number>()
+    let damagedRows = 0
+    const opened = await openDataFolder(config.data, storeOptions(), (level, fields, message) =>
+      logger[level](fields, message),
+    )
+    store = opened
     function storeOptions(): Omit<StoreOptions, 'file'> {
       return {
         sinks: exporters.map(({ id }) => id),
@@ -107,19 +112,27 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
         budgets: makeBudgets(config.budgets),
         onCounted: (calls) => exemplars.note(calls),
         onTrouble(trouble) {
-          if (trouble === undefined) logger.info('the store writes again')
-          else log.error(`store ${trouble.cause}`, trouble, 'the store cannot write and tries again; nothing is lost')
+          if (trouble === undefined) {
+            logger.info('the store writes again')
+            return
+          }
+          writeFailures.set(trouble.cause, (writeFailures.get(trouble.cause) ?? 0) + 1)
+          log.error(`store ${trouble.cause}`, trouble, 'the store cannot write and tries again; nothing is lost')
         },
-        onDamaged: (rows) =>
-          logger.error({ rows }, 'rows of the log are damaged: set aside and counted as dropped (reason damaged)'),
+        onDamaged(rows) {
+          damagedRows += rows
+          logger.error({ rows }, 'rows of the log are damaged: set aside and counted as dropped (reason damaged)')
+        },
         onDeath: onFatal,
       }
     }
-    const opened = store
     const deliverStats = newDeliverStats()
     exposition = makeExposition({
       store: opened,
-      logLimitBytes: config.spool.limit,
+      limits: { logBytes: config.spool.limit, series: config.ledger.maxSeries },
+      idleMs: config.ledger.idleSeriesDays * 86_400_000,
+      writeFailures,
+      damagedRows: () => damagedRows,
       receive: counters,
       deliver: deliverStats,
       book,
@@ -148,7 +161,7 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
       log,
       counters: counters.captures,
     })
-    const administration = await openAdministration(config.data, opened, log)
+    const administration = await openAdministration(config.data, opened)
     const backups = scheduleBackups(config.data, config.backup, { logger, now: Date.now })
     closing.push(
       () => administration.close(),

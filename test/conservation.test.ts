@@ -79,7 +79,7 @@ describe('conservation', () => {
   it('the faults were real, and no capture was lost', async () => {
     const metrics = await (await fetch(`${stack.sidecarUrl}/metrics`)).text()
     for (const sink of [stack.otlp, stack.langfuse, stack.loki]) expect(sink.faulted()).toBeGreaterThan(0)
-    expect(metrics).toMatch(/^observer_capture_gaps_total\{.*\} 0$/m)
+    expect(metrics).toMatch(/^observer_captures_lost_total\{.*\} 0$/m)
   })
 
   describe('a broken source shows', () => {

@@ -75,7 +75,7 @@ describe('content: off', () => {
     }
     for (const name of readdirSync(directory, { recursive: true, encoding: 'utf8' }))
       if (/\.(db|db-wal|log)$/.test(name)) places[name] = readFileSync(join(directory, name)).toString('latin1')
-    expect(Object.keys(places)).toEqual(expect.arrayContaining(['data/spool.db', 'data/ledger.db', 'sidecar.log']))
+    expect(Object.keys(places)).toEqual(expect.arrayContaining(['data/observer.db', 'sidecar.log']))
     expect(answered.size).toBeGreaterThan(0)
     for (const [name, text] of Object.entries(places)) {
       expect(text.includes(SAID), name).toBe(false)

@@ -44,7 +44,9 @@ const CODES: Record<string, readonly [ConnectionReason, string]> = {
  */
 export function causeOf(error: unknown, address: string): Retry {
   const code = codeOf(error)
-  const [reason, text] = meaningOf(code)
+  // undici 8 leaves the parser's code out.
+  const isParser = error instanceof Error && error.name === 'HTTPParserError'
+  const [reason, text] = isParser ? (['protocol', 'its answer is not HTTP'] as const) : meaningOf(code)
   return { retry: reason, cause: `${address}: ${text}${code === '' ? '' : ` (${code})`}` }
 }
 

@@ -1,7 +1,10 @@
 import { z } from 'zod'
 import { EXTRA_UNITS, type LlmCall, TOKEN_TYPES, type UsageUnit } from '../call.ts'
 import { secretSchema } from '../secret.ts'
+
 import { deliverySettings, type Exporter } from './exporter.ts'
+import { gzipSchema, usesGzip } from './gzip-setting.ts'
+
 import type { ExporterDeps } from './otlp.ts'
 import { makePoster, resolveHeaders } from './post.ts'
 import { sendGroups, tenantsOwn } from './send-groups.ts'
@@ -13,6 +16,7 @@ export const lokiConfigSchema = z.strictObject({
   environment: z.string().default('default'),
   timeoutMs: z.number().int().positive().default(10_000),
   ...deliverySettings,
+  gzip: gzipSchema,
 })
 export type LokiConfig = z.infer<typeof lokiConfigSchema>
 
@@ -22,6 +26,7 @@ const LIMITS = { calls: 500, bytes: 4 * 1024 * 1024 }
 export function makeLokiExporter(config: LokiConfig, { environment }: ExporterDeps): Exporter {
   const poster = makePoster(config.timeoutMs)
   const url = `${config.url.replace(/\/$/, '')}/loki/api/v1/push`
+  const gzip = usesGzip(config.gzip, url)
   const own = resolveHeaders(config.headers, environment)
   return {
     id: 'loki',
@@ -36,7 +41,7 @@ export function makeLokiExporter(config: LokiConfig, { environment }: ExporterDe
         async (tenant, calls) => {
           const headers = { ...own, 'content-type': 'application/json', 'x-scope-orgid': organisation(tenant) }
           const body = lokiBody(calls, config.environment)
-          const answer = await poster.post({ url, headers, body, gzip: true }, signal)
+          const answer = await poster.post({ url, headers, body, gzip }, signal)
           if ('ok' in answer) return { sent: calls.length, rejected: [] }
           // One key for all, but each organisation has limits of its own.
           return 'retry' in answer && answer.retry === 'unauthorized' ? answer : tenantsOwn(answer)

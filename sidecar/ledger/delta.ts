@@ -1,4 +1,4 @@
-import { billedPicoUsd, type LlmCall, TOKEN_TYPES } from '../call.ts'
+import { type LlmCall, TOKEN_TYPES } from '../call.ts'
 import type { AdjustmentTotal } from './adjustment-totals.ts'
 import { finishKindOf } from './finish-kind.ts'
 import type { CallLabels, LabelFold, LabelKind } from './fold-labels.ts'
@@ -61,9 +61,9 @@ export function makeDelta(fold: LabelFold) {
     histograms[name].add(name, [...labels, String(SUM)], rounded)
   }
 
-  function add(call: LlmCall, { tenant, provider, model }: CallLabels): void {
+  /** `cost`: what the call's line says, pico-USD. */
+  function add(call: LlmCall, { tenant, provider, model }: CallLabels, cost: bigint): void {
     const { status, gateway, cache } = call
-    const cost = amount('cost', billedPicoUsd(call))
     const startedAt = Number.isFinite(call.startedAt) ? call.startedAt : 0
     const hour = Math.floor(startedAt / HOUR_MS)
     const slot = Math.floor(startedAt / SLOT_MS)
@@ -125,7 +125,7 @@ export function makeDelta(fold: LabelFold) {
     if (call.rateLimit?.refusedBy !== undefined)
       counts.add('rate_limited', [tenant, provider, call.rateLimit.refusedBy], 1n)
     for (const attempt of call.attempts?.slice(0, -1) ?? []) {
-      const failing = attempt.provider === undefined ? provider : fold.labelOf('provider', attempt.provider)
+      const failing = attempt.provider === undefined ? provider : fold.admit('provider', attempt.provider)
       counts.add('failed_attempts', [tenant, failing], 1n)
     }
     for (const event of call.guardrails)

@@ -178,9 +178,19 @@ export function makeExposition(sources: ExpositionSources) {
     write('observer_price_book_reloads_total', { result: 'invalid' }, book.stats.failures)
   }
 
-  function* lines(gathered: ReadonlyMap<MetricName, readonly string[]>, format: Format): Generator<string> {
+  function* gatheredLines(gathered: ReadonlyMap<MetricName, readonly string[]>, format: Format): Generator<string> {
+    for (const name of Object.keys(TABLE) as MetricName[]) {
+      if (isOfLedger(name)) continue
+      const { type, help } = TABLE[name]
+      yield headText(name, type, help, format)
+      yield* gathered.get(name) ?? []
+    }
+  }
+
+  function* ledgerLines(format: Format): Generator<string> {
     const shownSince = now() - sources.idleMs
     for (const name of Object.keys(TABLE) as MetricName[]) {
+      if (!isOfLedger(name)) continue
       const { type, help, series, unit, labels: names } = TABLE[name]
       yield headText(name, type, help, format)
       const histogram = HISTOGRAM_SERIES[name]
@@ -195,7 +205,7 @@ export function makeExposition(sources: ExpositionSources) {
         }
         if (name === 'llm_calls_total') yield* absentStatuses(shownSince)
         if (name === 'observer_captures_lost_total') yield* absentReasons()
-      } else yield* gathered.get(name) ?? []
+      }
     }
   }
 
@@ -263,7 +273,9 @@ export function makeExposition(sources: ExpositionSources) {
     const format: Format = accept?.includes('application/openmetrics-text') === true ? 'openmetrics' : 'text'
     // A store that cannot write says so itself; what it has counted stands.
     await store.confirmGaps().catch(() => {})
-    const body = await inSlices(lines(await gather(), format))
+    // The sinks come after the ledger: a call that is counted there is settled or waits here.
+    const body = await inSlices(ledgerLines(format))
+    body.push(...(await inSlices(gatheredLines(await gather(), format))))
     const ours = format === 'openmetrics' ? openMetrics : registry
     body.push(`${(await ours.metrics()).replace(/\n*(# EOF\n)?$/, '')}\n`)
     if (format === 'openmetrics') body.push('# EOF\n')
@@ -279,6 +291,10 @@ export function makeExposition(sources: ExpositionSources) {
       openMetrics.clear()
     },
   }
+}
+
+function isOfLedger(name: MetricName): boolean {
+  return TABLE[name].series !== undefined || HISTOGRAM_SERIES[name] !== undefined
 }
 
 function valueText(value: bigint, unit: MetricDefinition['unit']): string {

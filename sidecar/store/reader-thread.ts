@@ -4,6 +4,8 @@ import { workerData } from 'node:worker_threads'
 import { crc32 } from 'node:zlib'
 import type { SpendRange, SpendSum } from '../ledger/spend.ts'
 import { makeSpendStore } from '../ledger/spend-store.ts'
+import { markDamaged } from './data-folder.ts'
+import { faultOf } from './errors.ts'
 import { serveThread } from './thread.ts'
 
 /** Reads on a connection of its own, each in a snapshot of its own, so that the write-ahead log stays small. */
@@ -160,6 +162,9 @@ serveThread<ReadRequest, never, undefined>(() => {
           answer(run(request))
         } catch (error) {
           fail(error)
+          if (faultOf(error) !== 'corrupt') continue
+          markDamaged(file)
+          throw error
         }
     },
   }

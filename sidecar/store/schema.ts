@@ -17,6 +17,7 @@
  *   what was seen
  *   epochs       of each numbering the numbers that are settled (numbers.ts), by the 16 bytes of the epoch
  *   running_totals  totals that a plugin process or an epoch tells of itself, so that they count once
+ *   carried_ids  16 bytes of ids that the spool of version 0.1 remembered; gone after seven days
  *   answers      answers that can be retrieved later, by 16 bytes of their identity → the call that was billed for them
  *   state        identity of this store; bytes of the log and of the dead letters; whether the store went back
  *
@@ -212,6 +213,7 @@ export const STORE_MIGRATIONS: readonly string[] = [
     key BLOB PRIMARY KEY, started_at INTEGER NOT NULL, call BLOB NOT NULL, final INTEGER NOT NULL
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX answers_by_time ON answers (started_at);
+   CREATE TABLE carried_ids (key BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
    ALTER TABLE calls ADD COLUMN checksum INTEGER;
    CREATE TABLE nodes (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
    INSERT INTO nodes (name) SELECT DISTINCT node FROM epochs;

@@ -111,10 +111,15 @@ export interface Store extends SinkLog, Totals {
 }
 
 const GIBIBYTE = 1024 ** 3
-const DEFAULT_LIMITS: LabelLimits = { tenants: 1000, models: 500, series: 200_000 }
+export const DEFAULT_LIMITS: LabelLimits = { tenants: 1000, models: 500, series: 200_000 }
 const GAP_GRACE_MS = 60_000
 /** Fresh calls kept in memory, so that sinks that keep up cost no query and no JSON.parse. */
 const RECENT_BYTES = 16 * 1024 * 1024
+
+/** Tenants that keep a label of their own: those that the budgets name. */
+export function reservedTenantsOf({ budgets }: Pick<StoreOptions, 'budgets'>): string[] {
+  return (budgets?.tenants ?? []).map(cleanLabel)
+}
 
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { file, sinks } = options
@@ -138,7 +143,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       gapGraceMs,
       callRetentionMs: options.callRetentionMs,
       labelLimits: options.labelLimits ?? DEFAULT_LIMITS,
-      reservedTenants: budgets.tenants.map(cleanLabel),
+      reservedTenants: reservedTenantsOf({ budgets }),
     }
     const { thread: writer, opened: loaded } = await startThread<WriteRequest, WriterEvent, LoadedStore>(
       'writer-thread',

@@ -2,6 +2,7 @@ import { workerData } from 'node:worker_threads'
 import type { Adjustment } from '../ledger/adjustments.ts'
 import type { Delta } from '../ledger/delta.ts'
 import { configureSinks } from './configure-sinks.ts'
+import { markDamaged } from './data-folder.ts'
 import { causeOf, faultOf, type TransientCause } from './errors.ts'
 import type { SettleRequest } from './log.ts'
 import { migrateStore } from './migrations.ts'
@@ -67,7 +68,10 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
   }
   /** Ends the thread where time mends nothing (law 14). */
   function failed(error: unknown): void {
-    if (faultOf(error) === 'corrupt') throw error
+    if (faultOf(error) === 'corrupt') {
+      markDamaged(options.file)
+      throw error
+    }
     attempts++
     tell({ kind: 'trouble', cause: causeOf(error), message: (error as Error).message, attempts })
     retry ??= setTimeout(
@@ -152,11 +156,10 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
       )
     } catch (error) {
       const fault = faultOf(error)
-      if (fault === 'transient') {
+      if (fault !== 'defect') {
         waiting.push(...settles)
         failed(error)
-      } else if (fault === 'corrupt') throw error
-      else if (settles.length > 1) for (const each of settles) settleAll([each])
+      } else if (settles.length > 1) for (const each of settles) settleAll([each])
       else settles[0]!.fail(error)
       return
     }

@@ -9,6 +9,7 @@ import { type LoadedLedger, makeLedgerTables, type RunningTotal } from '../ledge
 import { makeAnswers, type Verdict } from './answers.ts'
 import { makeEpochs } from './epochs.ts'
 import { makeLog, type SettleRequest } from './log.ts'
+import { answerKey } from './open-database.ts'
 
 export interface WriterOptions {
   file: string
@@ -96,6 +97,9 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
   const answers = makeAnswers(database)
   const stateOf = database.prepare('SELECT value FROM state WHERE name = ?')
   const setState = database.prepare('INSERT INTO state VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value')
+  const carriedId = database.prepare('SELECT 1 FROM carried_ids WHERE key = ?')
+  const dropCarried = database.prepare('DELETE FROM carried_ids')
+  let carriesIds = database.prepare('SELECT 1 FROM carried_ids LIMIT 1').get() !== undefined
   let fold = loadFold()
 
   function loadFold(): LabelFold {
@@ -169,15 +173,16 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
         }
       }
     }
+    if (carriesIds && carriedId.get(idKey(told.id)) !== undefined) return { code: DUPLICATE, position: 0 }
     const verdict: Verdict = told.answer === undefined ? { repeat: false } : answers.judge(told, told.answer)
     const call = verdict.repeat ? asRepeat(told) : told
     const labels = fold.admitCall(call)
-    if (!lines.add(call, labels, Number(delta.amount('cost', billedPicoUsd(call)))))
-      return { code: DUPLICATE, position: 0 }
+    const cost = delta.amount('cost', billedPicoUsd(call))
+    if (!lines.add(call, labels, Number(cost))) return { code: DUPLICATE, position: 0 }
     if (told.answer !== undefined) answers.record(told, told.answer, verdict)
     if (verdict.adjustment !== undefined) delta.adjust(adjustments.write(verdict.adjustment, now))
     if (late) delta.count('late', [fold.admit('node', node)], 1n)
-    delta.add(call, labels)
+    delta.add(call, labels, cost)
     const { tenant } = call
     if (!withRows) {
       due.set(tenant, (due.get(tenant) ?? 0) + 1)
@@ -287,6 +292,10 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
       transaction(() => {
         lines.trim(now)
         ledger.trim(now)
+        if (carriesIds && now > Number(state('carried_until') ?? 0)) {
+          dropCarried.run()
+          carriesIds = false
+        }
         const more = epochs.trim(Math.floor(now / 1000))
         return log.trim() || more
       }),
@@ -301,6 +310,11 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
 }
 export type Writer = ReturnType<typeof makeWriter>
 export type { CountDelta }
+
+/** As the spool of version 0.1 kept ids. */
+function idKey(id: string): Uint8Array {
+  return /^[0-9a-f]{32}$/.test(id) ? Buffer.from(id, 'hex') : answerKey(id)
+}
 
 function isNumber(sequence: number): boolean {
   return Number.isSafeInteger(sequence) && sequence > 0
