@@ -242,7 +242,7 @@ export const TELEMETRY = makeBoard({
           softMax: 10,
           lines: [
             { query: sumBy(['sink'], scoped('observer_sink_lag_calls')), legend: '{{sink}}' },
-            { query: promql`${sumBy(['sink'], scoped('observer_sink_held_calls'))} > 0`, legend: '{{sink}} held' },
+            { query: sumBy(['sink'], scoped('observer_sink_held_calls')), legend: '{{sink}} held' },
           ],
         }),
         graph({

@@ -3,7 +3,7 @@ import { binariesPresent } from '../dev/servers/binary.ts'
 import { FIRST_TOKEN_BUCKETS, LATENCY_BUCKETS } from '../sidecar/ledger/series.ts'
 import { grown, increaseWithFirst, metric } from './promql.ts'
 import { KEPT, KEPT_SERIES, keptName, RECORDED, type RecordedName } from './recorded.ts'
-import { testRules } from './testing/promtool.ts'
+import { type RuleTest, testRules } from './testing/promtool.ts'
 import { groupsOf } from './testing/rule-files.ts'
 import { CALLS, type Course, counter, gauge, histogram, type Series, SIDECAR } from './testing/scenario.ts'
 
@@ -96,6 +96,7 @@ const bucketRates = (
     }),
   )
 
+const keptTarget = { job: 'some job', instance: 'some instance', environment: 'some environment' }
 const CASES: readonly Recorded[] = [
   {
     name: 'thinned: every counter by itself, with all its labels',
@@ -179,7 +180,7 @@ const CASES: readonly Recorded[] = [
     interval: '1m',
     at: '5h',
     series: [
-      gauge('up', sidecar('a'), [[400, 1]]),
+      gauge('up', { ...keptTarget, region: 'away' }, [[400, 1]]),
       ...KEPT.flatMap((name) => {
         const labels = keptLabels(name)
         return [
@@ -187,7 +188,6 @@ const CASES: readonly Recorded[] = [
           { series: text(name, { ...labels, region: 'back' }), values: '7x9 _x9 8x400' },
         ]
       }),
-      gauge('up', { ...sidecar('a'), region: 'away' }, [[400, 1]]),
     ],
     expected: Object.fromEntries(
       KEPT.map((name) => [keptName(name), [{ labels: { ...keptLabels(name), region: 'away' }, value: 9 }]]),
@@ -286,48 +286,51 @@ describe.runIf(binariesPresent('promtool'))('recording rules', { concurrent: tru
 })
 
 /** A series leaves /metrics when it has not grown for seven days, and comes back with its value. */
-describe.runIf(binariesPresent('promtool'))('a series that is idle, gone and back', () => {
+describe.runIf(binariesPresent('promtool'))('a series that is idle, gone and back', { concurrent: true }, () => {
   const of = { ...SIDECAR, ...CALLS }
-  const DAY_SCRAPES = 24 * 60
+  const DAY_SCRAPES = 24 * 12
+  /** On the tenth day it is gone, on the twelfth one more brings it back. */
+  const course = (before: number, after: number) =>
+    `${before}x${10 * DAY_SCRAPES - 1} _x${2 * DAY_SCRAPES} ${after}x300`
+  const unpriced = { ...of, reason: 'no_price' }
   const LIFE = [
     gauge('up', SIDECAR, [[14 * DAY_SCRAPES, 1]]),
-    // 1000 dollars in its first life; on the tenth day it is gone, on the twelfth a call of 5 dollars brings it back.
-    { series: text('llm_cost_usd_total', of), values: `1000x${10 * DAY_SCRAPES - 1} _x${2 * DAY_SCRAPES} 1005x1000` },
-    {
-      series: text('llm_unpriced_calls_total', { ...of, reason: 'no_price' }),
-      values: `900x${10 * DAY_SCRAPES - 1} _x${2 * DAY_SCRAPES} 901x1000`,
-    },
-    // A new one, at the same time.
-    { series: text('llm_cost_usd_total', { ...of, model: 'new' }), values: `_x${12 * DAY_SCRAPES} 3x1000` },
+    { series: text('llm_cost_usd_total', of), values: course(1000, 1005) },
+    { series: text('llm_cost_usd_total', { ...of, model: 'new' }), values: `_x${12 * DAY_SCRAPES} 3x300` },
+    { series: text('llm_unpriced_calls_total', unpriced), values: course(900, 901) },
   ]
   const cost = (window: '1h' | '1d' | '7d') => `sum by (model) (${grown(metric('llm_cost_usd_total'), window).text})`
-  const unpriced = `sum(${increaseWithFirst(metric('llm_unpriced_calls_total'), '1h').text})`
-  const ASKED: readonly [what: string, expr: string, at: string, expected: Record<string, number>][] = [
-    ['while it is gone nothing has grown', cost('1d'), `${11 * 24 + 12}h`, { 'gpt-4o': 0 }],
-    ['nor is it lost from a longer range', cost('7d'), `${11 * 24 + 12}h`, { 'gpt-4o': 0 }],
-    ['back, it has grown by what is new', cost('1h'), `${12 * 24}h10m`, { 'gpt-4o': 5, new: 3 }],
-    ['over days as well', cost('7d'), `${12 * 24}h10m`, { 'gpt-4o': 5, new: 3 }],
-  ]
-  it.each(ASKED)('%s', async (_, expr, eval_time, expected) => {
-    const exp_samples = Object.entries(expected).map(([model, value]) => ({ labels: text('', { model }), value }))
-    const test = {
-      name: 'idle',
-      interval: '1m',
-      input_series: LIFE,
-      promql_expr_test: [{ expr, eval_time, exp_samples }],
-    }
-    expect(await testRules([test], '1m', groupsOf([keptName('llm_cost_usd_total')]))).toBe('')
-  })
-  it('an alert sees the new event alone', async () => {
-    const at = (eval_time: string, value: number) => ({
-      expr: unpriced,
+  const GONE = `${11 * 24 + 12}h`
+  const BACK = `${12 * 24}h30m`
+
+  it('adds to totals and alerts what is new, and is not lost from a longer range', async () => {
+    const grownBy = (window: '1h' | '1d' | '7d', eval_time: string, models: Record<string, number>) => ({
+      expr: cost(window),
+      eval_time,
+      exp_samples: Object.entries(models).map(([model, value]) => ({ labels: text('', { model }), value })),
+    })
+    const newOnes = (eval_time: string, value: number) => ({
+      expr: `sum(${increaseWithFirst(metric('llm_unpriced_calls_total'), '1h').text})`,
       eval_time,
       exp_samples: [{ labels: '{}', value }],
     })
-    const promql_expr_test = [at(`${12 * 24}h10m`, 1), at(`${12 * 24}h59m`, 1), at(`${12 * 24 + 2}h`, 0)]
-    const test = { name: 'idle', interval: '1m', input_series: LIFE, promql_expr_test }
-    expect(await testRules([test], '1m', groupsOf([keptName('llm_unpriced_calls_total')]))).toBe('')
+    const test: RuleTest = {
+      name: 'idle',
+      interval: '5m',
+      input_series: LIFE,
+      promql_expr_test: [
+        grownBy('1d', GONE, { 'gpt-4o': 0 }),
+        grownBy('7d', GONE, { 'gpt-4o': 0 }),
+        grownBy('1h', BACK, { 'gpt-4o': 5, new: 3 }),
+        grownBy('7d', BACK, { 'gpt-4o': 5, new: 3 }),
+        newOnes(BACK, 1),
+        newOnes(`${12 * 24 + 2}h`, 0),
+      ],
+    }
+    const kept = ['llm_cost_usd_total', 'llm_unpriced_calls_total'].map(keptName)
+    expect(await testRules([test], '5m', groupsOf(kept))).toBe('')
   })
+
   it('a sidecar that is down for an hour leaves the totals as they stood', async () => {
     const series = [
       { series: text('up', SIDECAR), values: '1x60 0x60' },
@@ -338,7 +341,7 @@ describe.runIf(binariesPresent('promtool'))('a series that is idle, gone and bac
       eval_time,
       exp_samples: [{ labels: text('', { model: 'gpt-4o' }), value }],
     })
-    const test = {
+    const test: RuleTest = {
       name: 'down',
       interval: '1m',
       input_series: series,
