@@ -174,6 +174,9 @@ export function table(
     ])
   for (const [label, title] of Object.entries(labels))
     if (WIDE[label] !== undefined) panel.overrideByName(title, [{ id: 'custom.width', value: WIDE[label] }])
+  // What the empty table says is no name of anybody: an alert about no tenant has an empty cell.
+  if (about.noValue !== undefined)
+    for (const title of Object.values(labels)) panel.overrideByName(title, [{ id: 'noValue', value: '–' }])
   if (about.rowLinks !== undefined)
     panel.overrideByName(Object.values(labels)[0]!, [
       { id: 'links', value: about.rowLinks.map(({ title, url }) => ({ title, url, targetBlank: false })) },

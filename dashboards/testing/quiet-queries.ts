@@ -14,7 +14,7 @@ const BEHIND = 'a sink is behind for milliseconds, unless it is away'
 const LOSSES = 'nothing is lost'
 const WATCHERS = 'rules can be evaluated, and nobody notifies'
 const STORE = 'the disk is well'
-const NO_SUCH_INCIDENT = 'it takes a faulty disk or an older file: the tests of sidecar/store have them'
+const NO_SUCH_INCIDENT = 'it takes a faulty disk: the tests of sidecar/store have one'
 
 export const QUIET_QUERIES: Readonly<Record<string, Quiet>> = {
   'llm-overview: Alerts that fire A': { ordinary: 'empty', why: 'no alert fires but the watchdog' },
@@ -31,7 +31,7 @@ export const QUIET_QUERIES: Readonly<Record<string, Quiet>> = {
   'llm-telemetry: Size of the store E': { ordinary: 'zero', why: 'no sink refuses a call for good' },
   'llm-telemetry: Trouble of the store A': { ordinary: 'zero', why: STORE, zeroInIncident: NO_SUCH_INCIDENT },
   'llm-telemetry: Trouble of the store B': { ordinary: 'zero', why: STORE, zeroInIncident: NO_SUCH_INCIDENT },
-  'llm-telemetry: Trouble of the store C': { ordinary: 'zero', why: STORE, zeroInIncident: NO_SUCH_INCIDENT },
+  'llm-telemetry: Trouble of the store C': { ordinary: 'zero', why: 'nobody puts an older file back' },
   'llm-telemetry: Lag A': { ordinary: 'sometimes', why: BEHIND },
   'llm-telemetry: Calls that wait A': { ordinary: 'sometimes', why: BEHIND },
   'llm-telemetry: Calls that wait B': {
