@@ -55,7 +55,7 @@ export const PROVIDER_ALERTS: AlertGroup = {
     {
       name: 'LLMProviderRateLimited',
       priority: 'P3',
-      expr: promql`${sumBy(by, rate(metric('llm_rate_limited_calls_total', { by: 'provider' }), '15m'))} / ${sumBy(by, rate(metric('llm_calls_total'), '15m'))} > 0.05 and ${sumBy(by, increase(metric('llm_rate_limited_calls_total', { by: 'provider' }), '15m'))} >= 10`,
+      expr: promql`${sumBy(by, rate(metric('llm_rate_limited_calls_total', { by: 'provider' }), '15m'))} / ${validCalls(by, '15m')} > 0.05 and ${sumBy(by, increase(metric('llm_rate_limited_calls_total', { by: 'provider' }), '15m'))} >= 10`,
       for: '5m',
       summary: 'Provider {{ $labels.provider }} refuses calls with 429',
       description: `{{ $value | humanizePercentage }} of the calls ${of} in the last 15 minutes met the provider's rate limit.`,
@@ -86,7 +86,7 @@ export const PROVIDER_ALERTS: AlertGroup = {
     {
       name: 'LLMFailOver',
       priority: 'P3',
-      expr: promql`${sumBy(by, rate(metric('llm_failed_attempts_total'), '15m'))} / on (environment, provider) ${sumBy(by, rate(metric('llm_calls_total'), '15m'))} > 0.1 and ${sumBy(by, increase(metric('llm_failed_attempts_total'), '15m'))} >= 10`,
+      expr: promql`${sumBy(by, rate(metric('llm_failed_attempts_total'), '15m'))} / on (environment, provider) ${validCalls(by, '15m')} > 0.1 and ${sumBy(by, increase(metric('llm_failed_attempts_total'), '15m'))} >= 10`,
       for: '5m',
       summary: 'Kong fails over from {{ $labels.provider }}',
       description: `{{ printf "%.2f" $value }} failed attempts for each call ${of} in the last 15 minutes; clients still get answers, later.`,

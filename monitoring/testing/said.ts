@@ -39,6 +39,10 @@ export const SAID: Readonly<Record<string, readonly [summary: string, descriptio
     'No LLM call has been seen for 15 minutes',
     'In the day before there was no such silence. Either clients are gone, or Kong or the plugin no longer sees them.',
   ],
+  'LLMTrafficStopped: one Kong of two is down': [
+    'No LLM call has been seen for 15 minutes',
+    'In the day before there was no such silence. Either clients are gone, or Kong or the plugin no longer sees them.',
+  ],
   LLMSuccessBurnFast: [
     'SLO “LLM calls succeed” burns its error budget fast',
     '13.03% of the events were bad; promised are at most 0.5 % over 30 days. At this speed a large part of the month’s budget is gone within hours.',

@@ -1,7 +1,15 @@
 import { FIRST_TOKEN_BUCKETS } from '../../../sidecar/ledger/series.ts'
-import { atModel, atProvider, call, failed, latency, ok, tenant } from '../ordinary-series.ts'
-import { counter, ENVIRONMENT, histogram, quietThenLoud, type Scenario, SIDECAR, scenario } from '../scenario.ts'
+import { atModel, atProvider, call, failed, latency, ok, tenant, up } from '../ordinary-series.ts'
+import { counter, ENVIRONMENT, histogram, KONG, quietThenLoud, type Scenario, SIDECAR, scenario } from '../scenario.ts'
 
+/** A whole day of calls, and then none. */
+export const STOPPED = [
+  ok([
+    [1900, 60],
+    [90, 0],
+  ]),
+]
+const OTHER_KONG = { ...KONG, instance: 'kong-2:8100' }
 export const PROVIDER_SCENARIOS: readonly Scenario[] = [
   scenario(
     'LLMProviderDown',
@@ -78,15 +86,11 @@ export const PROVIDER_SCENARIOS: readonly Scenario[] = [
     ],
     { firesAt: 399 },
   ),
-  scenario(
-    'LLMTrafficStopped',
-    ENVIRONMENT,
-    [
-      ok([
-        [1900, 60],
-        [90, 0],
-      ]),
-    ],
-    { interval: '1m', silentAt: 1910, firesAt: 1980 },
-  ),
+  scenario('LLMTrafficStopped', ENVIRONMENT, STOPPED, { interval: '1m', silentAt: 1910, firesAt: 1980 }),
+  scenario('LLMTrafficStopped', ENVIRONMENT, [...STOPPED, up([[1990, 0]], KONG), up([[1990, 1]], OTHER_KONG)], {
+    interval: '1m',
+    silentAt: 1910,
+    firesAt: 1980,
+    course: 'one Kong of two is down',
+  }),
 ]
