@@ -194,15 +194,11 @@ function budgets(tenant: string, dollars: Float64Array): StepSeries[] {
   })
 }
 
+const LOCKED = (2 * MINUTES_A_DAY + 14 * 60) * PER_MINUTE
 function sidecarItself(random: Random, minutes: number): StepSeries[] {
   const fine = minutes * PER_MINUTE
   const each = (steps: number, value: (step: number) => number) =>
     Float64Array.from({ length: steps }, (_, step) => value(step))
-  const afterRestart = (step: number) =>
-    PAUSES.some(
-      ({ of, restart, from, seconds }) =>
-        of === 'sidecar' && restart && step * 15 >= from + seconds && step * 15 < from + seconds + 30,
-    )
   const constant = (name: MetricName, value: number) =>
     gauge(
       name,
@@ -211,11 +207,11 @@ function sidecarItself(random: Random, minutes: number): StepSeries[] {
       MINUTE,
     )
   const gauges = [
-    // After a restart another program still holds the file, for half a minute.
+    // On Wednesday another program holds the file for half a minute.
     gauge(
       'observer_store_writable',
       SIDECAR,
-      each(fine, (step) => (afterRestart(step) ? 0 : 1)),
+      each(fine, (step) => (step === LOCKED || step === LOCKED + 1 ? 0 : 1)),
       FINE,
     ),
     constant('observer_store_rolled_back_captures', 0),
