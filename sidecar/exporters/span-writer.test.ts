@@ -188,7 +188,7 @@ describe('span writers, byte for byte what otlp-transformer writes', () => {
   it('any call', () => {
     fc.assert(
       fc.property(fc.array(call, { minLength: 1, maxLength: 4 }), (calls) => expectEqual(calls)),
-      { numRuns: 200 },
+      { numRuns: 60 },
     )
   })
 
