@@ -6,7 +6,6 @@ import { gzipSchema, usesGzip } from './gzip-setting.ts'
 import type { ExporterDeps } from './otlp.ts'
 import { makePoster, resolveHeaders } from './post.ts'
 import { sendGroups } from './send-groups.ts'
-import { microsecondsOf } from './span-writer.ts'
 
 export const lokiConfigSchema = z.strictObject({
   /** Base address; `/loki/api/v1/push` is added. */
@@ -72,7 +71,7 @@ function levelOf(call: LlmCall): string {
 }
 
 function nanoseconds(milliseconds: number): string {
-  return `${microsecondsOf(milliseconds)}000`
+  return `${Math.round(milliseconds * 1000)}000`
 }
 
 /** What is metadata is not in the line as well: Loki would rename one of them `…_extracted`. */
