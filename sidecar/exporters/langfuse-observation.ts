@@ -301,9 +301,18 @@ function addJson(pieces: string[], json: string): void {
 
 /** `max_tokens`, `top_p` …, as the providers name them. */
 function modelParameters(parameters: RequestParameters): string {
-  const named = Object.entries(parameters).map(([name, value]) => [
-    name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-    value,
-  ])
-  return JSON.stringify(Object.fromEntries(named))
+  const named: Record<string, unknown> = {}
+  for (const name in parameters) named[snakeCase(name)] = parameters[name as keyof RequestParameters]
+  return JSON.stringify(named)
+}
+
+const snakeNames = new Map<string, string>()
+/** Only names of our own come here, so that what is remembered is bounded. */
+function snakeCase(name: string): string {
+  let snake = snakeNames.get(name)
+  if (snake === undefined) {
+    snake = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+    snakeNames.set(name, snake)
+  }
+  return snake
 }
