@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { EXTRA_UNITS, PRICE_ATTRIBUTES, TOKEN_TYPES, type UsageUnit } from '../sidecar/call.ts'
+import { tenantSchema } from '../sidecar/tenant.ts'
 import { isInForce, type Price, type Prices } from './catalogue.ts'
 
 /*
@@ -38,7 +39,10 @@ export const ruleSchema = z
     provider: names.optional(),
     /** Names of models; `*` stands for any text. */
     model: names.optional(),
-    tenant: names.optional(),
+    tenant: z
+      .union([tenantSchema, z.array(tenantSchema).min(1)])
+      .transform((value) => [value].flat())
+      .optional(),
     when: z.partialRecord(z.enum(CONDITIONS), names).optional(),
     from: date.optional(),
     /** The first day on which it no longer holds. */

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { boundsOf, type Period } from './ledger/period.ts'
 import { optional } from './optional.ts'
 import { EXPORTS } from './reconcile/run.ts'
+import { tenantKey } from './tenant.ts'
 
 export const USAGE = `usage: kong-llm-observer [command] [options]
 
@@ -98,7 +99,7 @@ export function parseCommandLine(argv: readonly string[]): Command {
       ...period,
       dryRun: values['dry-run'] === true,
       ...config,
-      ...optional('tenant', values.tenant),
+      ...optional('tenant', values.tenant === undefined ? undefined : tenantOf(values.tenant)),
       ...optional('provider', values.provider),
       ...optional('model', values.model),
     }
@@ -129,6 +130,13 @@ function reconcileCommand(values: ReturnType<typeof parse>['values'], files: str
     tolerance: percent / 100,
     json: values.json === true,
   }
+}
+
+/** A tenant by name or key. */
+function tenantOf(written: string): string {
+  const key = tenantKey(written)
+  if (key === undefined) throw new UsageError(`--tenant: no call ever has the tenant ${JSON.stringify(written)}`)
+  return key
 }
 
 /** Both days, or none. */

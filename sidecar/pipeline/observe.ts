@@ -165,6 +165,7 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         ),
 
         tenant: who.tenant,
+        ...optional('tenantName', who.tenantName),
         tenantSource: who.tenantSource,
         ...optional('claimedTenant', who.claimedTenant),
         ...optional('consumer', who.consumer),

@@ -1,11 +1,12 @@
 import { z } from 'zod'
+import { tenantSchema } from '../tenant.ts'
 import { parseYaml, placeOf } from '../yaml-document.ts'
 import type { Names } from './compare.ts'
 import { ExportError } from './export-line.ts'
 
 const schema = z.strictObject({
   /** key, project, workspace or resource of the provider → tenant */
-  tenants: z.record(z.string(), z.string().min(1)).default({}),
+  tenants: z.record(z.string(), tenantSchema).default({}),
   /** the provider's name of a model → ours */
   models: z.record(z.string(), z.string().min(1)).default({}),
 })
