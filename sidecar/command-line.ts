@@ -29,7 +29,7 @@ options
       --json                   unpriced, reconcile: for a program
       --names FILE             reconcile: whose key is whose tenant, which meter is which model
       --tolerance PERCENT      reconcile: how far apart the totals may be (default 0.5)
-      --sidecar-url, --sidecar-token TEXT
+      --sidecar-url, --intake-token TEXT
                                tap: where totals are told, as in the plugin's configuration
       --version, --help
 `
@@ -41,7 +41,7 @@ export type Command =
   | ({ name: 'reprice'; dryRun: boolean; config?: string; tenant?: string; provider?: string; model?: string } & Period)
   | { name: 'unpriced'; period?: Period; json: boolean; config?: string }
   | ReconcileCommand
-  | { name: 'tap'; sidecarUrl?: string; sidecarToken?: string }
+  | { name: 'tap'; sidecarUrl?: string; intakeToken?: string }
   | { name: 'plugin-server' | 'version' | 'help' }
 
 export interface ReconcileCommand extends Period {
@@ -77,7 +77,8 @@ export function parseCommandLine(argv: readonly string[]): Command {
     return {
       name: 'tap',
       ...optional('sidecarUrl', values['sidecar-url']),
-      ...optional('sidecarToken', values['sidecar-token']),
+      // Its former name is still read.
+      ...optional('intakeToken', values['intake-token'] ?? values['sidecar-token']),
     }
   if (name === 'read') {
     if (action === undefined || rest.length > 0)
@@ -166,6 +167,7 @@ function parse(argv: readonly string[]) {
       provider: { type: 'string' },
       model: { type: 'string' },
       'sidecar-url': { type: 'string' },
+      'intake-token': { type: 'string' },
       'sidecar-token': { type: 'string' },
       'dry-run': { type: 'boolean' },
       json: { type: 'boolean' },

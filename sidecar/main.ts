@@ -6,6 +6,7 @@ import { tapAsPlugin } from '../plugin/tap-text.ts'
 import { openPriceBook, PriceFileError } from '../pricing/open-price-book.ts'
 import { type Command, parseCommandLine, type ReconcileCommand, USAGE, UsageError } from './command-line.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
+import { type CheckedConfig, checkConfig } from './config-check.ts'
 import { makeEstimator } from './estimate/estimate.ts'
 import { readSources } from './ledger/read-sources.ts'
 import { readUsage } from './ledger/read-usage.ts'
@@ -39,14 +40,14 @@ async function main(): Promise<void> {
       return
     case 'check-config': {
       const file = configFile(command)
-      const { prices } = loadConfig(file, process.env)
-      openPriceBook(prices.file)
+      const { warnings } = checkConfig(file, process.env)
+      for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`)
       process.stdout.write(`${file ?? 'no observer.yaml, the defaults'}: valid\n`)
       return
     }
     case 'tap': {
       const source = readFileSync(join(dirname(import.meta.dirname), 'plugin/tap.lua'), 'utf8')
-      const tap = tapAsPlugin(source, { url: command.sidecarUrl, token: command.sidecarToken })
+      const tap = tapAsPlugin(source, { url: command.sidecarUrl, token: command.intakeToken })
       process.stdout.write(`${JSON.stringify(tap)}\n`)
       return
     }
@@ -69,12 +70,13 @@ async function main(): Promise<void> {
       reconcileCommand(command)
       return
     case 'serve':
-      await run(loadConfig(configFile(command), process.env), configFile(command))
+      await run(checkConfig(configFile(command), process.env), configFile(command))
   }
 }
 
-async function run(config: Config, file: string | undefined): Promise<void> {
+async function run({ config, warnings }: CheckedConfig, file: string | undefined): Promise<void> {
   const logger = makeLogger(config.log.level)
+  for (const warning of warnings) logger.warn({ config: file, setting: warning }, 'a setting may not be what is meant')
   const sidecar = await serve(config, { logger, environment: process.env })
   logger.info(
     {

@@ -37,7 +37,8 @@ export async function serve(
 ): Promise<Sidecar> {
   mkdirSync(config.data, { recursive: true })
   const exporters = makeExporters(config, environment)
-  const token = config.listen.token === undefined ? undefined : resolveSecret(config.listen.token, environment)
+  const [intake] = config.listen.tokens.intake ?? []
+  const token = intake === undefined ? undefined : resolveSecret(intake, environment)
   const book = watchPriceBook(config.prices.file, {
     now: Date.now,
     onReload: (version) => logger.info({ file: config.prices.file, version }, 'new prices are in force'),
