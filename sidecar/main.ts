@@ -7,6 +7,8 @@ import { openPriceBook, PriceFileError } from '../pricing/open-price-book.ts'
 import { type Command, parseCommandLine, type ReconcileCommand, USAGE, UsageError } from './command-line.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
 import { type CheckedConfig, checkConfig } from './config-check.ts'
+import { snapshotOf } from './config-reload.ts'
+import { type ConfigWatch, watchConfig } from './config-watch.ts'
 import { makeEstimator } from './estimate/estimate.ts'
 import { readSources } from './ledger/read-sources.ts'
 import { readUsage } from './ledger/read-usage.ts'
@@ -27,6 +29,8 @@ import { readText } from './yaml-document.ts'
 const SHUTDOWN_LIMIT_MS = 20_000
 
 async function main(): Promise<void> {
+  // What is stored is for its owner alone, whatever makes the file.
+  process.umask(0o077)
   const command = parseCommandLine(process.argv.slice(2))
   switch (command.name) {
     case 'help':
@@ -77,7 +81,17 @@ async function main(): Promise<void> {
 async function run({ config, warnings }: CheckedConfig, file: string | undefined): Promise<void> {
   const logger = makeLogger(config.log.level)
   for (const warning of warnings) logger.warn({ config: file, setting: warning }, 'a setting may not be what is meant')
+  // From here on: a reload that is asked for during the start must not end it.
+  let watching: ConfigWatch | undefined
+  process.on('SIGHUP', () => watching?.reload('SIGHUP'))
   const sidecar = await serve(config, { logger, environment: process.env })
+  watching = watchConfig({
+    file,
+    environment: process.env,
+    snapshot: snapshotOf(config, process.env),
+    logger,
+    apply: (plan) => sidecar.reload(plan.snapshot.config),
+  })
   logger.info(
     {
       url: sidecar.url,
@@ -95,6 +109,7 @@ async function run({ config, warnings }: CheckedConfig, file: string | undefined
     if (stopping) return
     stopping = true
     logger.info({ signal }, 'shutting down')
+    watching?.close()
     setTimeout(() => {
       logger.error('shutting down took too long; what was acknowledged is stored')
       process.exit(1)

@@ -1,9 +1,9 @@
-import { mkdirSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { watchPriceBook } from '../pricing/open-price-book.ts'
-import { makeBudgets } from './budgets/budgets.ts'
+import { makeReplaceableBudgets } from './budgets/budgets.ts'
 import type { Config, Environment } from './config.ts'
+import { prepareDataFolder, prepareSocketFolder } from './data-folder.ts'
 import { deliver, newDeliverStats } from './deliver.ts'
 import { makeEstimator } from './estimate/estimate.ts'
 import { openTokenCounter } from './estimate/token-counter.ts'
@@ -11,6 +11,7 @@ import type { Exporter } from './exporters/exporter.ts'
 import { makeLangfuseExporter } from './exporters/langfuse.ts'
 import { makeLokiExporter } from './exporters/loki.ts'
 import { makeOtlpExporter } from './exporters/otlp.ts'
+import { makeReplaceable } from './exporters/replaceable.ts'
 import { openLedger } from './ledger/ledger.ts'
 import type { Logger } from './logger.ts'
 import { makeExemplars } from './metrics/exemplars.ts'
@@ -27,6 +28,8 @@ import { listenOnSocket } from './unix-socket.ts'
 export interface Sidecar {
   /** Where it listens. */
   url: string
+  /** Puts what config-reload.ts names as reloadable in force. Throws, and changes nothing, where a part cannot be made. */
+  reload(config: Config): void
   close(): Promise<void>
 }
 
@@ -35,8 +38,10 @@ export async function serve(
   config: Config,
   { logger, environment }: { logger: Logger; environment: Environment },
 ): Promise<Sidecar> {
-  mkdirSync(config.data, { recursive: true })
-  const exporters = makeExporters(config, environment)
+  for (const warning of prepareDataFolder(config.data)) logger.warn({ data: config.data }, warning)
+  if (config.listen.socket !== undefined) prepareSocketFolder(config.listen.socket)
+  const exporters = makeExporters(config, environment).map(makeReplaceable)
+  const budgets = makeReplaceableBudgets(config.budgets)
   const [intake] = config.listen.tokens.intake ?? []
   const token = intake === undefined ? undefined : resolveSecret(intake, environment)
   const book = watchPriceBook(config.prices.file, {
@@ -58,7 +63,7 @@ export async function serve(
     labelLimits: { tenants: config.ledger.maxTenants, models: config.ledger.maxModels },
     gapGraceMs: config.ledger.gapGraceSeconds * 1000,
     callRetentionMs: config.ledger.callRetentionDays * 86_400_000,
-    budgets: makeBudgets(config.budgets),
+    budgets,
     onStall: (error) =>
       logger.error({ error: error.message }, 'the ledger cannot write and tries again; calls wait in the spool'),
     onCounted: (calls) => exemplars.note(calls, ledger.labelOf),
@@ -87,16 +92,22 @@ export async function serve(
 
   const { estimate } = config
   const tokens = estimate.enabled ? openTokenCounter(estimate) : undefined
-  const observing = {
-    book,
-    attribution: config.attribution,
-    semanticCache: config.semanticCache,
-    redactor: makeRedactor(config.redaction),
-    providers: config.providers,
-    maxContentBytes: config.content.maxBytes,
-    content: config.content.enabled,
-    estimateWhenContentOff: estimate.whenContentOff,
+  const observerOf = ({ attribution, semanticCache, redaction, providers, content, estimate }: Config) => {
+    const observing = {
+      book,
+      attribution,
+      semanticCache,
+      redactor: makeRedactor(redaction),
+      providers,
+      maxContentBytes: content.maxBytes,
+      content: content.enabled,
+      estimateWhenContentOff: estimate.whenContentOff,
+    }
+    return tokens === undefined
+      ? makeObserver(observing)
+      : makeEstimatingObserver(observing, makeEstimator(tokens.count, estimate.maxTextBytes))
   }
+  let observe = observerOf(config)
   const counters = newReceiveCounters()
   const exposition = makeExposition({
     ledger,
@@ -108,10 +119,6 @@ export async function serve(
     estimates: tokens?.stats,
     scores: exporters.find(({ scores }) => scores !== undefined)?.scores,
   })
-  const observe =
-    tokens === undefined
-      ? makeObserver(observing)
-      : makeEstimatingObserver(observing, makeEstimator(tokens.count, estimate.maxTextBytes))
   const server = makeServer({
     token,
     maxBodyBytes: config.listen.maxBodyBytes,
@@ -141,6 +148,17 @@ export async function serve(
 
   return {
     url: `http://${config.listen.host}:${port}`,
+    reload(next) {
+      const observer = observerOf(next)
+      const fresh = makeExporters(next, environment)
+      logger.level = next.log.level.toLowerCase()
+      observe = observer
+      budgets.use(next.budgets)
+      for (const exporter of exporters) {
+        const replacement = fresh.find(({ id }) => id === exporter.id)
+        if (replacement !== undefined) exporter.replaceBy(replacement)
+      }
+    },
     async close() {
       // First no more calls, then no more sends; what is unsent stays in the spool and goes out after the next start.
       const socketClosed = closeSocket()

@@ -48,6 +48,9 @@ const ROOMS: Record<string, readonly string[]> = {
   ],
   'sidecar/loopback.ts': [],
   'sidecar/token-strength.ts': [],
+  'sidecar/allowed-host.ts': [],
+  'sidecar/data-folder.ts': [],
+  'sidecar/door-tokens.ts': ['sidecar/loopback.ts', 'sidecar/secret.ts'],
   'sidecar/known-providers.ts': ['sidecar/dialects', 'pricing'],
   'sidecar/config-environment.ts': ['sidecar/closest-name.ts'],
   'sidecar/config.ts': [
@@ -72,6 +75,14 @@ const ROOMS: Record<string, readonly string[]> = {
     // What the plugin lets through, and how long it waits.
     'plugin',
     'pricing',
+  ],
+  'sidecar/config-reload.ts': ['sidecar/config.ts', 'sidecar/secret.ts'],
+  'sidecar/config-watch.ts': [
+    'sidecar/config.ts',
+    'sidecar/config-check.ts',
+    'sidecar/config-reload.ts',
+    'sidecar/logger.ts',
+    'sidecar/secret.ts',
   ],
   // Boards and alerts know the tables of metrics alone.
   monitoring: ['sidecar/metrics'],

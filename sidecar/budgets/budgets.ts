@@ -60,3 +60,18 @@ export function makeBudgets(config: BudgetsConfig): Budgets {
     },
   }
 }
+
+/** Budgets whose configuration can change while they are in use. */
+export function makeReplaceableBudgets(config: BudgetsConfig): Budgets & { use(config: BudgetsConfig): void } {
+  let current = makeBudgets(config)
+  return {
+    get tenants() {
+      return current.tenants
+    },
+    calendarOf: (tenant) => current.calendarOf(tenant),
+    ceilingOf: (tenant, period) => current.ceilingOf(tenant, period),
+    use(next) {
+      current = makeBudgets(next)
+    },
+  }
+}
