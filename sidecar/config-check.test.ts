@@ -254,6 +254,11 @@ describe('what --check-config warns of', () => {
       /listen\.tokens\.intake: a token needs 128 random bits/,
     ],
     [
+      'a token that no door asks for',
+      `listen: { tokens: { api: ${GOOD} } }`,
+      /^o\.yaml:1:27: listen\.tokens\.api: no door of this version asks for this token$/,
+    ],
+    [
       'one token for two doors',
       `listen: { tokens: { intake: ${GOOD}, metrics: ${GOOD} } }`,
       /listen\.tokens\.metrics: is the token of listen\.tokens\.intake too/,

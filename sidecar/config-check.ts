@@ -105,6 +105,9 @@ function withoutOnlyIndex({ listen }: Config, path: readonly string[]): readonly
   return tokens?.length === 1 ? path.slice(0, 3) : path
 }
 
+/** Named already, so that a configuration can hold them; the doors come later. */
+const UNUSED_DOORS = new Set(['api', 'admin'])
+
 /** Tokens that are too weak, that HTTP cannot carry, or that open two doors. */
 function tokenFindings(config: Config, environment: Environment): Finding[] {
   const { listen } = config
@@ -112,7 +115,10 @@ function tokenFindings(config: Config, environment: Environment): Finding[] {
   const seen = new Map<string, string>()
   return Object.entries(listen.tokens).flatMap(([door, tokens]) => {
     if (tokens === undefined || tokens === 'open') return []
-    return tokens.flatMap((token, index) => {
+    const unused = UNUSED_DOORS.has(door)
+      ? [warning(['listen', 'tokens', door], 'no door of this version asks for this token')]
+      : []
+    const faults = tokens.flatMap((token, index) => {
       const path = withoutOnlyIndex(config, ['listen', 'tokens', door, String(index)])
       let text: string
       try {
@@ -130,6 +136,7 @@ function tokenFindings(config: Config, environment: Environment): Finding[] {
       seen.set(text, door)
       return findings
     })
+    return [...unused, ...faults]
   })
 }
 
