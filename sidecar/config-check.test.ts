@@ -256,7 +256,7 @@ describe('what --check-config warns of', () => {
     [
       'a token that no door asks for',
       `listen: { tokens: { api: ${GOOD} } }`,
-      /^o\.yaml:1:27: listen\.tokens\.api: no door of this version asks for this token$/,
+      /^o\.yaml:1:26: listen\.tokens\.api: no door of this version asks for this token$/,
     ],
     [
       'one token for two doors',
