@@ -39,7 +39,8 @@ beforeEach(async () => {
     },
   })
   server = makeServer({
-    token: TOKEN,
+    admits: makeDoorTokens({ host: '127.0.0.1', tokens: { intake: [new Secret({ text: TOKEN })] } }, {}).admits,
+    hostFault: allowedHost({ host: '127.0.0.1', hosts: [] }),
     maxBodyBytes: MAX_BODY,
     logger: makeLogger('DEBUG', sink),
     observe: (capture) => {
@@ -241,7 +242,7 @@ describe('POST /v1/captures', () => {
     ['half a document', () => post('{"v":1,"captures":['), 400, 'invalid_json'],
     ['an empty body', () => post('{}'), 400, 'wrong_version'],
     ['null', () => post('null'), 400, 'wrong_version'],
-    ['a newer version', () => post(JSON.stringify({ ...batch([]), v: 2 })), 400, 'wrong_version'],
+    ['a newer version', () => post(JSON.stringify({ ...batch([]), v: 3 })), 400, 'wrong_version'],
     ['a batch of the wrong shape', () => post(JSON.stringify({ v: 1, captures: 'many' })), 400, 'invalid_batch'],
     ['only invalid captures', () => post(JSON.stringify(batch([{ v: 1 }]))), 400, 'no_valid_capture'],
     ['invalid UTF-8', () => post(new Uint8Array([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d])), 400, 'invalid_utf8'],

@@ -34,7 +34,7 @@ describe('conservation', () => {
     rmSync(directory, { recursive: true, force: true })
   })
 
-  it('5,000 calls through kill -9, 500, 429 and a hang', { timeout: 240_000 }, async () => {
+  it('5,000 calls through kill -9, 500, 429 and a hang', async () => {
     let killed = 0
     const killings: Promise<void>[] = []
     const killAt = [0.2, 0.5, 0.8].map((share) => share * CALLS)
@@ -64,7 +64,7 @@ describe('conservation', () => {
     expect(killed).toBe(3)
 
     await stack.gateway.idle()
-    await waitUntil(() => caughtUp(stack, CALLS), { withinMs: 90_000 })
+    await waitUntil(() => caughtUp(stack, CALLS))
     columns = await readColumns(stack)
     const reconciliation = reconcile(columns)
     expect(reconciliation.different, renderTable(reconciliation)).toBe(false)
@@ -79,7 +79,7 @@ describe('conservation', () => {
   it('the faults were real, and no capture was lost', async () => {
     const metrics = await (await fetch(`${stack.sidecarUrl}/metrics`)).text()
     for (const sink of [stack.otlp, stack.langfuse, stack.loki]) expect(sink.faulted()).toBeGreaterThan(0)
-    expect(metrics).toMatch(/^observer_capture_gaps_total\{.*\} 0$/m)
+    expect(metrics).toMatch(/^observer_captures_lost_total\{.*\} 0$/m)
   })
 
   describe('a broken source shows', () => {

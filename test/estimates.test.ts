@@ -53,7 +53,7 @@ async function post(captures: unknown[]): Promise<unknown> {
 const metrics = async () => (await fetch(`${sidecar.url}/metrics`)).text()
 /** Once the ledger has counted so many calls. */
 async function settled(calls: number): Promise<string> {
-  await waitUntil(async () => sumOfMetric(await metrics(), 'llm_calls_total') === calls, { withinMs: 20_000 })
+  await waitUntil(async () => sumOfMetric(await metrics(), 'llm_calls_total') === calls)
   return metrics()
 }
 const stored = () =>

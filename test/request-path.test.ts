@@ -40,7 +40,7 @@ describe('the request path', () => {
   }
   const metrics = async () => (await fetch(`${stack.sidecarUrl}/metrics`)).text()
   const stored = async () => sumOfMetric(await metrics(), 'llm_calls_total')
-  const gaps = async () => sumOfMetric(await metrics(), 'observer_capture_gaps_total')
+  const gaps = async () => sumOfMetric(await metrics(), 'observer_captures_lost_total')
 
   it('all well: every call is stored', async () => {
     await traffic(1)
