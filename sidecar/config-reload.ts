@@ -61,30 +61,15 @@ export function planReload(current: Snapshot, next: Snapshot): ReloadPlan {
     if (old === undefined) settings.delete(path)
     else settings.set(path, old)
   }
-  for (const section of SECTIONS)
-    if (needsRestart.some((path) => isUnder(path, section))) take(config, current.config, section.split('.'))
+  for (const path of needsRestart) take(config, current.config, sectionOf(path))
   return { snapshot: { config, settings }, applied, needsRestart }
 }
 
-/** Sections that are put back as a whole where one of their settings needs a restart. */
-const SECTIONS: readonly string[] = [
-  'data',
-  'spool',
-  'ledger',
-  'prices',
-  'listen.host',
-  'listen.tokens',
-  'listen.port',
-  'listen.socket',
-  'listen.maxBodyBytes',
-  'estimate.enabled',
-  'estimate.workers',
-  'estimate.queueBytes',
-  'estimate.timeoutMs',
-  'exporters.otlp',
-  'exporters.langfuse',
-  'exporters.loki',
-]
+/** What is put back as a whole where one of its settings needs a restart: it is reloadable as a whole, or not at all. */
+function sectionOf(path: string): string[] {
+  const names = path.split('.')
+  return names.slice(0, ['listen', 'estimate', 'exporters'].includes(names[0]!) ? 2 : 1)
+}
 
 function isReloadable(path: string, current: Config, next: Config): boolean {
   // Tokens and host belong together: who listens for others asks them for a token.
