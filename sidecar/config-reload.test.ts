@@ -31,6 +31,8 @@ const RESTART: [section: string, settings: object][] = [
   ['data', { data: './other' }],
   ['spool.limit', { spool: { limit: '2GiB' } }],
   ['ledger.maxModels', { ledger: { maxModels: 7 } }],
+  ['ledger.maxSeries', { ledger: { maxSeries: 5000 } }],
+  ['backup.keep', { backup: { keep: 7 } }],
   ['prices.file', { prices: { file: 'p.yaml' } }],
   ['estimate.enabled', { estimate: { enabled: false } }],
   ['estimate.workers', { estimate: { workers: 2 } }],
@@ -88,6 +90,15 @@ describe('a reload', () => {
     expect(gone.snapshot.config.exporters.loki?.url).toBe('http://loki:3100')
     const come = planReload(snapshot({}), snapshot(loki()))
     expect(come.snapshot.config.exporters).toEqual({})
+  })
+
+  it('of how a sink is delivered to waits for the restart, its other settings do not', () => {
+    const plan = planReload(snapshot(loki()), snapshot(loki({ timeoutMs: 5, poisonAfterMs: 7 })))
+    expect(plan).toMatchObject({
+      applied: ['exporters.loki.timeoutMs'],
+      needsRestart: ['exporters.loki.poisonAfterMs'],
+    })
+    expect(plan.snapshot.config.exporters.loki).toMatchObject({ timeoutMs: 5, poisonAfterMs: 60_000 })
   })
 
   it('of tokens waits for the restart where the host does', () => {

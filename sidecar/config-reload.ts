@@ -3,7 +3,7 @@ import { Secret } from './secret.ts'
 
 /**
  * Settings that take effect in a sidecar that runs, by the beginning of their path; everything else needs a restart.
- * Of `exporters` all but whether there is such a sink.
+ * Of `exporters` all but whether there is such a sink, and how it is delivered to.
  */
 export const RELOADABLE: readonly string[] = [
   'log',
@@ -61,15 +61,21 @@ export function planReload(current: Snapshot, next: Snapshot): ReloadPlan {
     if (old === undefined) settings.delete(path)
     else settings.set(path, old)
   }
-  for (const path of needsRestart) take(config, current.config, sectionOf(path))
+  // A sink as a whole first: of one that is not there no single setting can be put back.
+  const sections = needsRestart.map(sectionOf).sort((a, b) => a.length - b.length)
+  for (const section of sections) take(config, current.config, section)
   return { snapshot: { config, settings }, applied, needsRestart }
 }
 
 /** What is put back as a whole where one of its settings needs a restart: it is reloadable as a whole, or not at all. */
 function sectionOf(path: string): string[] {
   const names = path.split('.')
+  if (DELIVERY.test(path)) return names
   return names.slice(0, ['listen', 'estimate', 'exporters'].includes(names[0]!) ? 2 : 1)
 }
+
+/** Read once, when the delivery to a sink begins. */
+export const DELIVERY = /^exporters\.\w+\.(lingerMs|poisonAfterMs)$/
 
 function isReloadable(path: string, current: Config, next: Config): boolean {
   // Tokens and host belong together: who listens for others asks them for a token.
@@ -78,6 +84,7 @@ function isReloadable(path: string, current: Config, next: Config): boolean {
   // A sink that comes or goes has a cursor in the store.
   if (sink !== undefined && (current.exporters[sink] === undefined) !== (next.exporters[sink] === undefined))
     return false
+  if (DELIVERY.test(path)) return false
   return RELOADABLE.some((section) => isUnder(path, section))
 }
 
@@ -112,14 +119,19 @@ function copyOf(config: Config): Config {
     ...config,
     listen: { ...config.listen },
     estimate: { ...config.estimate },
-    exporters: { ...config.exporters },
+    exporters: mapSinks(config.exporters),
   }
+}
+
+function mapSinks(exporters: Config['exporters']): Config['exporters'] {
+  return Object.fromEntries(Object.entries(exporters).map(([name, sink]) => [name, sink && { ...sink }]))
 }
 
 function take(into: Config, from: Config, path: readonly string[]): void {
   let target = into as unknown as Record<string, unknown>
   let source = from as unknown as Record<string, unknown>
   for (const name of path.slice(0, -1)) {
+    if (target[name] === undefined || source[name] === undefined) return
     target = target[name] as Record<string, unknown>
     source = source[name] as Record<string, unknown>
   }

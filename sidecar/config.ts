@@ -121,8 +121,8 @@ export const configSchema = z
     backup: z
       .strictObject({
         enabled: z.boolean().default(true),
-        everyHours: z.number().positive().default(24),
-        keep: z.number().int().positive().default(3),
+        everyHours: z.number().min(0.1).max(8760).default(24),
+        keep: z.number().int().min(1).max(1000).default(3),
         /** By default `backups` in the data folder. */
         folder: z.string().min(1).optional(),
       })
@@ -338,10 +338,11 @@ function renameFormer(settings: Record<string, unknown>, fileName: string): stri
 
 function resolvePaths(config: Config, from: ReadonlyMap<string, string>, folder: string | undefined): Config {
   if (folder === undefined) return config
-  const { prices } = config
+  const { prices, backup } = config
   return {
     ...withSecretsIn(config, folder),
     data: from.has('data') ? config.data : resolve(folder, config.data),
+    backup: backup.folder === undefined ? backup : { ...backup, folder: resolve(folder, backup.folder) },
     prices: prices.file === undefined ? prices : { ...prices, file: resolve(folder, prices.file) },
   }
 }

@@ -258,4 +258,3 @@ function describe(error: { issues: { path: PropertyKey[]; message: string }[] })
     .map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`)
     .join('; ')
 }
-

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { configSchema, sizeText } from '../sidecar/config.ts'
 import { ENVIRONMENT_SETTINGS } from '../sidecar/config-environment.ts'
-import { RELOADABLE } from '../sidecar/config-reload.ts'
+import { DELIVERY, RELOADABLE } from '../sidecar/config-reload.ts'
 
 const page = readFileSync(join(import.meta.dirname, '../docs/configuration.md'), 'utf8')
 const section = (heading: string) => page.split(`\n## ${heading}\n`)[1]!.split('\n## ')[0]!
@@ -53,7 +53,8 @@ describe('docs/configuration.md', () => {
 
   it.each(rows)('%s: default and reload are true', (path, written, reload) => {
     expect(defaultText(path!)).toContain(written)
-    const reloadable = RELOADABLE.some((section) => path === section || path!.startsWith(`${section}.`))
+    const reloadable =
+      !DELIVERY.test(path!) && RELOADABLE.some((section) => path === section || path!.startsWith(`${section}.`))
     expect(reload).toBe(reloadable ? 'yes' : 'no')
   })
 

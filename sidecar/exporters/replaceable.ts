@@ -32,6 +32,9 @@ export function makeReplaceable(first: Exporter): ReplaceableExporter {
     get limits() {
       return current.limits
     },
+    ...(first.delivery !== undefined && { delivery: first.delivery }),
+    // Whether it keeps tenants apart is a matter of the sink, which ones of its settings.
+    ...(first.apart !== undefined && { apart: (tenant: string) => current.apart?.(tenant) ?? false }),
     wants: (call) => current.wants?.(call) ?? true,
     async send(batch, signal) {
       const exporter = current
