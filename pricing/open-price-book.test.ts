@@ -96,6 +96,20 @@ describe('while it runs', () => {
     }
   }
 
+  it('a bomb of aliases or of brackets ends nothing: the prices before stay', async () => {
+    writeFileSync(file, rule('0.5'))
+    const book = start()
+    const bomb = ['a: &l0 [1,1,1,1,1,1,1,1,1,1]']
+    for (let level = 1; level < 8; level++) bomb.push(`b${level}: &l${level} [${`*l${level - 1},`.repeat(10)}]`)
+    writeFileSync(file, bomb.join('\n'))
+    await until(() => book.stats.failures === 1)
+    writeFileSync(file, `rules: ${'['.repeat(20_000)}`)
+    await until(() => book.stats.failures === 2)
+    expect(dollars(book)).toBe(1.25)
+    writeFileSync(file, rule('0.4'))
+    await until(() => dollars(book) === 1)
+  })
+
   it('a change is taken, a mistake keeps the prices before it and is said once', async () => {
     writeFileSync(file, rule('0.5'))
     const book = start()

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { SCHEMA } from '../plugin/config.ts'
 import { ConfigError } from './config.ts'
 import { checkConfig } from './config-check.ts'
 
@@ -239,6 +240,16 @@ describe('what --check-config refuses', () => {
     } finally {
       process.chdir(cwd)
     }
+  })
+
+  it('no estimate that any plugin would wait for is refused, and no other is taken', () => {
+    const [, longest] = (
+      SCHEMA.find((field) => 'send_timeout_ms' in field) as unknown as {
+        send_timeout_ms: { between: [number, number] }
+      }
+    ).send_timeout_ms.between
+    expect(check(`estimate: { timeoutMs: ${longest} }`).errors).toHaveLength(1)
+    expect(check(`estimate: { timeoutMs: ${longest - 1000} }`).errors).toEqual([])
   })
 
   it('an empty name of a file', () => {
