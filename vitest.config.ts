@@ -9,9 +9,9 @@ const SOAK = '**/*.soak.test.ts'
 const notInCi = process.env.CI && findBinary('loki') === undefined ? ['test/loki.servers.test.ts'] : []
 
 /** The tiers, told apart by the file's name: `npm test`, `npm run test:servers`, `npm run soak`. */
-const tier = (name: string, include: string, exclude: readonly string[] = []) => ({
+const tier = (name: string, include: string, exclude: readonly string[] = [], more: object = {}) => ({
   extends: true as const,
-  test: { name, include: [include], exclude: [...configDefaults.exclude, ...exclude] },
+  test: { name, include: [include], exclude: [...configDefaults.exclude, ...exclude], ...more },
 })
 
 export default defineConfig({
@@ -19,14 +19,14 @@ export default defineConfig({
     projects: [
       tier('tests', ALL, [SERVERS, SOAK]),
       tier('servers', ALL.replace('*.test.ts', '*.servers.test.ts'), notInCi),
-      tier('soak', ALL.replace('*.test.ts', '*.soak.test.ts')),
+      tier('soak', ALL.replace('*.test.ts', '*.soak.test.ts'), [], { testTimeout: 3_600_000, hookTimeout: 3_600_000 }),
     ],
     reporters: [new SkippedTests(), 'default'],
     // Limits end what hangs. A busy machine must never reach them: tests assert no duration.
-    testTimeout: 300_000,
-    hookTimeout: 300_000,
+    testTimeout: 900_000,
+    hookTimeout: 900_000,
     teardownTimeout: 60_000,
-    expect: { poll: { timeout: 120_000 } },
+    expect: { poll: { timeout: 300_000 } },
     // More than cores: many wait for processes.
     maxWorkers: 3,
   },

@@ -15,7 +15,7 @@ import { startOtlpSink } from './sinks/otlp.ts'
 const root = join(import.meta.dirname, '..')
 const LANGFUSE_KEYS = { publicKey: 'pk-lf-demo', secretKey: 'sk-lf-demo' }
 const TOKEN = 'demo-token-known-to-everybody'
-const OPEN_TIMEOUT_MS = 10_000
+const OPEN_TIMEOUT_MS = 30_000
 
 export interface StackOptions {
   /** Everything that is written – stores, sockets, logs, configuration – lands here. */

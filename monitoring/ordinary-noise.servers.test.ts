@@ -14,7 +14,7 @@ import {
 import { type RuleTest, testRules } from './testing/promtool.ts'
 import { counter, type Series } from './testing/scenario.ts'
 
-/** Each kind of noise alone, before all alerts at once. A week of all of them together is in noise.test.ts. */
+/** Each kind of noise alone, before all alerts at once. A week of all of them together is in noise.servers.test.ts. */
 const life = ordinaryLife()
 const KINDS: Record<string, readonly Series[]> = {
   'nothing at all': life,

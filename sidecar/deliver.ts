@@ -1,4 +1,4 @@
-import { attempt, endTrouble, noTrouble, SEARCH_AFTER } from './delivery/attempt.ts'
+import { attempt, dependsOnCall, endTrouble, noTrouble, SEARCH_AFTER, windowOf } from './delivery/attempt.ts'
 import { backOff, pauseFor } from './delivery/back-off.ts'
 import { type Held, makeHeldTenants } from './delivery/held-tenants.ts'
 import { type Decided, decided, makeSink, type SinkStats } from './delivery/sink.ts'
@@ -22,9 +22,6 @@ export interface DeliverOptions {
 }
 
 const DEFAULTS = { lingerMs: 0, poisonAfterMs: 60_000 }
-/** How far beyond a batch a probe is looked for, in batches: calls and bytes. */
-const WINDOW_CALLS = 8
-const WINDOW_BYTES = 4
 
 /**
  * The only loop that retries: reads a batch, sends it, settles it.
@@ -38,6 +35,9 @@ const WINDOW_BYTES = 4
  *             ├── not now, of a tenant alone: held, tried again on its own back-off ────┤
  *             ├── not now, of single calls alone: found by halving, held as suspects ───┘
  *             └── not now: wait (full jitter, Retry-After), read and send again, for ever
+ *
+ * A batch that is refused for `poisonAfterMs`, with a run of calls behind it that are refused too, is set aside (held): a
+ * run of calls that fail cannot hide those behind it, however long it is.
  *
  * Held calls stay in the log; `makeHeldTenants` sends them. A suspect that is refused for `poisonAfterMs` while others are
  * taken becomes a dead letter. Each try reads the log anew: what it dropped meanwhile is not sent, and newcomers join.
@@ -73,6 +73,8 @@ export async function deliver(log: SinkLog, exporter: Exporter, options: Deliver
   /** What is known of calls after the cursor that others, still unsettled, stand before. */
   const ahead = new Map<number, Decided | Held>()
   const trouble = noTrouble()
+  /** Since when nothing at the front of the log was decided; ms of `now`. */
+  let stuckSince = now()
 
   /** Settles from the batch's start as far as everything is known. */
   async function settleKnown(batch: Batch): Promise<void> {
@@ -110,9 +112,7 @@ export async function deliver(log: SinkLog, exporter: Exporter, options: Deliver
   }
 
   async function readWindow() {
-    const width = Math.min(2 ** trouble.searches, WINDOW_CALLS)
-    const most = { calls: limits.calls * width, bytes: limits.bytes * Math.min(width, WINDOW_BYTES) }
-    const window = await log.read(id, most, signal)
+    const window = await log.read(id, windowOf(limits, trouble.searches), signal)
     return (window?.entries ?? []).filter(
       ({ position, call }) => !ahead.has(position) && (exporter.wants === undefined || exporter.wants(call)),
     )
@@ -146,6 +146,12 @@ export async function deliver(log: SinkLog, exporter: Exporter, options: Deliver
       if (signal.aborted) return
       const isProgress = result.decided.length + result.refused.length + result.suspects.length > 0
       const failure = result.left.at(-1)?.failure
+      if (isProgress || trouble.failures === 0) stuckSince = now()
+      else if (failure !== undefined && dependsOnCall(failure) && isBehind && now() - stuckSince >= poisonAfterMs) {
+        for (const entry of toSend) ahead.set(entry.position, { entry, failure, aside: true })
+        await settleKnown(batch)
+        stuckSince = now()
+      }
       if (failure === undefined && (result.untried.length === 0 || isProgress)) {
         if (result.untried.length > 0) continue
         if (trouble.failures > 0)

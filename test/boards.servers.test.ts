@@ -245,7 +245,7 @@ describe.skipIf(!binariesPresent('prometheus'))('boards', () => {
     writeFileSync(priceFile, 'rules: [{ nonsense: true }]\n')
     writeFileSync(join(directory, 'rules', 'broken.yaml'), BROKEN_RULE)
     await prometheus.reload({ ...config, rule_files: [join(directory, 'rules', '*.yaml')] })
-    // Twice, with a scrape between: that the first event of a kind shows is told in dashboards/dashboards.test.ts.
+    // Twice, with a scrape between: that the first event of a kind shows is told in dashboards/dashboards.servers.test.ts.
     const malformed = async (times: number) =>
       (await prometheus.query('sum(observer_malformed_amounts_total)'))[0]?.value === times
     await traffic.incident()

@@ -1,6 +1,6 @@
 /**
  * Queries of boards that ordinary traffic leaves without a number (`empty`), or with none but 0 (`zero`; `sometimes`: it
- * depends on when Prometheus looked). All others must return something else than 0 (test/boards.test.ts); these must in the
+ * depends on when Prometheus looked). All others must return something else than 0 (test/boards.servers.test.ts); these must in the
  * incident replay, and an entry that ordinary traffic does not need is an error.
  */
 export interface Quiet {
@@ -39,6 +39,6 @@ export const QUIET_QUERIES: Readonly<Record<string, Quiet>> = {
   'llm-telemetry: Rules and notifications that failed B': {
     ordinary: 'zero',
     why: WATCHERS,
-    zeroInIncident: 'no Alertmanager runs here; test/alert-delivery.test.ts has a real one whose services fail',
+    zeroInIncident: 'no Alertmanager runs here; test/alert-delivery.servers.test.ts has a real one whose services fail',
   },
 }

@@ -14,6 +14,8 @@ export interface Trouble {
   last: Retry | undefined
   /** Attempts since the search began. */
   searches: number
+  /** Of the sink, when calls were last refused here. */
+  clock: number
   /** Calls that were refused in a push of their own, by position. */
   alone: Map<number, Alone>
 }
@@ -31,7 +33,7 @@ export function endTrouble(trouble: Trouble): void {
   trouble.last = undefined
   trouble.alone.clear()
 }
-export const noTrouble = (): Trouble => ({ failures: 0, last: undefined, searches: 0, alone: new Map() })
+export const noTrouble = (): Trouble => ({ failures: 0, last: undefined, searches: 0, clock: 0, alone: new Map() })
 
 /** What became of the calls of one attempt; each stands in one of the five. */
 export interface Attempt {
@@ -51,6 +53,15 @@ interface AttemptOptions {
   random: () => number
   now: () => number
   signal: AbortSignal
+}
+
+/** How far beyond a batch a probe is looked for, in batches: calls and bytes. */
+const WINDOW_CALLS = 8
+const WINDOW_BYTES = 4
+/** Wider with each attempt; `more` calls are not to be chosen. */
+export function windowOf(batch: { calls: number; bytes: number }, searches: number, more = 0) {
+  const width = Math.min(2 ** searches, WINDOW_CALLS)
+  return { calls: batch.calls * width + more, bytes: batch.bytes * Math.min(width, WINDOW_BYTES) }
 }
 
 /** Answers that may depend on what is in the push; others are of the sink or of the way to it. */
@@ -116,7 +127,7 @@ export async function attempt(
   /** One partition that takes nothing: which call it is cannot be found here. */
   function isStuck(piece: readonly Entry[]): boolean {
     const [partition, ...others] = new Set(piece.map(sink.partitionOf))
-    return others.length === 0 && !takenPartitions().has(partition!)
+    return others.length === 0 && sink.lastTaken(partition!) <= trouble.clock
   }
   function divide(piece: readonly Entry[]): (readonly Entry[])[] {
     if (piece.length === 1) return [piece]
@@ -153,19 +164,27 @@ export async function attempt(
     return alone !== undefined && sink.lastTaken(sink.partitionOf(entry)) > alone.clock ? alone : undefined
   }
 
-  const probe = await probeOf()
-  if (probe === undefined) keep(await send(entries))
+  /** What was refused alone need not be sent again to be a suspect. */
+  async function searchOthers(rest: readonly Entry[]): Promise<void> {
+    all.untried.push(...rest.filter(aloneOf))
+    const others = rest.filter((entry) => aloneOf(entry) === undefined)
+    if (others.length > 0) await search(others)
+  }
+  /** Pushes from elsewhere (held calls, the log) show that it lives, since calls were refused here. */
+  const isKnownToLive = () =>
+    trouble.failures >= SEARCH_AFTER && entries.some((entry) => sink.lastTaken(sink.partitionOf(entry)) > trouble.clock)
+
+  const probe = isKnownToLive() ? undefined : await probeOf()
+  if (isKnownToLive()) await searchOthers(entries)
+  else if (probe === undefined) keep(await send(entries))
   else {
     const sent = await send([probe])
     keep(sent)
     const rest = entries.filter(({ position }) => position !== probe.position)
     if (sent.decided.length === 0) all.untried.push(...rest)
-    else {
-      const [suspects, others] = [rest.filter(aloneOf), rest.filter((entry) => aloneOf(entry) === undefined)]
-      all.untried.push(...suspects)
-      if (others.length > 0) await search(others)
-    }
+    else await searchOthers(rest)
   }
+  if (all.failed.length > 0) trouble.clock = sink.clock()
 
   const result: Attempt = { decided: all.decided, refused: [], suspects: [], left: [], untried: [] }
   const taken = takenPartitions()

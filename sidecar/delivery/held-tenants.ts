@@ -1,7 +1,16 @@
 import type { Retry } from '../exporters/exporter.ts'
 import type { LogLimit } from '../log-limit.ts'
 import type { Entry, SinkLog } from '../store/sink-log.ts'
-import { type Alone, attempt, dependsOnCall, endTrouble, noTrouble, SEARCH_AFTER, type Trouble } from './attempt.ts'
+import {
+  type Alone,
+  attempt,
+  dependsOnCall,
+  endTrouble,
+  noTrouble,
+  SEARCH_AFTER,
+  type Trouble,
+  windowOf,
+} from './attempt.ts'
 import { backOff } from './back-off.ts'
 import type { Decided, Sink, SinkStats } from './sink.ts'
 
@@ -9,14 +18,21 @@ import type { Decided, Sink, SinkStats } from './sink.ts'
 const AT_ONCE = 4
 /** Pushes of single suspects in one turn of a tenant. */
 const SUSPECTS_A_TURN = 20
-/** A suspect becomes a dead letter after so many refusals, each with another call taken before the next. */
-const SUSPECT_FAILURES = 5
+/** At least between two turns of suspects alone. */
+const SUSPECT_PACE_MS = 1000
+/**
+ * A suspect becomes a dead letter after so many refusals, each followed by a push of others that was taken: a sink that
+ * refuses half of all pushes, whatever is in them, has one healthy call in 6,000 come so far.
+ */
+const SUSPECT_FAILURES = 8
 
 export interface Held {
   entry: Entry
   failure: Retry
   /** A single call that is suspected, and no sign of its tenant. */
   alone?: Alone
+  /** Set aside to let others pass: no sign of anything. */
+  aside?: true
 }
 
 /** What the sink keeps apart: its calls are not sent from the log while it is blocked. */
@@ -38,6 +54,10 @@ interface Tenant {
   suspects: Map<number, Suspect>
   /** How often calls were added: one that got more is not forgotten. */
   added: number
+  /** Turns in a row in which suspects were tried and the sink took nothing. */
+  pauses: number
+  /** Since when none of its calls but suspects was decided; ms of `now`. */
+  stuckSince: number
 }
 interface Suspect extends Alone {
   failures: number
@@ -106,7 +126,16 @@ export function makeHeldTenants({
     }
     partitions.set(key, partition)
     partition.tenants++
-    const tenant: Tenant = { name, partition, dueAt: 0, underWay: false, suspects: new Map(), added: 0 }
+    const tenant: Tenant = {
+      name,
+      partition,
+      dueAt: 0,
+      underWay: false,
+      suspects: new Map(),
+      added: 0,
+      pauses: 0,
+      stuckSince: now(),
+    }
     tenants.set(name, tenant)
     return tenant
   }
@@ -137,14 +166,14 @@ export function makeHeldTenants({
   }
 
   function add(held: readonly Held[]): void {
-    for (const { entry, failure, alone } of held) {
+    for (const { entry, failure, alone, aside } of held) {
       const { position, call } = entry
       const tenant = tenantOf(call.tenant, sink.partitionOf(entry))
       const { partition } = tenant
       tenant.added++
       if (!stats.held.has(tenant.name)) stats.held.set(tenant.name, { reason: failure.retry, since: now() })
       if (alone !== undefined) suspect(tenant, position, alone)
-      else if (partition.blocked === undefined) {
+      else if (partition.blocked === undefined && aside === undefined) {
         partition.blocked = failure
         refuse(partition, failure)
       }
@@ -154,7 +183,7 @@ export function makeHeldTenants({
 
   function suspect(tenant: Tenant, position: number, alone: Alone): void {
     const dueAt = now() + backOff(SEARCH_AFTER, undefined, random)
-    tenant.suspects.set(position, { ...alone, failures: 1, tries: 1, dueAt })
+    tenant.suspects.set(position, { ...alone, failures: 0, tries: 1, dueAt })
   }
 
   /** One batch of a tenant. */
@@ -173,23 +202,31 @@ export function makeHeldTenants({
 
     const others = entries.filter(({ position }) => !suspects.has(position)).slice(0, limits.calls)
     if (others.length === 0) unblock(partition)
-    else if (!(await sendOthers(tenant, others))) return
-    await sendSuspects(
+    else await sendOthers(tenant, others)
+    if (partition.blocked !== undefined || signal.aborted) return
+    const isAlive = await sendSuspects(
       tenant,
       entries.filter(({ position }) => (suspects.get(position)?.dueAt ?? Number.POSITIVE_INFINITY) <= now()),
     )
-    if (others.length > 0) return
-    tenant.dueAt = Math.min(...[...suspects.values()].map(({ dueAt }) => dueAt))
-    if (!Number.isFinite(tenant.dueAt)) tenant.dueAt = now()
+    tenant.pauses = isAlive ? 0 : tenant.pauses + 1
+    if (others.length > 0 || suspects.size === 0) return
+    const earliest = Math.min(...[...suspects.values()].map(({ dueAt }) => dueAt))
+    const pace = isAlive ? SUSPECT_PACE_MS : backOff(tenant.pauses, undefined, random)
+    tenant.dueAt = Math.max(earliest, now() + pace)
   }
 
-  /** Whether any was decided. */
-  async function sendOthers(tenant: Tenant, others: readonly Entry[]): Promise<boolean> {
+  async function sendOthers(tenant: Tenant, others: readonly Entry[]): Promise<void> {
     const { partition } = tenant
     const { trouble } = partition
     const some = partition.blocked?.scope === 'tenant' ? others.slice(0, 1) : others
-    const result = await attempt(sink, some, trouble, { window: async () => some, random, now, signal })
+    const window = async () => {
+      if (some.length < others.length) return some
+      const width = windowOf(limits, trouble.searches, tenant.suspects.size)
+      return (await log.readHeld(sinkId, tenant.name, width)).filter(({ position }) => !tenant.suspects.has(position))
+    }
+    const result = await attempt(sink, some, trouble, { window, random, now, signal })
     await settle(result.decided)
+    if (result.decided.length > 0 || trouble.failures === 0) tenant.stuckSince = now()
     for (const { entry, alone } of result.suspects) suspect(tenant, entry.position, alone)
     const failed = [...result.refused, ...result.left]
     const failure = failed.at(-1)?.failure
@@ -201,34 +238,43 @@ export function makeHeldTenants({
     if (result.decided.length > 0) unblock(partition)
     if (failure === undefined) {
       if (result.untried.length === 0 && result.suspects.length === 0) endTrouble(trouble)
-      return true
+      return
     }
-    if (signal.aborted) return false
+    if (signal.aborted) return
     refuse(partition, failure)
+    if (dependsOnCall(failure) && others.length >= limits.calls && now() - tenant.stuckSince >= poisonAfterMs) {
+      // A run of calls that fail must not hide those behind it, however long it is.
+      tenant.stuckSince = now()
+      const alone = { since: now(), clock: sink.clock(), failure }
+      for (const { position } of others) suspect(tenant, position, trouble.alone.get(position) ?? alone)
+    }
     if (result.decided.length > 0) trouble.failures = Math.min(trouble.failures, SEARCH_AFTER)
     else if (partition.key !== '' || failure.scope === 'tenant') partition.blocked = failure
-    return false
   }
 
-  /** Each alone, those that waited longest first; ends where nothing is taken between two refusals. */
-  async function sendSuspects(tenant: Tenant, due: readonly Entry[]): Promise<void> {
+  /** Each alone, those that waited longest first. False: nothing was taken meanwhile, and it ended after a few refusals. */
+  async function sendSuspects(tenant: Tenant, due: readonly Entry[]): Promise<boolean> {
     const { suspects, partition } = tenant
     const dueAtOf = ({ position }: Entry) => suspects.get(position)!.dueAt
+    const began = sink.clock()
+    let refused = 0
     for (const entry of [...due].sort((a, b) => dueAtOf(a) - dueAtOf(b)).slice(0, SUSPECTS_A_TURN)) {
-      if (signal.aborted) return
+      if (signal.aborted) return true
+      if (refused >= SEARCH_AFTER && sink.lastTaken(partition.key) <= began) return false
       const known = suspects.get(entry.position)!
-      const { decided, failed } = await sink.send([entry])
+      const { decided, failed } = await sink.send([entry], true)
       if (decided.length > 0) {
         await settle(decided)
         suspects.delete(entry.position)
         continue
       }
       const failure = failed[0]?.failure
-      if (signal.aborted) return
+      if (signal.aborted) return true
+      refused++
       known.tries++
-      known.dueAt = now() + backOff(known.tries, failure?.afterMs, random)
+      known.dueAt = now() + suspectPause(known, failure?.afterMs)
       if (failure === undefined || !dependsOnCall(failure)) continue
-      if (sink.lastTaken(partition.key) > known.clock) known.failures++
+      if (sink.nextAfter(partition.key, known.clock) === true) known.failures++
       known.clock = sink.clock()
       known.failure = failure
       if (known.failures >= SUSPECT_FAILURES && now() - known.since >= poisonAfterMs) {
@@ -236,6 +282,13 @@ export function makeHeldTenants({
         suspects.delete(entry.position)
       }
     }
+    return true
+  }
+
+  /** Enough tries within the stated time; later as anything else is tried. */
+  function suspectPause({ tries, since }: Suspect, afterMs: number | undefined): number {
+    const pause = backOff(tries, afterMs, random)
+    return now() - since < 2 * poisonAfterMs ? Math.min(pause, poisonAfterMs / SUSPECT_FAILURES) : pause
   }
 
   const isFree = ({ underWay, partition }: Tenant) =>

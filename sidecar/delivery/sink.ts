@@ -35,17 +35,22 @@ export interface Sink {
   /** What the sink keeps apart: a tenant's own project or organisation, or '' for all others. */
   partitionOf(entry: Entry): string
   keepsApart: boolean
-  send(entries: readonly Entry[]): Promise<Sent>
+  /** `isTrial`: a call that is suspected; how it fares says nothing of the sink. */
+  send(entries: readonly Entry[], isTrial?: boolean): Promise<Sent>
   /** The call as a dead letter, told to the log. */
   bury(entry: Entry, reason: string, cause?: string): Decided
   /** Grows with each push. */
   clock(): number
   /** Clock of the last push in which a call of this partition was taken; -1 for none. */
   lastTaken(partition: string): number
+  /** Whether calls of this partition were taken in the first push after that clock; undefined where none came. */
+  nextAfter(partition: string, clock: number): boolean | undefined
   /** Pushes in a row that were refused, whoever's calls were in them; one tenant's own refusals are not among them. */
   refusedInRow(): number
 }
 
+/** Pushes of a partition that are remembered. */
+const MAX_PUSHES = 16
 /** Beyond this many partitions the one that was taken longest ago is forgotten, and shows no sign of life. */
 const MAX_PARTITIONS = 10_000
 
@@ -55,7 +60,8 @@ export function makeSink(
 ): Sink {
   let clock = 0
   let refused = 0
-  const taken = new Map<string, number>()
+  /** By partition, the clocks of its last pushes: negative where it was refused. */
+  const pushes = new Map<string, number[]>()
   const partitionOf = ({ call }: Entry) => (exporter.apart?.(call.tenant) ? call.tenant : '')
 
   async function push(entries: readonly Entry[]): Promise<SendResult> {
@@ -123,25 +129,26 @@ export function makeSink(
     return { sent, dropped }
   }
 
-  function noteTaken(decidedNow: readonly Decided[]): void {
-    if (decidedNow.length === 0) return
-    stats.lastSuccessAt = now()
-    for (const { entry, outcome } of decidedNow) {
-      if (outcome.outcome !== 'sent') continue
-      const partition = partitionOf(entry)
-      taken.delete(partition)
-      taken.set(partition, clock)
+  function notePushes({ decided: done, failed }: Sent): void {
+    const answers = new Map<string, number>()
+    for (const { entry } of failed) answers.set(partitionOf(entry), -clock)
+    for (const { entry, outcome } of done) if (outcome.outcome === 'sent') answers.set(partitionOf(entry), clock)
+    for (const [partition, answer] of answers) {
+      const known = pushes.get(partition) ?? []
+      pushes.delete(partition)
+      pushes.set(partition, [...known.slice(1 - MAX_PUSHES), answer])
     }
-    if (taken.size > MAX_PARTITIONS) taken.delete(taken.keys().next().value!)
+    if (pushes.size > MAX_PARTITIONS) pushes.delete(pushes.keys().next().value!)
   }
 
-  async function send(entries: readonly Entry[]): Promise<Sent> {
+  async function send(entries: readonly Entry[], isTrial = false): Promise<Sent> {
     const result = await push(entries)
     clock++
     const { sent, dropped } = sortAnswers(entries, result)
-    noteTaken(sent.decided)
+    if (sent.decided.length > 0) stats.lastSuccessAt = now()
+    if (!isTrial || sent.decided.length > 0) notePushes(sent)
     if (sent.decided.length > 0 || dropped.length > 0) refused = 0
-    else if (sent.failed.some(({ failure }) => failure.scope !== 'tenant')) refused++
+    else if (!isTrial && sent.failed.some(({ failure }) => failure.scope !== 'tenant')) refused++
     for (const { part, failure } of dropped) {
       if (part.length === 1) {
         sent.decided.push(bury(part[0]!, failure.drop, failure.cause))
@@ -178,7 +185,11 @@ export function makeSink(
     send,
     bury,
     clock: () => clock,
-    lastTaken: (partition) => taken.get(partition) ?? -1,
+    lastTaken: (partition) => pushes.get(partition)?.findLast((answer) => answer > 0) ?? -1,
+    nextAfter(partition, after) {
+      const next = pushes.get(partition)?.find((answer) => Math.abs(answer) > after)
+      return next === undefined ? undefined : next > 0
+    },
     refusedInRow: () => refused,
   }
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Logger } from '../logger.ts'
@@ -30,6 +30,7 @@ export function writeBackup(file: string, to: string): { bytes: number } {
   } finally {
     database.close()
   }
+  chmodSync(unfinished, 0o600)
   renameSync(unfinished, to)
   return { bytes: statSync(to).size }
 }
@@ -44,6 +45,11 @@ export async function backupStore(folder: string, to: string): Promise<{ bytes: 
 /** `observer-20261128T231500Z.db` */
 export function backupName(now: number): string {
   return `observer-${new Date(now).toISOString().slice(0, 19).replace(/[-:]/g, '')}Z.db`
+}
+
+function timeOf(name: string): number {
+  const [, y, mo, d, h, mi, s] = /^observer-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z/.exec(name)!.map(Number) as number[]
+  return Date.UTC(y!, mo! - 1, d!, h!, mi!, s!)
 }
 
 /** Names of backups, the oldest first. */
@@ -61,18 +67,18 @@ export function backupsIn(folder: string): string[] {
 export function scheduleBackups(
   data: string,
   settings: BackupSettings,
-  { logger, now }: { logger: Logger; now: () => number },
+  { logger, now, lookMs = LOOK_MS }: { logger: Logger; now: () => number; lookMs?: number },
 ): { close(): Promise<void> } {
   if (!settings.enabled) return { close: async () => {} }
   const folder = settings.folder ?? join(data, 'backups')
   let running: Promise<void> | undefined
   let failures = 0
-  let notBefore = now() + LOOK_MS
+  let notBefore = now() + lookMs
 
   async function look(): Promise<void> {
     if (now() < notBefore) return
     const last = backupsIn(folder).at(-1)
-    const lastAt = last === undefined ? 0 : statSync(join(folder, last)).mtimeMs
+    const lastAt = last === undefined ? 0 : timeOf(last)
     if (now() - lastAt < settings.everyHours * HOUR_MS) return
     const size = statSync(storeFile(data)).size
     const { bavail, bsize } = statfsSync(data)
@@ -85,7 +91,7 @@ export function scheduleBackups(
       logger.info({ folder, bytes }, 'backup of the store written')
     } catch (error) {
       failures++
-      notBefore = now() + Math.min(HOUR_MS, LOOK_MS * 2 ** failures)
+      notBefore = now() + Math.min(HOUR_MS, lookMs * 2 ** failures)
       logger.error({ folder, failures, error: (error as Error).message }, 'no backup of the store; it is tried again')
     }
   }
@@ -93,7 +99,7 @@ export function scheduleBackups(
     running ??= look().finally(() => {
       running = undefined
     })
-  }, LOOK_MS)
+  }, lookMs)
   timer.unref()
   return {
     async close() {
