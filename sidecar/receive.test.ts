@@ -39,8 +39,7 @@ beforeEach(async () => {
     },
   })
   server = makeServer({
-    admits: makeDoorTokens({ host: '127.0.0.1', tokens: { intake: [new Secret({ text: TOKEN })] } }, {}).admits,
-    hostFault: allowedHost({ host: '127.0.0.1', hosts: [] }),
+    token: TOKEN,
     maxBodyBytes: MAX_BODY,
     logger: makeLogger('DEBUG', sink),
     observe: (capture) => {

@@ -49,6 +49,7 @@ const ROOMS: Record<string, readonly string[]> = {
   'sidecar/reconcile': ['sidecar/call.ts', 'sidecar/tenant.ts', 'sidecar/plain-issues.ts', 'sidecar/yaml-document.ts'],
   'sidecar/read-command': ['sidecar/call.ts', 'sidecar/dialects', 'sidecar/pipeline', 'pricing'],
   'sidecar/receive.ts': [
+    'sidecar/allowed-host.ts',
     'sidecar/call.ts',
     'sidecar/capture.ts',
     'sidecar/json-depth.ts',
@@ -58,7 +59,6 @@ const ROOMS: Record<string, readonly string[]> = {
   'sidecar/loopback.ts': [],
   'sidecar/token-strength.ts': [],
   'sidecar/allowed-host.ts': [],
-  'sidecar/data-folder.ts': [],
   'sidecar/door-tokens.ts': ['sidecar/loopback.ts', 'sidecar/secret.ts'],
   'sidecar/known-providers.ts': ['sidecar/dialects', 'pricing'],
   'sidecar/config-environment.ts': ['sidecar/closest-name.ts'],
