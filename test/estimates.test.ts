@@ -40,7 +40,13 @@ async function start(options: object): Promise<void> {
   const estimate = JSON.stringify({ timeoutMs: 120_000, ...options })
   const config = parseConfig(`{ listen: { port: 0 }, data: ${directory}, estimate: ${estimate} }`, 'test.yaml', {})
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
-  sidecar = await serve(config, { logger: makeLogger('ERROR', nowhere), environment: {} })
+  sidecar = await serve(config, {
+    logger: makeLogger('ERROR', nowhere),
+    environment: {},
+    onFatal: (error) => {
+      throw error
+    },
+  })
 }
 afterEach(async () => {
   await sidecar.close()
