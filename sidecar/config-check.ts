@@ -332,12 +332,19 @@ const MAX_TIMEOUT_MS = 600_000
 /** Time-outs that wait for each other: estimator < plugin, and a sink's within reason. */
 function timeFindings({ estimate, exporters, ledger, listen }: Config): Finding[] {
   const findings: Finding[] = []
-  const sends = pluginField('send_timeout_ms').default
-  if (estimate.enabled && estimate.timeoutMs >= sends)
+  const { default: usual, between } = pluginField('send_timeout_ms')
+  if (estimate.enabled && estimate.timeoutMs >= between[1])
+    findings.push(
+      error(
+        'estimate.timeoutMs',
+        `write less than ${between[1]}: no plugin waits longer for an answer (send_timeout_ms)`,
+      ),
+    )
+  else if (estimate.enabled && estimate.timeoutMs >= usual)
     findings.push(
       warning(
         'estimate.timeoutMs',
-        `must be less than the plugin's send_timeout_ms, by default ${sends}: a batch that waits longer comes again`,
+        `must be less than the plugin's send_timeout_ms, by default ${usual}: a batch that waits longer comes again`,
       ),
     )
   for (const [name, sink] of Object.entries(exporters))
