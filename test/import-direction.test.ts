@@ -73,7 +73,11 @@ const ROOMS: Record<string, readonly string[]> = {
     'sidecar/exporters',
     'sidecar/pipeline',
   ],
+  'sidecar/config-finding.ts': [],
+  'sidecar/config-check-sinks.ts': ['sidecar/config.ts', 'sidecar/config-environment.ts', 'sidecar/config-finding.ts'],
   'sidecar/config-check.ts': [
+    'sidecar/config-check-sinks.ts',
+    'sidecar/config-finding.ts',
     'sidecar/closest-name.ts',
     'sidecar/config.ts',
     'sidecar/known-providers.ts',
