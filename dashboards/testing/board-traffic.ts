@@ -5,7 +5,7 @@ import type { CaptureBatch } from '../../sidecar/capture-batch.ts'
 import { type CaptureParts, makeCapture } from '../../sidecar/testing/make-capture.ts'
 
 /** Of dev/stack.ts. */
-const TOKEN = 'demo-token'
+const TOKEN = 'demo-token-known-to-everybody'
 const NODE = 'node-of-kong-s-own-plugins'
 const CHAT = '/openai/v1/chat/completions'
 
