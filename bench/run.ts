@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { BENCH_TEXTS, type BenchLoad, type BenchText } from './bench-capture.ts'
+import { benchHandOver } from './hand-over.ts'
 import { benchPlugin } from './plugin.ts'
 import { benchRead } from './read.ts'
 import { benchRequestPath } from './request-path.ts'
@@ -33,7 +34,7 @@ const GOALS: Record<BenchText, number> = { sentence: 1.8, prose: 2.6 }
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: 'yardstick,read,plugin,sidecar,path' },
+    only: { type: 'string', default: 'yardstick,read,plugin,handover,sidecar,path' },
     calls: { type: 'string', default: '20000' },
     warm: { type: 'string', default: '20000' },
     text: { type: 'string', default: BENCH_TEXTS.join(',') },
@@ -54,7 +55,7 @@ if (values.help) {
 }
 const say = (text: string) => process.stdout.write(`${text}\n`)
 const micros = (value: number) => `${value.toFixed(1)} µs`
-const parts = { yardstick: true, read: false, plugin: false, sidecar: false, path: false }
+const parts = { yardstick: true, read: false, plugin: false, handover: false, sidecar: false, path: false }
 for (const part of listOf('only', Object.keys(parts) as (keyof typeof parts)[])) parts[part] = true
 const texts = listOf('text', BENCH_TEXTS)
 
@@ -78,6 +79,13 @@ if (parts.plugin) {
   const { ours, bare } = await benchPlugin()
   say(
     `plugin server (real kong-pdk, tap): ${ours.callsPerSecond} calls/s, ${micros(ours.cpuMicrosPerCall)} = ${(ours.cpuMicrosPerCall / yardstick()).toFixed(2)} × yardstick, ${(ours.cpuMicrosPerCall / bare.cpuMicrosPerCall).toFixed(2)} × a plugin that only asks (${micros(bare.cpuMicrosPerCall)})`,
+  )
+}
+
+if (parts.handover) {
+  const times = await benchHandOver()
+  say(
+    `SIGTERM until 40 captures are stored: median ${times[Math.floor(times.length / 2)]!.toFixed(1)} ms, longest ${times.at(-1)!.toFixed(1)} ms; Kong leaves 25`,
   )
 }
 

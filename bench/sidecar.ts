@@ -92,7 +92,7 @@ export async function benchSidecar(options: SidecarBenchOptions): Promise<Sideca
     const body = JSON.stringify({
       v,
       plugin: { version: 'bench', instance: 'bench' },
-      dropped: [],
+      ...(captures[0]!.v === 1 ? { dropped: [] } : {}),
       captures,
     })
     for (;;) {

@@ -269,7 +269,10 @@ export interface LlmCall {
   parameters?: RequestParameters
   finishReasons?: string[]
 
+  /** A key of sidecar/tenant.ts: at most 64 of `[A-Za-z0-9._!-]`. */
   tenant: string
+  /** The authenticated name, where the key is not the name itself. */
+  tenantName?: string
   /** Which rule found the tenant; `unattributed` where none did. */
   tenantSource: string
   /** Another tenant that the client named itself to be, and was not believed. */

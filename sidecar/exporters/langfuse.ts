@@ -1,14 +1,17 @@
 import { z } from 'zod'
 import type { LlmCall } from '../call.ts'
 import { resolveSecret, type Secret, secretSchema } from '../secret.ts'
-import type { Exporter, SendResult } from './exporter.ts'
+import { tenantMap } from '../tenant.ts'
+
+import { deliverySettings, type Exporter, type SendResult } from './exporter.ts'
 import { gzipSchema, usesGzip } from './gzip-setting.ts'
 import { makeJsonSpans } from './json-spans.ts'
 import { writeLangfuseSpans } from './langfuse-observation.ts'
+
 import { type ScoresTaken, scoresBody, scoresTaken } from './langfuse-scores.ts'
 import { type ExporterDeps, spansResult } from './otlp.ts'
 import { makePoster } from './post.ts'
-import { sendGroups } from './send-groups.ts'
+import { sendGroups, tenantsOwn } from './send-groups.ts'
 
 const projectSchema = z.strictObject({ publicKey: z.string().min(1), secretKey: secretSchema })
 
@@ -18,7 +21,7 @@ export const langfuseConfigSchema = z.strictObject({
   publicKey: z.string().min(1),
   secretKey: secretSchema,
   /** Tenant → project. */
-  tenants: z.record(z.string(), projectSchema).default({}),
+  tenants: tenantMap(projectSchema).prefault({}),
   /** Where the call itself names none. */
   environment: z.string().default('default'),
   release: z.string().optional(),
@@ -26,6 +29,7 @@ export const langfuseConfigSchema = z.strictObject({
   /** A score for each guardrail event. */
   scores: z.boolean().default(true),
   timeoutMs: z.number().int().positive().default(10_000),
+  ...deliverySettings,
   gzip: gzipSchema,
 })
 export type LangfuseConfig = z.infer<typeof langfuseConfigSchema>
@@ -81,22 +85,26 @@ export function makeLangfuseExporter(config: LangfuseConfig, { environment }: Ex
   return {
     id: 'langfuse',
     limits: LIMITS,
+    delivery: config,
     scores,
+    apart: (tenant) => perTenant.has(tenant),
     send: (batch, signal) =>
       sendGroups(
         batch,
         ({ tenant }) => perTenant.get(tenant) ?? fallback,
         async (project, calls) => {
+          const own = (result: SendResult) => (perTenant.has(calls[0]!.tenant) ? tenantsOwn(result) : result)
           const fresh = calls.filter(({ id }) => !spansTaken.has(id))
           const result = fresh.length === 0 ? { sent: 0, rejected: [] } : await sendSpans(project, fresh, signal)
-          if (!('sent' in result)) return result
+          if (!('sent' in result)) return own(result)
           const retry = await sendScores(project, calls, signal)
           // What was refused in part is said again with the next push, and what grows without end is forgotten.
           if (spansTaken.size > MAX_REMEMBERED) spansTaken.clear()
           for (const { id } of calls)
             if (retry === undefined) spansTaken.delete(id)
             else if (result.rejected.length === 0) spansTaken.add(id)
-          return retry ?? { sent: calls.length - result.rejected.length, rejected: result.rejected }
+          if (retry !== undefined) return own(retry)
+          return { sent: calls.length - result.rejected.length, rejected: result.rejected }
         },
       ),
     close: () => poster.close(),

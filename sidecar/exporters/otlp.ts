@@ -2,7 +2,7 @@ import { JsonTraceSerializer, ProtobufTraceSerializer } from '@opentelemetry/otl
 import { z } from 'zod'
 import type { LlmCall } from '../call.ts'
 import { secretSchema } from '../secret.ts'
-import type { Exporter, SendResult } from './exporter.ts'
+import { deliverySettings, type Exporter, type SendResult } from './exporter.ts'
 import { gzipSchema, usesGzip } from './gzip-setting.ts'
 import { makeJsonSpans } from './json-spans.ts'
 import { type Answer, makePoster, resolveHeaders } from './post.ts'
@@ -21,6 +21,7 @@ export const otlpConfigSchema = z.strictObject({
   /** Prompts and answers on spans (opt-in, as the conventions ask). */
   content: z.boolean().default(false),
   sampling: samplingConfigSchema.prefault({}),
+  ...deliverySettings,
 })
 export type OtlpConfig = z.infer<typeof otlpConfigSchema>
 
@@ -53,6 +54,7 @@ export function makeOtlpExporter(config: OtlpConfig, { environment }: ExporterDe
   return {
     id: 'otlp',
     limits: LIMITS,
+    delivery: config,
     wants: sampler.keeps,
     async send(batch, signal) {
       const push = { url, headers: { ...headers, 'content-type': contentType }, body: bodyOf(batch), gzip }
