@@ -7,10 +7,20 @@ import {
   type Usage,
   type UsageUnit,
 } from '../sidecar/call.ts'
-import { type Catalogue, entryInForce, findModel, isInForce, type Price, type Prices } from './catalogue.ts'
+import { modelNames } from './canonical-model.ts'
+import {
+  type Catalogue,
+  entryInForce,
+  type FoundModel,
+  findModel,
+  isInForce,
+  type Price,
+  type Prices,
+  type PriceVariant,
+} from './catalogue.ts'
 import { costAt, type Rate, rateOf, times } from './rate.ts'
 import { applies, type OperatorPrices, type Rule, type RuleSubject, ratesOf } from './rules.ts'
-import { isTokenType, STAND_INS, unitsPerPrice } from './units.ts'
+import { isTokenType, STAND_INS, TOOL_FEES, unitsPerPrice } from './units.ts'
 
 export interface PriceKey {
   provider: string
@@ -41,6 +51,8 @@ export interface PriceBook {
 export interface PriceSources {
   version: string
   catalogue: Catalogue
+  /** A second list: models that the first does not have, and units that its entries leave out. */
+  second?: Catalogue
   overrides: readonly Rule[]
   operator?: OperatorPrices
 }
@@ -75,6 +87,8 @@ type Rates = Partial<Record<UsageUnit, TieredRate>>
 interface PricedModel {
   priceId: string
   rates: Rates
+  /** A subscription pays. */
+  plan: boolean
 }
 
 /** Models are named by clients: the cache must not grow with their fancy, in number or in length. */
@@ -111,7 +125,10 @@ export function makePriceBook(sources: PriceSources): PriceBook {
       let reason: UnpricedReason = 'unknown_model'
       for (const model of key.models) {
         const found = lookUp(key, model)
-        if (typeof found !== 'string') return priced(found, usage, key.durationMs, version)
+        if (typeof found !== 'string')
+          return found.plan
+            ? { state: 'free', picoUsd: 0, reason: 'plan', book: version }
+            : priced(found, usage, key.durationMs, version)
         if (reason !== 'no_price') reason = found
       }
       return { state: 'unpriced', reason, book: version }
@@ -119,23 +136,81 @@ export function makePriceBook(sources: PriceSources): PriceBook {
   }
 }
 
+/** Units that the second list fills in where an entry of the first leaves them out: none that the first prices otherwise. */
+const FILLED: ReadonlySet<UsageUnit> = new Set([
+  'input_audio',
+  'input_image',
+  'cache_read_audio',
+  'cache_read_image',
+  'cache_write_1h',
+  'output_audio',
+  'output_image',
+  'web_searches',
+  'maps_searches',
+  'characters',
+  'audio_milliseconds',
+  'video_milliseconds',
+  'pages',
+])
+
+function findByNames(catalogue: Catalogue, provider: string, names: readonly string[]): FoundModel | undefined {
+  for (const name of names) {
+    const found = findModel(catalogue, provider, name)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
 /** Catalogue, then overrides, then the operator's rules for all, then those for the tenant. */
 function resolve(sources: PriceSources, key: PriceKey, model: string): PricedModel | UnpricedReason {
-  const { catalogue, overrides, operator } = sources
+  const { catalogue, second, overrides, operator } = sources
   const tier = tierOf(key.serviceTier)
   const context = contextOf(key, tier)
   if (PREPAID.has(context.traffic ?? '')) return 'no_price'
   const provider = Object.hasOwn(CATALOGUE_NAMES, key.provider) ? CATALOGUE_NAMES[key.provider]! : key.provider
-  const found = findModel(catalogue, provider, model)
+  const names = modelNames(key.provider, model)
+  const found = findByNames(catalogue, provider, names)
+  const extra = second === undefined ? undefined : findByNames(second, provider, names)
+  // A place with a price list of its own: `us-gov-west-1/…`.
+  const placed =
+    second === undefined || context.region === undefined
+      ? undefined
+      : findByNames(
+          second,
+          provider,
+          names.map((name) => `${context.region}/${name}`),
+        )
   const prices: Prices = {}
   const ids: string[] = []
   /** Whether anything has a price for what is special about the call. */
   let tierPriced = tier === undefined
   let batchPriced = context.batch === undefined
   let speedPriced = context.speed === undefined
-  if (found !== undefined) {
+  const laid: PriceVariant[] = []
+  if (extra !== undefined && placed === undefined) {
+    const entry = entryInForce(extra.model, key.at)
+    // Under the first list: of its models only the units that it leaves out.
+    for (const [unit, price] of Object.entries(entry?.prices ?? {}) as [UsageUnit, Price][])
+      if (found === undefined || FILLED.has(unit)) prices[unit] = price
+    if (found === undefined) ids.push(`${entry?.source ?? second?.source}:${extra.provider}/${extra.model.id}`)
+    for (const variant of [...(extra.model.variants ?? [])].reverse()) {
+      const tierFits = variant.when.service_tier !== undefined && variant.when.service_tier === tier
+      const batchFits = variant.when.processing === 'batch' && context.batch === 'true'
+      if (!(tierFits || batchFits) || !isInForce(variant, key.at)) continue
+      Object.assign(prices, variant.prices)
+      laid.push(variant)
+      if (tierFits) tierPriced = true
+      if (batchFits) batchPriced = true
+    }
+  }
+  if (found !== undefined && placed === undefined) {
     const entry = entryInForce(found.model, key.at)
     Object.assign(prices, entry?.prices)
+    // Tiers and batches of the second list stand where the first has none of its own.
+    for (const variant of laid) {
+      Object.assign(prices, variant.prices)
+      ids.push(`${variant.source ?? second?.source}:${Object.values(variant.when).join('+')}`)
+    }
     const dated = found.model.entries.length > 1 ? `@${entryName(entry)}` : ''
     ids.push(`${entry?.source ?? catalogue.source}:${found.provider}/${found.model.id}${dated}`)
     const special = {
@@ -156,10 +231,16 @@ function resolve(sources: PriceSources, key: PriceKey, model: string): PricedMod
       if (variant.when.speed !== undefined) speedPriced = true
     }
   }
+  if (placed !== undefined) {
+    const entry = entryInForce(placed.model, key.at)
+    Object.assign(prices, entry?.prices)
+    ids.push(`${entry?.source ?? second?.source}:${placed.provider}/${placed.model.id}`)
+  }
   let rates = ratesFrom(prices)
+  let plan = context.plan !== undefined
   const subject: RuleSubject = {
     provider: key.provider,
-    model: model.toLowerCase(),
+    models: names,
     tenant: key.tenant,
     at: key.at,
     context,
@@ -168,7 +249,9 @@ function resolve(sources: PriceSources, key: PriceKey, model: string): PricedMod
   const apply = (rule: Rule) => {
     // Only a rule that names the model makes one; others fill in what is there.
     const makes = rule.model !== undefined && (rule.rates !== undefined || rule.gpu_hour !== undefined)
-    if (!applies(rule, subject) || (ids.length === 0 && !makes)) return
+    if (!applies(rule, subject)) return
+    if (rule.plan !== undefined) plan = rule.plan
+    if (ids.length === 0 && !makes) return
     rates = withRule(rates, rule)
     ids.push(rule.id)
     if (rule.when?.service_tier !== undefined || rule.replace) tierPriced = true
@@ -182,14 +265,15 @@ function resolve(sources: PriceSources, key: PriceKey, model: string): PricedMod
     if (rule.multiply === undefined || !known) apply(rule)
   }
   for (const rule of inOrder(operator?.rules ?? [])) apply(rule)
+  if (plan) return { priceId: 'plan', rates: {}, plan }
   if (ids.length === 0)
-    return catalogue.providers.some(({ id }) => id === provider) ||
+    return [...catalogue.providers, ...(second?.providers ?? [])].some(({ id }) => id === provider) ||
       [...overrides, ...(operator?.rules ?? [])].some((rule) => rule.provider?.includes(key.provider))
       ? 'unknown_model'
       : 'unknown_provider'
   // Flex, priority and batch have rates of their own: the list price would be a wrong one.
   if (!tierPriced || !batchPriced || !speedPriced) return 'no_price'
-  return { priceId: ids.join('+').slice(0, 512), rates }
+  return { priceId: ids.join('+').slice(0, 512), rates, plan: false }
 }
 
 /** Undefined where the list price counts. Providers spell their tiers in different ways. */
@@ -263,6 +347,9 @@ function multiplied({ base, tiers }: TieredRate, factor: string): TieredRate {
 }
 
 function rateFor(rates: Rates, unit: UsageUnit, prompt: number): Rate | undefined {
+  // A cached image token is priced as an image where images have a rate of their own, as cached text where they have none.
+  if (unit === 'cache_read_image' && rates[unit] === undefined)
+    return rateFor(rates, rates.input_image === undefined ? 'cache_read' : 'input_image', prompt)
   const names: readonly UsageUnit[] = isTokenType(unit) ? STAND_INS[unit] : [unit]
   for (const name of names) {
     const rate = rates[name]
@@ -274,6 +361,7 @@ function rateFor(rates: Rates, unit: UsageUnit, prompt: number): Rate | undefine
 function priced({ priceId, rates }: PricedModel, usage: Usage, durationMs: number | undefined, book: string): Cost {
   const prompt = inputTokens(usage)
   const byUnit: Partial<Record<UsageUnit, number>> = {}
+  const unpricedFees: UsageUnit[] = []
   let total = 0n
   const add = (unit: UsageUnit, picoUsd: bigint) => {
     total += picoUsd
@@ -289,6 +377,7 @@ function priced({ priceId, rates }: PricedModel, usage: Usage, durationMs: numbe
     if (rate !== undefined) add(unit, costAt(rate, amount))
     // Whoever pays for the machine, or for the length of the sound, does not pay for the tokens as well; otherwise a unit
     // without a price is no zero.
+    else if (TOOL_FEES.has(unit)) unpricedFees.push(unit)
     else if (computed === undefined && !heard) return { state: 'unpriced', reason: 'no_price', book }
   }
   if (total > BigInt(Number.MAX_SAFE_INTEGER)) return { state: 'unpriced', reason: 'overflow', book }
@@ -299,6 +388,7 @@ function priced({ priceId, rates }: PricedModel, usage: Usage, durationMs: numbe
     byUnit,
     priceId,
     book,
+    ...(unpricedFees.length > 0 ? { unpricedFees } : {}),
     ...(saved > 0n && saved <= BigInt(Number.MAX_SAFE_INTEGER) ? { cacheSavedPicoUsd: Number(saved) } : {}),
   }
 }

@@ -1,4 +1,7 @@
 import type {
+  AgentEvent,
+  AnswerIdentity,
+  CallReason,
   Content,
   GuardrailEvent,
   Operation,
@@ -8,6 +11,7 @@ import type {
   UsageSource,
 } from '../call.ts'
 import type { Counts } from './counts.ts'
+import type { JsonObject } from './json-value.ts'
 
 /** One HTTP exchange with a provider as far as it was captured. Bodies are decoded (identity) bytes. */
 export interface Exchange {
@@ -47,6 +51,10 @@ export interface DialectReading {
   requestModel?: string
   responseModel?: string
   responseId?: string
+  /** The id under which the answer is kept, where that is another than `responseId`. */
+  answerId?: string
+  /** Whether the provider says that it keeps the answer. */
+  stored?: boolean
   /** As the answer says it was served, not as it was asked for. */
   serviceTier?: string
   systemFingerprint?: string
@@ -58,6 +66,11 @@ export interface DialectReading {
   /** Why the usage is partial, estimated, unknown or otherwise not plain: words of a closed list, joined by ` + `. */
   usageReason?: string
   rawUsage?: unknown
+  /** The usage object that was read, watched (watched-usage.ts): gone from the finished reading. */
+  usageSeen?: JsonObject
+  reasons?: CallReason[]
+  /** Keys of the usage object that hold a count and that no reader took. */
+  unreadUsage?: string[]
   /**
    * Where one answer is billed in several lines, each at its own model (absent: the answer's): Anthropic's iterations,
    * the requests of a batch. These are priced then, and not `counts`.
@@ -72,6 +85,8 @@ export interface DialectReading {
   guardrails: GuardrailEvent[]
   /** False for what a provider never bills (count_tokens, moderation, a list, an error). */
   billable: boolean
+  /** Where the exchange is no call of a model. */
+  agent?: AgentEvent
   content?: Content
 }
 
@@ -79,6 +94,8 @@ export interface DialectReading {
 export interface Reading extends DialectReading {
   dialect: string
   usage: Usage
+  /** Which answer this call made or retrieves; absent where the answer has no retrieval (answer-identity.ts). */
+  answer?: Pick<AnswerIdentity, 'key' | 'retrieval'>
 }
 
 export interface Dialect {

@@ -24,6 +24,7 @@ import { errorOf } from './provider-error.ts'
 import { isRefusal, type ResponseView, viewResponse } from './response-view.ts'
 import { endOfCutEvent } from './server-sent-events.ts'
 import { usageOutcome } from './usage-outcome.ts'
+import { watchUsage } from './watched-usage.ts'
 
 const PATH = /\/v\d[a-z0-9]*\/(?:.+\/)?interactions(\/[^/:]+(?:\/cancel)?)?$/
 
@@ -55,6 +56,7 @@ function readInteraction(exchange: Exchange, body: JsonObject | undefined): Dial
   const view = viewResponse(exchange)
   const answer = view.form === 'events' ? answerOfEvents(view, exchange) : answerOfBody(view, exchange)
   const { interaction } = answer
+  const usage = watchUsage(answer.usage)
   const model = asText(interaction.model)
   const requestModel = asText(body?.model) ?? asText(body?.agent)
   const id = asText(interaction.id) ?? PATH.exec(exchange.path)?.[1]?.split('/')[1]
@@ -68,8 +70,8 @@ function readInteraction(exchange: Exchange, body: JsonObject | undefined): Dial
   const outcome = usageOutcome({
     status: exchange.status,
     form: view.form,
-    counts: answer.usage === undefined ? undefined : countInteraction(answer.usage, model ?? requestModel),
-    raw: answer.usage,
+    counts: usage === undefined ? undefined : countInteraction(usage, model ?? requestModel),
+    raw: usage,
     whole: answer.whole,
     ended: answer.ended,
     failed: answer.error !== undefined,
@@ -189,15 +191,22 @@ function countInteraction(usage: JsonObject, model: string | undefined): Counts 
     cacheReadAudio: tokensOfModality(usage.cached_tokens_by_modality, 'audio'),
     outputAudio: tokensOfModality(usage.output_tokens_by_modality, 'audio'),
     outputImage: tokensOfModality(usage.output_tokens_by_modality, 'image'),
-    webSearches: billedSearches(searchesOf(usage.grounding_tool_count), model),
+    webSearches: billedSearches(searchesOf(usage.grounding_tool_count).web, model),
+    mapsSearches: searchesOf(usage.grounding_tool_count).maps,
+    toolCalls: searchesOf(usage.grounding_tool_count).others,
     total: asCount(usage.total_tokens),
   })
 }
 
 /** `[{type: 'google_search', count}]` */
-function searchesOf(list: unknown): number {
-  return asList(list).reduce<number>((sum, item) => {
+function searchesOf(list: unknown): { web: number; maps: number | undefined; others: number | undefined } {
+  let [web, maps, others] = [0, 0, 0]
+  for (const item of asList(list)) {
     const tool = asObject(item)
-    return tool?.type === 'google_search' ? sum + (asCount(tool.count) ?? 0) : sum
-  }, 0)
+    const count = asCount(tool?.count) ?? 0
+    if (tool?.type === 'google_search') web += count
+    else if (tool?.type === 'google_maps') maps += count
+    else if (tool?.type !== 'url_context' && tool?.type !== 'code_execution') others += count
+  }
+  return { web, maps: maps > 0 ? maps : undefined, others: others > 0 ? others : undefined }
 }

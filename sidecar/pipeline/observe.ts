@@ -108,7 +108,7 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
 
     function finish(reading: Reading): LlmCall {
       const who = attribute(capture, bodyOf(exchange, bodyHints), options.attribution)
-      const provider = providerOf(capture, reading, kong, options.providers)
+      const { provider, guessed } = providerOf(capture, reading, kong, options.providers)
       const startedAt = epochMs(log.started_at)
       const { status: cache, lookup } = readCache(log, responseHeaders, options.semanticCache)
       const durationMs = duration(log.latencies?.request ?? 0)
@@ -116,19 +116,24 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         book: options.book,
         tenant: who.tenant,
         provider,
+        providerGuessed: guessed,
         startedAt,
         durationMs,
         httpStatus,
         answerBlocked,
+        gatewayTimeout: httpStatus === 504 && log.source !== 'upstream' && log.source != null,
         cache,
       })
+      // A connection that failed was another target's, or the same one's again: who was billed for it nobody saw.
+      const reasons = [...priced.reasons, ...((log.tries?.length ?? 0) > 1 ? (['attempts_unseen'] as const) : [])]
       const outcome = outcomeOf(
         capture,
         {
           ...reading,
           guardrails: [...reading.guardrails, ...guards],
         },
-        exchange?.responseComplete ?? capture.response_complete !== false,
+        // That the answer came whole is one fact, that our copy of it is whole another.
+        capture.response_complete !== false || exchange?.responseComplete === true,
         () => textOf(exchange),
         answerBlocked,
       )
@@ -179,12 +184,16 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         usageSource: priced.usageSource,
         ...optional(
           'usageReason',
-          priced.usageSource === 'unknown' && isEncodedAndCut(capture, responseHeaders)
+          priced.usageReason !== undefined
+            ? priced.usageReason
+            : priced.usageSource === 'unknown' && isEncodedAndCut(capture, responseHeaders)
             ? 'encoded_truncated'
             : priced.usageSource === reading.usageSource
               ? reading.usageReason
               : undefined,
         ),
+        ...optional('reasons', reasons.length > 0 ? reasons : undefined),
+        ...optional('unreadUsage', reasons.includes('unread_usage') ? reading.unreadUsage : undefined),
         ...optional('rawUsage', reading.rawUsage),
         ...optional('billedLines', billedLinesOf(reading)),
         ...optional('priceAttributes', reading.priceAttributes),
@@ -197,6 +206,7 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         ...(failed && { errorType: reading.error?.type.slice(0, MAX_NAME) ?? String(httpStatus) }),
         // A provider's words may quote the prompt: where content may not rest, its code for the error has to do.
         ...optional('errorMessage', failed && allowsContent ? redactedError(reading, options.redactor) : undefined),
+        ...optional('agent', reading.agent),
         ...optional('cache', cache),
         ...optional(
           'cacheLookup',
@@ -222,6 +232,7 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
           trusted: who.trusted,
           kong: traceOfKong(capture, requestHeaders),
         }),
+        ...optional('answer', priced.answer),
         ...optional('billingKey', priced.billingKey),
         ...optional('content', keepsContent ? contentOf(reading.content!, exchange, options) : undefined),
       }
@@ -265,18 +276,13 @@ function providerOf(
   reading: { dialect: string },
   kong: KongAiReading | undefined,
   providers: Readonly<Record<string, string>>,
-): string {
+): { provider: string; guessed: boolean } {
   const { service } = log
   const host = (service?.host ?? '').toLowerCase()
   const byOperator = (name: string) => (Object.hasOwn(providers, name) ? providers[name] : undefined)
-  return (
-    byOperator(service?.name ?? '') ??
-    byOperator(host) ??
-    providerOfHost(host) ??
-    kong?.provider ??
-    defaultProviderOf(reading.dialect) ??
-    'unknown'
-  )
+  const named = byOperator(service?.name ?? '') ?? byOperator(host) ?? providerOfHost(host) ?? kong?.provider
+  if (named !== undefined) return { provider: named, guessed: false }
+  return { provider: defaultProviderOf(reading.dialect) ?? 'unknown', guessed: true }
 }
 
 function gatewayOf(capture: Capture): LlmCall['gateway'] {

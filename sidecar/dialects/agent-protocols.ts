@@ -1,0 +1,83 @@
+import type { AgentEvent } from '../call.ts'
+import type { Dialect, DialectReading, Exchange, RequestView } from './dialect.ts'
+import { asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
+import { objectsOf, viewResponse } from './response-view.ts'
+
+/*
+ * JSON-RPC between agents and tools: MCP (Model Context Protocol, 2025-06-18) and A2A (Agent2Agent 0.3). They are no calls of
+ * a model: nothing is priced, what is kept is which method, tool, session and task, and whether it failed.
+ */
+const MCP_METHODS =
+  /^(?:initialize|ping|(?:tools|resources|prompts|roots|tasks)\/[a-z_/]+|completion\/complete|logging\/setLevel|sampling\/createMessage|elicitation\/[a-z]+|notifications\/[a-z_/]+)$/
+const A2A_METHODS =
+  /^(?:(?:message|tasks|agent)\/[A-Za-z/]+|SendMessage|SendStreamingMessage|GetTask|ListTasks|CancelTask|SubscribeToTask|(?:Set|Create|Get|List|Delete)TaskPushNotificationConfigs?|GetExtendedAgentCard|GetAuthenticatedExtendedCard)$/
+const A2A_ONLY = /^(?:message|agent)\/|^tasks\/(?:get|cancel|resubscribe|list|pushNotificationConfig\/)|^[A-Z]/
+
+export const mcp: Dialect = {
+  id: 'mcp',
+  matches: (request) => protocolOf(request) === 'mcp',
+  read: (exchange, body) => readAgent(exchange, body, 'mcp'),
+}
+
+export const a2a: Dialect = {
+  id: 'a2a',
+  matches: (request) => protocolOf(request) === 'a2a',
+  read: (exchange, body) => readAgent(exchange, body, 'a2a'),
+}
+
+function protocolOf({ path, method, body, requestHeaders, responseHeaders }: RequestView): 'mcp' | 'a2a' | undefined {
+  const rpc = body?.jsonrpc === '2.0' ? asText(body.method) : undefined
+  if (rpc !== undefined) {
+    if (A2A_METHODS.test(rpc) && A2A_ONLY.test(rpc)) return 'a2a'
+    if (MCP_METHODS.test(rpc)) return 'mcp'
+  }
+  const headers = (name: string) => requestHeaders[name] ?? responseHeaders[name]
+  if (headers('mcp-session-id') !== undefined || headers('mcp-protocol-version') !== undefined) return 'mcp'
+  if (headers('a2a-version') !== undefined || /\/\.well-known\/agent(?:-card)?\.json$/.test(path)) return 'a2a'
+  // An answer of the client to the server, or a stream of it.
+  if (body?.jsonrpc === '2.0') return 'mcp'
+  return method === 'GET' && /\/mcp\/?$/.test(path) ? 'mcp' : undefined
+}
+
+function readAgent(exchange: Exchange, body: JsonObject | undefined, protocol: 'mcp' | 'a2a'): DialectReading {
+  const view = viewResponse(exchange)
+  const messages = objectsOf(view).slice(-16)
+  const last = messages.findLast((message) => message.result !== undefined || message.error !== undefined) ?? messages.at(-1)
+  const failure = asObject(last?.error)
+  const result = asObject(last?.result)
+  const parameters = asObject(body?.params)
+  const task = asObject(result?.task) ?? result
+  const state = asText(asObject(task?.status)?.state)?.replace(/^TASK_STATE_/, '').toLowerCase()
+  const code = failure?.code
+  const error =
+    failure !== undefined
+      ? String(typeof code === 'number' || typeof code === 'string' ? code : 'error').slice(0, 64)
+      : result?.isError === true
+        ? 'tool_error'
+        : undefined
+  const session = exchange.requestHeaders['mcp-session-id'] ?? exchange.responseHeaders['mcp-session-id']
+  const message = asObject(parameters?.message)
+  const event: AgentEvent = {
+    protocol,
+    ...withoutUndefined({
+      method: asText(body?.method)?.slice(0, 64),
+      target: (asText(parameters?.name) ?? asText(parameters?.uri))?.slice(0, 256),
+      session: (session ?? asText(message?.contextId) ?? asText(task?.contextId))?.slice(0, 256),
+      taskState: state?.slice(0, 32),
+      taskId: (asText(task?.taskId) ?? (state === undefined ? undefined : asText(task?.id)) ?? asText(parameters?.id))?.slice(0, 256),
+      error,
+      requestBytes: exchange.requestBody?.length,
+      responseBytes: (exchange.responseBody?.length ?? 0) + (exchange.responseTail?.length ?? 0),
+    }),
+  }
+  return {
+    operation: protocol,
+    stream: view.form === 'events',
+    ...(failure === undefined ? {} : { error: withoutUndefined({ type: error ?? 'error', message: asText(failure.message)?.slice(0, 1024) }) as { type: string; message?: string } }),
+    counts: {},
+    usageSource: 'none',
+    guardrails: [],
+    billable: false,
+    agent: event,
+  }
+}
