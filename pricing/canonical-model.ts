@@ -15,7 +15,7 @@ export function canonicalModel(provider: string, name: string): string {
   const owners = OWN_PREFIXES[provider]
   if (owners !== undefined) model = model.replace(owners, '')
   if (provider === 'openrouter') model = model.replace(/:(?:nitro|floor|online|exacto)$/, '')
-  if (provider === 'huggingface' || provider === 'together') model = model.replace(/:(?:fastest|cheapest)$/, '')
+  if (provider === 'huggingface') model = model.replace(/:[a-z0-9-]+$/, '')
   return model
 }
 

@@ -153,6 +153,16 @@ const FILLED: ReadonlySet<UsageUnit> = new Set([
   'pages',
 ])
 
+function placedNames(names: readonly string[], { region }: Partial<Record<string, string>>): string[] {
+  return names.flatMap((name) => {
+    const bare = name.replace(/^us-gov\./, '')
+    return [
+      ...(region === undefined ? [] : [`${region}/${name}`, `${region}/${bare}`]),
+      ...(bare === name ? [] : [`us-gov/${bare}`]),
+    ]
+  })
+}
+
 function findByNames(catalogue: Catalogue, provider: string, names: readonly string[]): FoundModel | undefined {
   for (const name of names) {
     const found = findModel(catalogue, provider, name)
@@ -167,19 +177,19 @@ function resolve(sources: PriceSources, key: PriceKey, model: string): PricedMod
   const tier = tierOf(key.serviceTier)
   const context = contextOf(key, tier)
   if (PREPAID.has(context.traffic ?? '')) return 'no_price'
-  const provider = Object.hasOwn(CATALOGUE_NAMES, key.provider) ? CATALOGUE_NAMES[key.provider]! : key.provider
+  // A provider may have several lists: Hugging Face one for each host behind its router, OpenAI one for decisions.
+  const list = context.price_list
+  const provider =
+    list !== undefined && catalogue.providers.some(({ id }) => id === list)
+      ? list
+      : Object.hasOwn(CATALOGUE_NAMES, key.provider)
+        ? CATALOGUE_NAMES[key.provider]!
+        : key.provider
   const names = modelNames(key.provider, model)
   const found = findByNames(catalogue, provider, names)
   const extra = second === undefined ? undefined : findByNames(second, provider, names)
-  // A place with a price list of its own: `us-gov-west-1/…`.
-  const placed =
-    second === undefined || context.region === undefined
-      ? undefined
-      : findByNames(
-          second,
-          provider,
-          names.map((name) => `${context.region}/${name}`),
-        )
+  // A place with a price list of its own: `us-gov-west-1/…`, or by the prefix of a profile `us-gov.…`.
+  const placed = second === undefined || provider !== 'aws' ? undefined : findByNames(second, provider, placedNames(names, context))
   const prices: Prices = {}
   const ids: string[] = []
   /** Whether anything has a price for what is special about the call. */
@@ -295,6 +305,9 @@ function contextOf(key: PriceKey, tier: string | undefined): Partial<Record<stri
   if (traffic?.startsWith('on_demand_') === true) context.service_tier ??= traffic.slice('on_demand_'.length)
   if (key.serviceTier?.toLowerCase() === 'batch') context.batch = 'true'
   if (context.speed === 'standard') delete context.speed
+  // Vertex: the global endpoint has the list price, every place a price of its own.
+  if (key.provider === 'gcp.vertex_ai' && context.region !== undefined)
+    context.place = context.region === 'global' ? 'global' : 'regional'
   return context
 }
 

@@ -29,7 +29,7 @@ const date = z
 const names = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]).transform((value) => [value].flat())
 
 /** Names that a rule may ask for besides those of PRICE_ATTRIBUTES. */
-const CONDITIONS = ['service_tier', ...PRICE_ATTRIBUTES] as const
+const CONDITIONS = ['service_tier', 'place', ...PRICE_ATTRIBUTES] as const
 
 export const ruleSchema = z
   .strictObject({

@@ -174,6 +174,7 @@ export const PRICE_ATTRIBUTES = [
   'traffic', // Vertex: `on_demand`, `provisioned_throughput`, …
   'search_tool', // OpenAI: `web_search_preview` has a price of its own
   'plan', // the subscription that pays: `glm-coding`, `chatgpt`, …
+  'price_list', // which of a provider's lists: Hugging Face's host behind the router, OpenAI's decisions
 ] as const
 export type PriceAttribute = (typeof PRICE_ATTRIBUTES)[number]
 export type PriceAttributes = Partial<Record<PriceAttribute, string>>

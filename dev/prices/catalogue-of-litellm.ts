@@ -117,7 +117,13 @@ export function catalogueOfLiteLlm(first: Catalogue, map: LiteLlmMap, source: st
     const prices = pricesOf(row)
     const variants = variantsOf(row, source)
     if (Object.keys(prices).length === 0 && variants.length === 0) continue
-    const known = modelNames('', id).map((name) => findModel(first, provider, name)).find((found) => found !== undefined)
+    // A place has prices of its own, whatever the first list says of the model elsewhere.
+    const placed = /^us-gov(?:\/|-)|^[a-z]{2}(?:-[a-z]+)+-\d\//.test(id) && provider === 'aws'
+    const known = placed
+      ? undefined
+      : modelNames('', id)
+          .map((name) => findModel(first, provider, name))
+          .find((found) => found !== undefined)
     const kept = known === undefined ? { prices, variants } : leftOut(prices, variants, known.model)
     if (Object.keys(kept.prices).length === 0 && kept.variants.length === 0) continue
     const models = providers.get(provider) ?? new Map<string, CatalogueModel>()
@@ -144,7 +150,8 @@ function nameOf(key: string, provider: string): string | undefined {
     const placed = /^bedrock\/([a-z]{2}(?:-[a-z]+)+-\d)\/(.+)$/.exec(key)
     if (placed !== null) return placed[2]!.includes('/') ? undefined : `${placed[1]}/${placed[2]}`
     if (/^bedrock\/.*commitment|\/1-month|\/6-month/.test(key)) return undefined
-    return key.replace(/^bedrock(?:_mantle|_converse)?\//, '')
+    // Its names without a family are those of the first list.
+    return key.replace(/^bedrock(?:_mantle|_converse)?\//, '').replace(/^us-gov\./, 'us-gov/')
   }
   const family = provider.replace(/-.*$/, '')
   for (const prefix of [`${provider}/`, `${family}/`, 'vertex_ai/', 'gemini/'])
@@ -226,11 +233,14 @@ const VARIANTS: readonly (readonly [suffix: string, when: Record<string, string>
   ['_batches', { processing: 'batch' }],
   ['_flex', { service_tier: 'flex' }],
   ['_priority', { service_tier: 'priority' }],
-  ['_ultrafast', { service_tier: 'ultrafast' }],
 ]
 
+/** Providers whose tiers have one price everywhere; AWS's differ by region, and nobody lists them all. */
+const TIERED = new Set(['openai', 'azure', 'azure_ai', 'gemini', 'vertex_ai-language-models', 'anthropic', 'groq', 'xai'])
+
 function variantsOf(row: Row, source: string): PriceVariant[] {
-  return VARIANTS.flatMap(([suffix, when]) => {
+  const tiers = TIERED.has(row.litellm_provider ?? '')
+  return VARIANTS.filter(([, when]) => tiers || when.processing === 'batch').flatMap(([suffix, when]) => {
     const prices: Prices = {}
     for (const [field, unit] of TOKEN_FIELDS) {
       const base = scaled(amountOf(row[`${field}${suffix}`]), TOKENS)
@@ -254,9 +264,11 @@ function amountOf(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined
 }
 
-/** Without the float's dust. */
+/** Without the float's dust, and without that of a price computed from credits (Databricks: 2.99999 for 3). */
 function scaled(amount: number | undefined, factor: number): string | undefined {
   if (amount === undefined) return undefined
-  const text = Number((amount * factor).toPrecision(9)).toFixed(12)
+  const exact = Number((amount * factor).toPrecision(9))
+  const round = Number(exact.toPrecision(3))
+  const text = (Math.abs(exact - round) <= round * 1e-4 ? round : exact).toFixed(12)
   return text.replace(/\.?0+$/, '')
 }

@@ -20,6 +20,7 @@ import {
   parseJson,
   withoutUndefined,
 } from './json-value.ts'
+import { countOf } from './openai-usage.ts'
 import { errorOf } from './provider-error.ts'
 import { isRefusal, type ResponseView, viewResponse } from './response-view.ts'
 import { endOfCutEvent } from './server-sent-events.ts'
@@ -179,7 +180,9 @@ function countInteraction(usage: JsonObject, model: string | undefined): Counts 
   const generated = asCount(usage.total_output_tokens)
   if (prompt === undefined && generated === undefined) return undefined
   const tools = asCount(usage.total_tool_use_tokens)
-  const thoughts = asCount(usage.total_thought_tokens) ?? asCount(usage.total_reasoning_tokens)
+  const thoughts = countOf(usage, ['total_thought_tokens', 'total_reasoning_tokens'])
+  // What tools added to the prompt is text.
+  tokensOfModality(usage.tool_use_tokens_by_modality, 'audio')
   return withoutUndefined({
     input: prompt === undefined ? undefined : prompt + (tools ?? 0),
     output: generated === undefined && thoughts === undefined ? undefined : (generated ?? 0) + (thoughts ?? 0),

@@ -34,7 +34,7 @@ import { openAiImages } from './openai-images.ts'
 import { openAiModerations } from './openai-moderations.ts'
 import { openAiResponses } from './openai-responses.ts'
 import { openAiThreads } from './openai-threads.ts'
-import { providerOfHost, regionOfHost } from './provider-of-host.ts'
+import { priceListOf, providerOfHost, regionOfHost } from './provider-of-host.ts'
 import { reportedBeside, reportedInUsage } from './reported-cost.ts'
 import { rerank } from './rerank.ts'
 import { isRefusal } from './response-view.ts'
@@ -183,14 +183,17 @@ function freeReading(dialect: string, usageSource: 'none' | 'unknown'): Reading 
 }
 
 /** Where it ran by its host, and who pays by its path. */
-function placeOf({ host, path }: Exchange, { priceAttributes }: DialectReading): PriceAttributes | undefined {
+function placeOf(exchange: Exchange, { priceAttributes, requestModel }: DialectReading): PriceAttributes | undefined {
+  const { host, path } = exchange
   const region = regionOfHost(host)
   const plan = planOf(host, path)
-  if (region === undefined && plan === undefined) return priceAttributes
+  const list = priceListOf(exchange, requestModel)
+  if (region === undefined && plan === undefined && list === undefined) return priceAttributes
   return {
     ...(region === undefined ? {} : { region }),
     ...priceAttributes,
     ...(plan === undefined ? {} : { plan }),
+    ...(list === undefined ? {} : { price_list: list }),
   }
 }
 

@@ -79,6 +79,8 @@ const NO_COUNTS: readonly RegExp[] = [
   /(?:time|latency|duration|delay|speed|per_second|tps|ttft|_ms|_at|timestamp|expires)(?:_?(?:ms|seconds|s))?$/i,
   // Amounts of money are bills (reported-cost.ts) or parts of one.
   /(?:^|[._])(?:cost|costs|price|credits?|cost_details|cost_in_.*|.*_cost|.*_price|market_?cost)(?:$|\.)/i,
+  // The size of the context after the answer, of the document that was read; the sum of what is counted by tool.
+  /^(?:context_details(?:\.|$)|num_server_side_tools_used$|num_prompts?$|request_count$|doc_size_bytes$|document_size)/,
   // Parts of the answer by words that were predicted: they are in the output.
   /(?:accepted|rejected)_prediction_tokens$/,
 ]
