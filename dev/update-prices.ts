@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Catalogue } from '../pricing/catalogue.ts'
 import { append, catalogueText } from './prices/append.ts'
-import { catalogueOfLiteLlm } from './prices/catalogue-of-litellm.ts'
 import { catalogueOf, type GenaiPrices } from './prices/catalogue-of-genai-prices.ts'
+import { catalogueOfLiteLlm } from './prices/catalogue-of-litellm.ts'
 import { compare, differencesText, type LiteLlmMap } from './prices/compare-litellm.ts'
 
 const USAGE = `usage: npm run prices:update -- --genai-prices 0.2.3 [--litellm 1.109.1] [--dry-run]

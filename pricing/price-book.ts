@@ -189,7 +189,8 @@ function resolve(sources: PriceSources, key: PriceKey, model: string): PricedMod
   const found = findByNames(catalogue, provider, names)
   const extra = second === undefined ? undefined : findByNames(second, provider, names)
   // A place with a price list of its own: `us-gov-west-1/…`, or by the prefix of a profile `us-gov.…`.
-  const placed = second === undefined || provider !== 'aws' ? undefined : findByNames(second, provider, placedNames(names, context))
+  const placed =
+    second === undefined || provider !== 'aws' ? undefined : findByNames(second, provider, placedNames(names, context))
   const prices: Prices = {}
   const ids: string[] = []
   /** Whether anything has a price for what is special about the call. */

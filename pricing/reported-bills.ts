@@ -35,12 +35,14 @@ export const REPORTED_BILLS = {
     id: 'perplexity',
     unit: 'usd',
     where: 'usage.cost.total_cost',
-    source: 'docs.perplexity.ai, Chat Completions; in recorded answers each part is rounded to 10^-5 USD (ROUNDED_BILLS)',
+    source:
+      'docs.perplexity.ai, Chat Completions; in recorded answers each part is rounded to 10^-5 USD (ROUNDED_BILLS)',
   },
   vercel: {
     id: 'vercel',
     unit: 'usd',
-    where: 'provider_metadata.gateway.cost of the message, the delta or the answer; with the own key of a customer that is 0, and marketCost counts',
+    where:
+      'provider_metadata.gateway.cost of the message, the delta or the answer; with the own key of a customer that is 0, and marketCost counts',
     source: 'vercel.com/docs/ai-gateway, Usage & billing',
   },
   litellm: {

@@ -1,3 +1,4 @@
+import { modelNames } from '../../pricing/canonical-model.ts'
 import {
   type Catalogue,
   type CatalogueModel,
@@ -7,7 +8,6 @@ import {
   type Prices,
   type PriceVariant,
 } from '../../pricing/catalogue.ts'
-import { modelNames } from '../../pricing/canonical-model.ts'
 import type { UsageUnit } from '../../sidecar/call.ts'
 import type { LiteLlmMap } from './compare-litellm.ts'
 
@@ -160,7 +160,11 @@ function nameOf(key: string, provider: string): string | undefined {
 }
 
 /** Of a model of the first list only what it has no word on. */
-function leftOut(prices: Prices, variants: PriceVariant[], model: CatalogueModel): { prices: Prices; variants: PriceVariant[] } {
+function leftOut(
+  prices: Prices,
+  variants: PriceVariant[],
+  model: CatalogueModel,
+): { prices: Prices; variants: PriceVariant[] } {
   const has = new Set(model.entries.flatMap((entry) => Object.keys(entry.prices)))
   const told = new Set((model.variants ?? []).map(({ when }) => JSON.stringify(when)))
   return {
@@ -191,18 +195,27 @@ function pricesOf(row: Row): Prices {
   }
   for (const [field, unit] of TOKEN_FIELDS) set(unit, tieredOf(row, field))
   // A list of zeros is a list without prices.
-  if (Object.values(prices).every((price) => price === '0')) for (const unit of Object.keys(prices)) delete prices[unit as UsageUnit]
+  if (Object.values(prices).every((price) => price === '0'))
+    for (const unit of Object.keys(prices)) delete prices[unit as UsageUnit]
   const { mode } = row
   const number = (field: string) => amountOf(row[field])
-  if (mode === 'audio_speech' || mode === 'chat' || mode === 'completion') set('characters', scaled(number('input_cost_per_character'), TOKENS))
-  if (mode === 'audio_transcription') set('audio_milliseconds', scaled(number('input_cost_per_second') ?? number('input_cost_per_audio_per_second'), 3600))
-  if (mode === 'video_generation') set('video_milliseconds', scaled(number('output_cost_per_video_per_second') ?? number('output_cost_per_second'), 1))
+  if (mode === 'audio_speech' || mode === 'chat' || mode === 'completion')
+    set('characters', scaled(number('input_cost_per_character'), TOKENS))
+  if (mode === 'audio_transcription')
+    set(
+      'audio_milliseconds',
+      scaled(number('input_cost_per_second') ?? number('input_cost_per_audio_per_second'), 3600),
+    )
+  if (mode === 'video_generation')
+    set('video_milliseconds', scaled(number('output_cost_per_video_per_second') ?? number('output_cost_per_second'), 1))
   if (mode === 'image_generation' || mode === 'image_edit')
-    if (prices.output_image === undefined && prices.output === undefined) set('images', scaled(number('output_cost_per_image') ?? number('input_cost_per_image'), 1))
+    if (prices.output_image === undefined && prices.output === undefined)
+      set('images', scaled(number('output_cost_per_image') ?? number('input_cost_per_image'), 1))
   if (mode === 'rerank') set('search_units', scaled(number('input_cost_per_query'), 1000))
   if (mode === 'ocr') set('pages', scaled(number('ocr_cost_per_page'), 1000))
   const search = row.search_context_cost_per_query as Record<string, unknown> | undefined
-  if (search !== undefined && row.litellm_provider !== 'perplexity') set('web_searches', scaled(amountOf(search.search_context_size_medium), 1000))
+  if (search !== undefined && row.litellm_provider !== 'perplexity')
+    set('web_searches', scaled(amountOf(search.search_context_size_medium), 1000))
   set('maps_searches', scaled(number('google_maps_grounding_cost_per_query'), 1000))
   return prices
 }
@@ -236,7 +249,16 @@ const VARIANTS: readonly (readonly [suffix: string, when: Record<string, string>
 ]
 
 /** Providers whose tiers have one price everywhere; AWS's differ by region, and nobody lists them all. */
-const TIERED = new Set(['openai', 'azure', 'azure_ai', 'gemini', 'vertex_ai-language-models', 'anthropic', 'groq', 'xai'])
+const TIERED = new Set([
+  'openai',
+  'azure',
+  'azure_ai',
+  'gemini',
+  'vertex_ai-language-models',
+  'anthropic',
+  'groq',
+  'xai',
+])
 
 function variantsOf(row: Row, source: string): PriceVariant[] {
   const tiers = TIERED.has(row.litellm_provider ?? '')

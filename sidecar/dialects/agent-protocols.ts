@@ -42,12 +42,15 @@ function protocolOf({ path, method, body, requestHeaders, responseHeaders }: Req
 function readAgent(exchange: Exchange, body: JsonObject | undefined, protocol: 'mcp' | 'a2a'): DialectReading {
   const view = viewResponse(exchange)
   const messages = objectsOf(view).slice(-16)
-  const last = messages.findLast((message) => message.result !== undefined || message.error !== undefined) ?? messages.at(-1)
+  const last =
+    messages.findLast((message) => message.result !== undefined || message.error !== undefined) ?? messages.at(-1)
   const failure = asObject(last?.error)
   const result = asObject(last?.result)
   const parameters = asObject(body?.params)
   const task = asObject(result?.task) ?? result
-  const state = asText(asObject(task?.status)?.state)?.replace(/^TASK_STATE_/, '').toLowerCase()
+  const state = asText(asObject(task?.status)?.state)
+    ?.replace(/^TASK_STATE_/, '')
+    .toLowerCase()
   const code = failure?.code
   const error =
     failure !== undefined
@@ -64,7 +67,11 @@ function readAgent(exchange: Exchange, body: JsonObject | undefined, protocol: '
       target: (asText(parameters?.name) ?? asText(parameters?.uri))?.slice(0, 256),
       session: (session ?? asText(message?.contextId) ?? asText(task?.contextId))?.slice(0, 256),
       taskState: state?.slice(0, 32),
-      taskId: (asText(task?.taskId) ?? (state === undefined ? undefined : asText(task?.id)) ?? asText(parameters?.id))?.slice(0, 256),
+      taskId: (
+        asText(task?.taskId) ??
+        (state === undefined ? undefined : asText(task?.id)) ??
+        asText(parameters?.id)
+      )?.slice(0, 256),
       error,
       requestBytes: exchange.requestBody?.length,
       responseBytes: (exchange.responseBody?.length ?? 0) + (exchange.responseTail?.length ?? 0),
@@ -73,7 +80,14 @@ function readAgent(exchange: Exchange, body: JsonObject | undefined, protocol: '
   return {
     operation: protocol,
     stream: view.form === 'events',
-    ...(failure === undefined ? {} : { error: withoutUndefined({ type: error ?? 'error', message: asText(failure.message)?.slice(0, 1024) }) as { type: string; message?: string } }),
+    ...(failure === undefined
+      ? {}
+      : {
+          error: withoutUndefined({ type: error ?? 'error', message: asText(failure.message)?.slice(0, 1024) }) as {
+            type: string
+            message?: string
+          },
+        }),
     counts: {},
     usageSource: 'none',
     guardrails: [],

@@ -189,7 +189,8 @@ function outcomeOf(
   if (usage === undefined || (outcome.usageSource !== 'provider' && outcome.usageSource !== 'partial')) return outcome
   // Code runs in a container that is billed by the hour, free beside web tools; the answer tells neither time nor price.
   const container = answer.container && (outcome.counts.webSearches ?? 0) === 0
-  const counts = container && outcome.counts.toolCalls === undefined ? { ...outcome.counts, toolCalls: 1 } : outcome.counts
+  const counts =
+    container && outcome.counts.toolCalls === undefined ? { ...outcome.counts, toolCalls: 1 } : outcome.counts
   const billedLines = billedLinesOf(usage)
   const reason = hasFallback(usage)
     ? 'fallback_billing_unclear'

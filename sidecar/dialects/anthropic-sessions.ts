@@ -12,7 +12,8 @@ import { watchUsage } from './watched-usage.ts'
  */
 export const anthropicSessions: Dialect = {
   id: 'anthropic-sessions',
-  matches: ({ path }) => /\/v1\/sessions(?:\/[^/]+(?:\/(?:threads\/[^/]+\/)?events(?:\/stream)?|\/stream)?)?$/.test(path),
+  matches: ({ path }) =>
+    /\/v1\/sessions(?:\/[^/]+(?:\/(?:threads\/[^/]+\/)?events(?:\/stream)?|\/stream)?)?$/.test(path),
   read: readSession,
 }
 
@@ -21,7 +22,9 @@ const MAX_SPANS = 1000
 function readSession(exchange: Exchange): DialectReading {
   const view = viewResponse(exchange)
   const objects = objectsOf(view)
-  const events = objects.flatMap((object) => (Array.isArray(object.data) ? asList(object.data).map(asObject) : [object]))
+  const events = objects.flatMap((object) =>
+    Array.isArray(object.data) ? asList(object.data).map(asObject) : [object],
+  )
   const spans = new Map<string, { counts: Counts; model: string | undefined }>()
   let seen: JsonObject | undefined
   let error: DialectReading['error']

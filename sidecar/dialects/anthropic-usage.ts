@@ -27,10 +27,7 @@ function overwritten(before: JsonObject, later: JsonObject, depth: number): Json
     if (value === null || value === undefined) continue
     const old = asObject(merged.get(key))
     const fresh = asObject(value)
-    merged.set(
-      key,
-      old !== undefined && fresh !== undefined && depth < 2 ? overwritten(old, fresh, depth + 1) : value,
-    )
+    merged.set(key, old !== undefined && fresh !== undefined && depth < 2 ? overwritten(old, fresh, depth + 1) : value)
   }
   return Object.fromEntries(merged)
 }

@@ -7,7 +7,16 @@ import { asObject, type JsonObject } from './json-value.ts'
 import { countOpenAiUsage } from './openai-usage.ts'
 
 /** Where answers keep their usage, of formats that have no reader of their own. */
-const PLACES = ['usage', 'usageMetadata', 'usage_metadata', 'model_usage', 'token_usage', 'usage_info', 'meta', 'metrics']
+const PLACES = [
+  'usage',
+  'usageMetadata',
+  'usage_metadata',
+  'model_usage',
+  'token_usage',
+  'usage_info',
+  'meta',
+  'metrics',
+]
 const WRAPPERS = ['result', 'response', 'data', 'output', 'message', 'body']
 
 /** The usage object of an answer in any format: its own, or of what wraps it. */
@@ -32,7 +41,8 @@ function reader(usage: JsonObject): (usage: JsonObject, host: string) => Counts 
   const has = (...names: string[]) => names.some((name) => name in usage)
   if (has('promptTokenCount', 'candidatesTokenCount', 'candidates_token_count')) return countGeminiUsage
   if (has('billed_units')) return countCohere
-  if (has('inputTokens') && has('cacheReadInputTokens', 'cacheWriteInputTokens', 'cacheDetails')) return countConverseUsage
+  if (has('inputTokens') && has('cacheReadInputTokens', 'cacheWriteInputTokens', 'cacheDetails'))
+    return countConverseUsage
   // Anthropic's own counts leave cached tokens out, and have no total.
   if (has('input_tokens') && !has('total_tokens') && has('cache_read_input_tokens', 'cache_creation_input_tokens'))
     return countAnthropicUsage

@@ -27,7 +27,9 @@ export function countGeminiUsage(raw: JsonObject): Counts | undefined {
     input !== undefined &&
     total === input + candidates
   const output =
-    candidates === undefined && thoughts === undefined ? undefined : (candidates ?? 0) + (inclusive ? 0 : (thoughts ?? 0))
+    candidates === undefined && thoughts === undefined
+      ? undefined
+      : (candidates ?? 0) + (inclusive ? 0 : (thoughts ?? 0))
   if (input === undefined && output === undefined) return undefined
   const promptDetails = raw.promptTokensDetails ?? raw.promptTokenDetails ?? raw.prompt_tokens_details // embeddings: singular
   const outputDetails = raw.candidatesTokensDetails ?? raw.responseTokensDetails ?? raw.candidates_tokens_details

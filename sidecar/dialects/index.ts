@@ -45,7 +45,7 @@ import { vertexAnthropic } from './vertex-anthropic.ts'
 import { vertexMistral } from './vertex-mistral.ts'
 import { vertexPredict } from './vertex-predict.ts'
 import { googleVideos, openAiVideos } from './videos.ts'
-import { unreadKeys } from './watched-usage.ts'
+import { unreadKeys, unwatched } from './watched-usage.ts'
 import { watsonx } from './watsonx.ts'
 import { xAiVoice } from './x-ai-voice.ts'
 
@@ -146,7 +146,7 @@ export function read(given: Exchange): Reading {
     const { usage, reason } = unitsOf(reading.counts)
     const unread = unreadKeys(usageSeen) ?? []
     const attributes = placeOf(exchange, reading)
-    const reported = reportedOf(exchange, reading)
+    const reported = reportedOf(exchange, reading, usageSeen)
     const answer = answerOf(exchange, body, dialect.id, reading)
     const reasons = new Set<CallReason>(found)
     if (unread.length > 0) reasons.add('unread_usage')
@@ -198,10 +198,14 @@ function placeOf(exchange: Exchange, { priceAttributes, requestModel }: DialectR
 }
 
 /** The provider's own bill: in its usage, or beside it. */
-function reportedOf({ host, responseHeaders }: Exchange, reading: DialectReading): number | undefined {
+function reportedOf(
+  { host, responseHeaders }: Exchange,
+  reading: DialectReading,
+  usageSeen: JsonObject | undefined,
+): number | undefined {
   return (
     reading.reportedPicoUsd ??
-    reportedInUsage(asObject(reading.rawUsage), host) ??
+    reportedInUsage(usageSeen === undefined ? asObject(reading.rawUsage) : unwatched(usageSeen), host) ??
     reportedBeside(undefined, responseHeaders)
   )
 }
@@ -229,10 +233,22 @@ function saysZero({ counts, usageSource, content, operation }: DialectReading): 
 export function isModelRequest(method: string, host: string, path: string): boolean {
   if (method !== 'POST') return false
   const request: RequestView = { method, host, path, requestHeaders: {}, responseHeaders: {}, body: undefined }
-  return DIALECTS.some(({ dialect }) => dialect !== unknownDialect && !LOOSE.has(dialect.id) && dialect.matches(request))
+  return DIALECTS.some(
+    ({ dialect }) => dialect !== unknownDialect && !LOOSE.has(dialect.id) && dialect.matches(request),
+  )
 }
 /** Formats whose paths are common words. */
-const LOOSE = new Set(['huggingface-generate', 'aleph-alpha', 'replicate', 'openai-videos', 'openai-images', 'mcp', 'a2a', 'rerank', 'anthropic-sessions'])
+const LOOSE = new Set([
+  'huggingface-generate',
+  'aleph-alpha',
+  'replicate',
+  'openai-videos',
+  'openai-images',
+  'mcp',
+  'a2a',
+  'rerank',
+  'anthropic-sessions',
+])
 
 function dialectOf(exchange: Exchange, body: JsonObject | undefined): Dialect {
   const request: RequestView = { ...exchange, body }

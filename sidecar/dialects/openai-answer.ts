@@ -113,8 +113,7 @@ function addChoice(answer: OpenAiAnswer, given: JsonObject, position: number, pr
     addMessage(choice, message)
     // Groq's compound systems run tools of their own.
     answer.toolCalls += asList(message.executed_tools).length
-  }
-  else if (typeof given.text === 'string') choice.text += given.text
+  } else if (typeof given.text === 'string') choice.text += given.text
   const finishReason = asText(given.finish_reason)
   if (finishReason !== undefined) choice.finishReason = finishReason
   if (finishReason === 'content_filter')
@@ -139,7 +138,8 @@ function addMessage(choice: Choice, message: JsonObject): void {
   const calls = asList(message.tool_calls)
   for (let position = 0; position < calls.length; position++) {
     const call = asObject(calls[position])
-    if (call !== undefined) addToolCall(choice, asCount(call.index) ?? indexOf(choice, call, position, calls.length), call)
+    if (call !== undefined)
+      addToolCall(choice, asCount(call.index) ?? indexOf(choice, call, position, calls.length), call)
   }
   const functionCall = asObject(message.function_call)
   if (functionCall !== undefined) addToolCall(choice, 0, { function: functionCall })

@@ -17,8 +17,8 @@ import { openAiParameters, openAiRequestContent } from './openai-content.ts'
 import { countOpenAiUsage } from './openai-usage.ts'
 import { errorOf } from './provider-error.ts'
 import { providerOfHost } from './provider-of-host.ts'
-import { reportedBeside, reportedInUsage } from './reported-cost.ts'
 import { usesByName } from './provider-tools.ts'
+import { reportedBeside, reportedInUsage } from './reported-cost.ts'
 import { viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
 import { watchUsage } from './watched-usage.ts'
@@ -129,7 +129,10 @@ function endpointInPath(path: string): string | undefined {
 }
 
 /** Uses of the provider's own tools that the answer tells: Groq's, Kimi's `$web_search`, Z.ai's search, xAI's live search. */
-function toolsOf(answer: OpenAiAnswer, usage: JsonObject): Pick<Counts, 'webSearches' | 'toolCalls' | 'liveSearchSources'> {
+function toolsOf(
+  answer: OpenAiAnswer,
+  usage: JsonObject,
+): Pick<Counts, 'webSearches' | 'toolCalls' | 'liveSearchSources'> {
   let toolCalls = answer.toolCalls
   for (const choice of answer.choices.values())
     for (const { name } of choice.toolCalls.values()) if (name.startsWith('$')) toolCalls++

@@ -56,7 +56,9 @@ function readEmbeddings(exchange: Exchange, body: JsonObject | undefined): Diale
 /** An embedding has no output. Voyage names the total alone. */
 export function countEmbeddings(usage: JsonObject): Counts | undefined {
   const total = asCount(usage.total_tokens)
-  const input = countOf(usage, ['prompt_tokens', 'input_tokens', 'text_tokens', 'num_tokens', 'promptTokens', 'inputTokens']) ?? total
+  const input =
+    countOf(usage, ['prompt_tokens', 'input_tokens', 'text_tokens', 'num_tokens', 'promptTokens', 'inputTokens']) ??
+    total
   // An embedding has no output; some say so.
   countOf(usage, ['completion_tokens', 'output_tokens'])
   if (input === undefined) return undefined

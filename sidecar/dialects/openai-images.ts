@@ -43,7 +43,9 @@ function readImages(exchange: Exchange, body: JsonObject | undefined): DialectRe
       error,
       priceAttributes: attributesOf(answer, body),
     }),
-    ...(counted ? { counts: { images }, usageSource: 'counted' as const } : outcome),
+    ...(counted
+      ? { counts: { images }, usageSource: 'counted' as const, ...(usage && { usageSeen: usage }) }
+      : outcome),
     guardrails:
       error?.type === 'moderation_blocked' || error?.type === 'content_policy_violation'
         ? [{ guardrail: 'openai.content_filter', stage: 'input', action: 'blocked' }]

@@ -6,7 +6,14 @@ import { asCount, asNumber, asObject, asText, type JsonObject, withoutUndefined 
  * mantle, Kimi, DeepSeek, Mistral, Together, Writer, new-api, SDKs in camel case). All are read, so that a second name of
  * the same count is not taken for an unread one.
  */
-const INPUT = ['prompt_tokens', 'input_tokens', 'promptTokens', 'inputTokens', 'prompt_token_count', 'input_token_count']
+const INPUT = [
+  'prompt_tokens',
+  'input_tokens',
+  'promptTokens',
+  'inputTokens',
+  'prompt_token_count',
+  'input_token_count',
+]
 const OUTPUT = [
   'completion_tokens',
   'output_tokens',
@@ -60,10 +67,21 @@ const CACHE_WRITE = [
   'cacheCreationInputTokens',
   'cacheWriteTokens',
 ]
-const CACHE_WRITE_PARTS = ['cache_creation', 'cache_creation_token_details', 'cache_creation_tokens_details', 'cacheCreation']
+const CACHE_WRITE_PARTS = [
+  'cache_creation',
+  'cache_creation_token_details',
+  'cache_creation_tokens_details',
+  'cacheCreation',
+]
 const CACHE_WRITE_5M = ['ephemeral_5m_input_tokens', 'claude_cache_creation_5_m_tokens']
 const CACHE_WRITE_1H = ['ephemeral_1h_input_tokens', 'claude_cache_creation_1_h_tokens']
-const REASONING = ['reasoning_tokens', 'thinking_tokens', 'thoughts_tokens', 'reasoningTokens', 'completion_thinking_tokens']
+const REASONING = [
+  'reasoning_tokens',
+  'thinking_tokens',
+  'thoughts_tokens',
+  'reasoningTokens',
+  'completion_thinking_tokens',
+]
 /** Complements and parts that are billed with their whole. */
 const PARTS = ['prompt_cache_miss_tokens', 'cache_miss_tokens', 'video_tokens', 'document_tokens', 'uncached_tokens']
 
@@ -133,12 +151,11 @@ export function countOpenAiUsage(raw: JsonObject, host: string): Counts | undefi
 
 const GOOGLE_COMPATIBLE = /^generativelanguage\.googleapis\.com$|(?:^|-)aiplatform(?:\.[a-z]+\.rep)?\.googleapis\.com$/
 
-/** The first name with a count above zero, else the first with a count. Some write their counts as text. */
+/** The first name with a count above zero, else the first with a count. */
 export function countOf(raw: JsonObject, names: readonly string[]): number | undefined {
   let found: number | undefined
   for (const name of names) {
-    const value = raw[name]
-    const count = asCount(typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value)
+    const count = asCount(raw[name])
     if (count !== undefined && (found === undefined || found === 0)) found = count
   }
   return found

@@ -117,8 +117,7 @@ export function toolsAskedFor(body: JsonObject | undefined): string[] {
     if (tool === undefined) continue
     const type = asText(tool.type)
     if (type !== undefined) names.push(toolName(type))
-    else
-      for (const key of Object.keys(tool)) names.push(key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`))
+    else for (const key of Object.keys(tool)) names.push(key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`))
   }
   if (asObject(body?.web_search_options) !== undefined) names.push('web_search')
   if (asObject(body?.search_parameters) !== undefined) names.push('live_search')

@@ -31,7 +31,14 @@ export function reportedBeside(
   if (answer === undefined) return undefined
   const choice = asObject(asList(answer.choices)[0])
   const response = asObject(answer.response)
-  for (const place of [answer, asObject(choice?.message), asObject(choice?.delta), choice, response, asObject(answer.usage)]) {
+  for (const place of [
+    answer,
+    asObject(choice?.message),
+    asObject(choice?.delta),
+    choice,
+    response,
+    asObject(answer.usage),
+  ]) {
     if (place === undefined) continue
     const metadata = asObject(place.provider_metadata) ?? asObject(place.providerMetadata)
     const gateway = asObject(metadata?.gateway) ?? asObject(asObject(place.usage)?.gateway)
@@ -44,7 +51,8 @@ export function reportedBeside(
 
 function dollars(value: unknown): number | undefined {
   const text = asText(value)
-  const number = text !== undefined && /^\d{1,9}(?:\.\d{1,30})?(?:e-\d{1,2})?$/i.test(text) ? Number(text) : asNumber(value)
+  const number =
+    text !== undefined && /^\d{1,9}(?:\.\d{1,30})?(?:e-\d{1,2})?$/i.test(text) ? Number(text) : asNumber(value)
   return number !== undefined && number >= 0 ? number : undefined
 }
 

@@ -11,7 +11,9 @@ export const speechServices: Dialect = {
   matches: ({ path, host, method }) =>
     method === 'POST' &&
     ((/(?:^|\.)elevenlabs\.io$/.test(host) &&
-      /\/v1\/(?:text-to-speech\/[^/]+(?:\/stream|\/with-timestamps|\/stream\/with-timestamps)?|text-to-dialogue(?:\/stream)?|speech-to-text|sound-generation|speech-to-speech\/[^/]+(?:\/stream)?)$/.test(path)) ||
+      /\/v1\/(?:text-to-speech\/[^/]+(?:\/stream|\/with-timestamps|\/stream\/with-timestamps)?|text-to-dialogue(?:\/stream)?|speech-to-text|sound-generation|speech-to-speech\/[^/]+(?:\/stream)?)$/.test(
+        path,
+      )) ||
       (/(?:^|\.)deepgram\.com$/.test(host) && /\/v1\/(?:listen|speak)$/.test(path))),
   read: readSpeechService,
 }

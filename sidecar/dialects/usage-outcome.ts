@@ -30,6 +30,7 @@ export function usageOutcome(found: UsageFound): UsageOutcome {
     counts: {},
     usageSource,
     ...(usageReason === undefined ? {} : { usageReason }),
+    ...(found.raw === undefined ? {} : { usageSeen: found.raw }),
   })
   if (isRefusal(found.status)) return without('none')
   if (form === 'none') return without('unknown', 'no_body')

@@ -1,6 +1,6 @@
 import type { PriceAttributes } from '../call.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
-import { modelInGooglePath, geminiPriceAttributes } from './gemini-usage.ts'
+import { geminiPriceAttributes, modelInGooglePath } from './gemini-usage.ts'
 import { asCount, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
 import { milliseconds } from './openai-usage.ts'
 import { errorOf } from './provider-error.ts'
@@ -12,7 +12,10 @@ import { isRefusal, viewResponse } from './response-view.ts'
  */
 export const openAiVideos: Dialect = {
   id: 'openai-videos',
-  matches: ({ path }) => /\/videos?(?:\/(?:generations|jobs|edits|extensions|characters)(?:\/jobs)?)?(?:\/[^/]+(?:\/(?:remix|content|edits|extensions))?)?$/.test(path) && /\/videos?(?:\/|$)/.test(path),
+  matches: ({ path }) =>
+    /\/videos?(?:\/(?:generations|jobs|edits|extensions|characters)(?:\/jobs)?)?(?:\/[^/]+(?:\/(?:remix|content|edits|extensions))?)?$/.test(
+      path,
+    ) && /\/videos?(?:\/|$)/.test(path),
   read: readOpenAiVideo,
 }
 
@@ -31,17 +34,24 @@ function readOpenAiVideo(exchange: Exchange, body: JsonObject | undefined): Dial
   const { answer, base } = begin(exchange)
   const model = asText(answer.model) ?? asText(body?.model)
   const made = exchange.method === 'POST' && !/\/content$/.test(exchange.path)
-  const seconds = answer.seconds ?? answer.duration ?? answer.n_seconds ?? body?.seconds ?? body?.duration ?? body?.n_seconds
+  const seconds =
+    answer.seconds ?? answer.duration ?? answer.n_seconds ?? body?.seconds ?? body?.duration ?? body?.n_seconds
   const count = asCount(Number(body?.n ?? body?.n_variants ?? 1)) ?? 1
   const known = model?.startsWith('sora') === true ? SORA_DEFAULT_SECONDS : undefined
   const length = milliseconds(seconds ?? known)
   const size = asText(answer.size) ?? asText(body?.size) ?? asText(body?.resolution)
-  return finish(exchange, base, made && asText(answer.status) !== 'failed', length === undefined ? undefined : length * count, {
-    requestModel: asText(body?.model),
-    responseModel: asText(answer.model),
-    responseId: asText(answer.id),
-    priceAttributes: size === undefined ? undefined : { image_size: size.toLowerCase() },
-  })
+  return finish(
+    exchange,
+    base,
+    made && asText(answer.status) !== 'failed',
+    length === undefined ? undefined : length * count,
+    {
+      requestModel: asText(body?.model),
+      responseModel: asText(answer.model),
+      responseId: asText(answer.id),
+      priceAttributes: size === undefined ? undefined : { image_size: size.toLowerCase() },
+    },
+  )
 }
 
 function readGoogleVideo(exchange: Exchange, body: JsonObject | undefined): DialectReading {
@@ -64,7 +74,15 @@ function begin(exchange: Exchange) {
   const view = viewResponse(exchange)
   const answer = view.form === 'json' || view.form === 'cut_json' ? view.value : {}
   const error = errorOf(answer, exchange.status)
-  return { answer, base: { operation: 'video_generation' as const, stream: false, guardrails: [], ...(error === undefined ? {} : { error }) } }
+  return {
+    answer,
+    base: {
+      operation: 'video_generation' as const,
+      stream: false,
+      guardrails: [],
+      ...(error === undefined ? {} : { error }),
+    },
+  }
 }
 
 function finish(

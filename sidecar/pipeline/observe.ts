@@ -187,10 +187,10 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
           priced.usageReason !== undefined
             ? priced.usageReason
             : priced.usageSource === 'unknown' && isEncodedAndCut(capture, responseHeaders)
-            ? 'encoded_truncated'
-            : priced.usageSource === reading.usageSource
-              ? reading.usageReason
-              : undefined,
+              ? 'encoded_truncated'
+              : priced.usageSource === reading.usageSource
+                ? reading.usageReason
+                : undefined,
         ),
         ...optional('reasons', reasons.length > 0 ? reasons : undefined),
         ...optional('unreadUsage', reasons.includes('unread_usage') ? reading.unreadUsage : undefined),

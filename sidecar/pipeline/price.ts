@@ -117,7 +117,14 @@ export function price(reading: Reading, context: PriceContext): PricedReading {
 }
 
 /** What the sum that a provider tells cannot lack. */
-const HELD_IN_BILL: readonly CallReason[] = ['unread_usage', 'tier_not_seen', 'fees_not_seen', 'tool_fee_unknown', 'fee_counted', 'summed_prompts']
+const HELD_IN_BILL: readonly CallReason[] = [
+  'unread_usage',
+  'tier_not_seen',
+  'fees_not_seen',
+  'tool_fee_unknown',
+  'fee_counted',
+  'summed_prompts',
+]
 
 /** The amount is final where the usage is the provider's own word, or counted whole. */
 function answerOf({ answer, usageSource }: Reading): AnswerIdentity | undefined {
