@@ -32,8 +32,14 @@ function protocolOf({ path, method, body, requestHeaders, responseHeaders }: Req
     if (MCP_METHODS.test(rpc)) return 'mcp'
   }
   const headers = (name: string) => requestHeaders[name] ?? responseHeaders[name]
+  // Who talks to a model has a body of another kind, or a path of its own.
   if (headers('mcp-session-id') !== undefined || headers('mcp-protocol-version') !== undefined) return 'mcp'
-  if (headers('a2a-version') !== undefined || /\/\.well-known\/agent(?:-card)?\.json$/.test(path)) return 'a2a'
+  if (
+    headers('a2a-version') !== undefined ||
+    path.endsWith('/.well-known/agent.json') ||
+    path.endsWith('/.well-known/agent-card.json')
+  )
+    return 'a2a'
   // An answer of the client to the server, or a stream of it.
   if (body?.jsonrpc === '2.0') return 'mcp'
   return method === 'GET' && /\/mcp\/?$/.test(path) ? 'mcp' : undefined

@@ -1,10 +1,12 @@
 import { asList, asNumber, asObject, asText, type JsonObject } from './json-value.ts'
+import { unwatched } from './watched-usage.ts'
 
 const PICO_PER_USD = 1e12
 
 /** The provider's own bill in a usage object (`pricing/reported-bills.ts`), in pico-USD. Undefined where it tells none. */
-export function reportedInUsage(usage: JsonObject | undefined, host: string): number | undefined {
-  if (usage === undefined) return undefined
+export function reportedInUsage(given: JsonObject | undefined, host: string): number | undefined {
+  if (given === undefined) return undefined
+  const usage = unwatched(given)
   const ticks = asNumber(usage.cost_in_usd_ticks)
   if (ticks !== undefined && ticks > 0) return picoUsd(ticks / 1e10) // Azure's grok always says 0
   const cost = dollars(usage.cost)

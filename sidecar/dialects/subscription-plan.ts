@@ -13,6 +13,9 @@ const PLANS: readonly (readonly [host: RegExp, path: RegExp, plan: string])[] = 
   [/(?:^|\.)cursor\.(?:sh|com)$/, /./, 'cursor'],
 ]
 
+const HOSTS_WITH_PLANS = /z\.ai$|bigmodel|kimi|dashscope|^ark\.|chatgpt|copilot|cloudcode|cursor/
+
 export function planOf(host: string, path: string): string | undefined {
+  if (!HOSTS_WITH_PLANS.test(host)) return undefined
   return PLANS.find(([hosts, paths]) => hosts.test(host) && paths.test(path))?.[2]
 }

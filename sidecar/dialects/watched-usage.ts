@@ -38,6 +38,12 @@ function watchedAt(value: object, path: string, taken: Set<string>): object {
   })
 }
 
+/** For a reader that walks the object itself: marks a path as taken. */
+export function takerOf(usage: JsonObject): ((path: string) => void) | undefined {
+  const taken = WATCHES.get(usage)?.taken
+  return taken === undefined ? undefined : (path) => taken.add(path)
+}
+
 /** The object as it came. */
 export function unwatched(usage: JsonObject): JsonObject {
   return WATCHES.get(usage)?.raw ?? usage
@@ -63,8 +69,7 @@ function collect(value: object, path: string, taken: Set<string>, unread: Set<st
     const at = path === '' ? key : `${path}.${key}`
     if (typeof member === 'number') {
       if (member > 0 && !taken.has(at) && !NO_COUNTS.some((pattern) => pattern.test(at))) unread.add(at)
-    } else if (member !== null && typeof member === 'object' && !NO_COUNTS.some((pattern) => pattern.test(at)))
-      collect(member, at, taken, unread, depth + 1)
+    } else if (member !== null && typeof member === 'object') collect(member, at, taken, unread, depth + 1)
   }
 }
 
@@ -78,7 +83,7 @@ const NO_COUNTS: readonly RegExp[] = [
   // Times and speeds of the answer.
   /(?:time|latency|duration|delay|speed|per_second|tps|ttft|_ms|_at|timestamp|expires)(?:_?(?:ms|seconds|s))?$/i,
   // Amounts of money are bills (reported-cost.ts) or parts of one.
-  /(?:^|[._])(?:cost|costs|price|credits?|cost_details|cost_in_.*|.*_cost|.*_price|market_?cost)(?:$|\.)/i,
+  /(?:^|[._])(?:cost|costs|price|credits?|cost_details|market_?cost)(?:$|\.)|(?:^|\.)cost_in_|_(?:cost|price)$/i,
   // The size of the context after the answer, of the document that was read; the sum of what is counted by tool.
   /^(?:context_details(?:\.|$)|num_server_side_tools_used$|num_prompts?$|request_count$|doc_size_bytes$|document_size)/,
   // Parts of the answer by words that were predicted: they are in the output.
