@@ -133,6 +133,8 @@ export async function serve(
     metrics: exposition.render,
     notReady: () => (stop.signal.aborted ? ['shutting down'] : failures),
   })
+  // The first estimates must not wait for a thread to start.
+  await tokens?.warm()
   await server.listen({ host: config.listen.host, port: config.listen.port, listenTextResolver: () => '' })
   const { port } = server.server.address() as AddressInfo
   const closeSocket =

@@ -48,10 +48,11 @@ function readSession(exchange: Exchange): DialectReading {
     ...base,
     ...withoutUndefined({
       responseModel: model,
-      // The same events seen again are the same calls.
-      responseId: [...spans.keys()].join(',').slice(0, 4096),
+      // Seen again from the same event on, they are the same calls, and those that came since.
+      responseId: [...spans.keys()][0],
       error,
     }),
+    growing: true,
     counts: sumOfCounts(lines.map(({ counts }) => counts)),
     billedLines:
       lines.length > 1

@@ -55,6 +55,8 @@ export interface DialectReading {
   answerId?: string
   /** Whether the provider says that it keeps the answer. */
   stored?: boolean
+  /** Usage so far of an answer that goes on: who retrieves it later may see more. */
+  growing?: boolean
   /** As the answer says it was served, not as it was asked for. */
   serviceTier?: string
   systemFingerprint?: string

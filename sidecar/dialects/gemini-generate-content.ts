@@ -154,6 +154,8 @@ function answerOf(view: ResponseView, exchange: Exchange, wanted: number): Answe
         // A chunk that was cut: whatever was heard before, it was not the end.
         else if (data.startsWith('{')) answer.whole = false
       })
+      // Nothing came after the cut that can be read: a count from before it is not the last word.
+      if (view.gapAt !== undefined && view.gapAt >= view.events.length) answer.whole = answer.finished = false
     }
   }
   return answer

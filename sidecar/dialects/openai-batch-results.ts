@@ -1,6 +1,6 @@
 import { type Counts, sumOfCounts } from './counts.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
-import { asObject, asText, type JsonObject } from './json-value.ts'
+import { asObject, asText, decodeText, type JsonObject } from './json-value.ts'
 import { countEmbeddings } from './openai-embeddings.ts'
 import { countResponsesUsage } from './openai-responses.ts'
 import { countOpenAiUsage } from './openai-usage.ts'
@@ -22,8 +22,21 @@ function readBatchResults(exchange: Exchange): DialectReading {
   const lines = items.flatMap((item) => lineOf(item) ?? [])
   const id = /\/files\/([^/]+)\/content$/.exec(exchange.path)?.[1]
   // A file has no end of its own: that it is whole, only the transport can tell.
-  const cut = !exchange.responseComplete || (view.form === 'json_lines' && (view.cut || view.gapAt !== undefined))
+  const cut =
+    !exchange.responseComplete ||
+    exchange.responseTail !== undefined ||
+    (view.form === 'json_lines' && (view.cut || view.gapAt !== undefined))
   const base = { operation: 'batch' as const, stream: false, guardrails: [] }
+  // Results are in there, and nobody can see how many.
+  if (lines.length === 0 && cut && !isRefusal(exchange.status) && looksLikeResults(exchange))
+    return {
+      ...base,
+      ...(id === undefined ? {} : { responseId: id }),
+      counts: {},
+      usageSource: 'unknown',
+      usageReason: 'body_cut',
+      billable: true,
+    }
   // Any other file: what is in it is nobody's usage.
   if (isRefusal(exchange.status) || lines.length === 0)
     return { ...base, counts: {}, usageSource: 'none', billable: false }
@@ -40,6 +53,11 @@ function readBatchResults(exchange: Exchange): DialectReading {
     ...(cut ? { usageReason: 'body_cut' } : {}),
     billable: true,
   }
+}
+
+function looksLikeResults({ responseBody }: Exchange): boolean {
+  const start = responseBody === undefined ? '' : decodeText(responseBody.subarray(0, 512))
+  return start.trimStart().startsWith('{') && /"custom_id"\s*:/.test(start)
 }
 
 /** `{custom_id, response: {status_code, body}, error}`; a line that failed has a body without usage. */

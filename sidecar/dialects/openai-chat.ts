@@ -52,6 +52,7 @@ export function readOpenAiChoices(
   const answer = emptyOpenAiAnswer()
   let error: DialectReading['error']
   let done = false
+  let before: JsonObject | undefined
 
   if (view.form === 'json' || view.form === 'cut_json') {
     addToOpenAiAnswer(answer, view.value, provider)
@@ -62,7 +63,11 @@ export function readOpenAiChoices(
     done = view.form === 'json'
   } else if (view.form === 'events') {
     for (let position = 0; position < view.events.length; position++) {
-      if (position === view.gapAt) markGap(answer)
+      if (position === view.gapAt) {
+        markGap(answer)
+        answer.usageIsFinal = false
+        before = answer.usage
+      }
       const { data } = view.events[position] as (typeof view.events)[number]
       if (data.startsWith('[DONE]')) {
         done = true
@@ -75,6 +80,10 @@ export function readOpenAiChoices(
     }
   }
 
+  // A running count from before the cut is not the last word, whatever ended there.
+  const gapAtEnd = view.form === 'events' && view.gapAt !== undefined && view.gapAt >= view.events.length
+  const beforeCut = answer.usage !== undefined && (gapAtEnd || answer.usage === before)
+  if (beforeCut) answer.usageIsFinal = false
   const ended = done || (view.form === 'events' && exchange.responseComplete && everyChoiceFinished(answer))
   const usage = watchUsage(answer.usage)
   const tokens = usage === undefined ? undefined : countOpenAiUsage(usage, exchange.host)
@@ -84,7 +93,7 @@ export function readOpenAiChoices(
     form: view.form,
     counts: usage && tokens && { ...tokens, ...openAiFees(usage, provider, model), ...toolsOf(answer, usage) },
     raw: usage,
-    whole: answer.usageIsFinal || ended,
+    whole: answer.usageIsFinal || (ended && !beforeCut),
     ended,
     failed: error !== undefined,
     started: answer.choices.size > 0,

@@ -85,7 +85,7 @@ const NO_COUNTS: readonly RegExp[] = [
   // Amounts of money are bills (reported-cost.ts) or parts of one.
   /(?:^|[._])(?:cost|costs|price|credits?|cost_details|market_?cost)(?:$|\.)|(?:^|\.)cost_in_|_(?:cost|price)$/i,
   // The size of the context after the answer, of the document that was read; the sum of what is counted by tool.
-  /^(?:context_details(?:\.|$)|num_server_side_tools_used$|num_prompts?$|request_count$|doc_size_bytes$|document_size)/,
+  /^(?:context_details(?:\.|$)|num_server_side_tools_used$|num_prompts?$|request_count$|server_tool_use_details\.tool_calls_(?:requested|executed)$|doc_size_bytes$|document_size)/,
   // Parts of the answer by words that were predicted: they are in the output.
   /(?:accepted|rejected)_prediction_tokens$/,
 ]

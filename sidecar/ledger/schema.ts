@@ -162,4 +162,6 @@ export const LEDGER_MIGRATIONS: readonly string[] = [
      FROM adjustment_cells WHERE hour >= unixepoch() / 3600 - 1488 GROUP BY hour, tenant
      ON CONFLICT DO UPDATE SET up_usd = excluded.up_usd, up_pico = excluded.up_pico,
        down_usd = excluded.down_usd, down_pico = excluded.down_pico;`,
+  `ALTER TABLE cells ADD COLUMN tokens_cache_read_image INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE totals ADD COLUMN tokens_cache_read_image INTEGER NOT NULL DEFAULT 0;`,
 ]

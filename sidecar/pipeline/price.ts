@@ -127,12 +127,12 @@ const HELD_IN_BILL: readonly CallReason[] = [
 ]
 
 /** The amount is final where the usage is the provider's own word, or counted whole. */
-function answerOf({ answer, usageSource }: Reading): AnswerIdentity | undefined {
+function answerOf({ answer, usageSource, growing }: Reading): AnswerIdentity | undefined {
   if (answer === undefined) return undefined
   return {
     key: boundedId(answer.key),
     retrieval: answer.retrieval,
-    final: usageSource === 'provider' || usageSource === 'counted',
+    final: growing !== true && (usageSource === 'provider' || usageSource === 'counted'),
   }
 }
 
