@@ -1,6 +1,6 @@
 import type { AgentEvent } from '../call.ts'
-import type { Dialect, DialectReading, Exchange, RequestView } from './dialect.ts'
-import { asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
+import type { Dialect, DialectReading, Exchange, Reading, RequestView } from './dialect.ts'
+import { asCount, asList, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
 import { objectsOf, viewResponse } from './response-view.ts'
 
 /*
@@ -23,6 +23,45 @@ export const a2a: Dialect = {
   id: 'a2a',
   matches: (request) => protocolOf(request) === 'a2a',
   read: (exchange, body) => readAgent(exchange, body, 'a2a'),
+}
+
+/** Kong's own words on a call of its MCP or A2A proxy: `ai.mcp.rpc[]`, `ai.a2a.rpc[]`. */
+export function agentOfKong(ai: unknown): AgentEvent | undefined {
+  const root = asObject(ai)
+  const protocol = root?.mcp !== undefined ? 'mcp' : root?.a2a !== undefined ? 'a2a' : undefined
+  if (root === undefined || protocol === undefined) return undefined
+  const own = asObject(root[protocol])
+  const rpc = asObject(asList(own?.rpc).at(-1))
+  const failure = rpc?.error
+  const error =
+    asText(failure) ?? (asObject(failure) === undefined ? undefined : String(asObject(failure)?.code ?? 'error'))
+  return {
+    protocol,
+    ...withoutUndefined({
+      method: asText(rpc?.method)?.slice(0, 64),
+      target: (asText(rpc?.tool_name) ?? asText(rpc?.name))?.slice(0, 256),
+      session: (asText(own?.mcp_session_id) ?? asText(rpc?.context_id))?.slice(0, 256),
+      taskId: asText(rpc?.task_id)?.slice(0, 256),
+      taskState: asText(rpc?.task_state)?.slice(0, 32),
+      error: error?.slice(0, 64),
+      responseBytes: asCount(rpc?.response_body_size),
+    }),
+  }
+}
+
+/** What a call of a tool server or an agent is, where Kong's log alone tells of it. */
+export function readingOfAgent(agent: AgentEvent, stream: boolean): Reading {
+  return {
+    dialect: agent.protocol,
+    operation: agent.protocol,
+    stream,
+    counts: {},
+    usage: {},
+    usageSource: 'none',
+    guardrails: [],
+    billable: false,
+    agent,
+  }
 }
 
 function protocolOf({ path, method, body, requestHeaders, responseHeaders }: RequestView): 'mcp' | 'a2a' | undefined {

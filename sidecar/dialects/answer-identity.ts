@@ -107,7 +107,7 @@ export function answerOf(
       if (verb !== method) continue
       const inPath = pattern.exec(path)?.[1]
       if (inPath === undefined) continue
-      return { key: `${host}/${kind}/${reading.answerId ?? reading.responseId ?? inPath}`, retrieval: true }
+      return { key: `${host}/${kind}/${reading.answerId ?? inPath}`, retrieval: true }
     }
     const id = reading.answerId ?? reading.responseId
     if (method === 'POST' && id !== undefined && kept?.(exchange, body, reading) === true)

@@ -49,6 +49,7 @@ function readSession(exchange: Exchange): DialectReading {
     ...withoutUndefined({
       responseModel: model,
       // Seen again from the same event on, they are the same calls, and those that came since.
+      answerId: `${/\/sessions\/([^/]+)/.exec(exchange.path)?.[1]}/${[...spans.keys()][0]}`,
       responseId: [...spans.keys()][0],
       error,
     }),

@@ -4,6 +4,7 @@ import { countCohere } from './cohere-usage.ts'
 import { type Counts, reportsUsage } from './counts.ts'
 import { countGeminiUsage } from './gemini-usage.ts'
 import { asObject, type JsonObject } from './json-value.ts'
+import { countEmbeddings } from './openai-embeddings.ts'
 import { countOpenAiUsage } from './openai-usage.ts'
 
 /** Where answers keep their usage, of formats that have no reader of their own. */
@@ -33,7 +34,8 @@ export function usageAnywhere(answer: JsonObject): JsonObject | undefined {
 
 /** By the vocabulary of the object itself. */
 export function countAnyUsage(usage: JsonObject, host: string): Counts | undefined {
-  const counts = reader(usage)(usage, host)
+  // A sum alone, as some say it of embeddings: all of it is prompt.
+  const counts = reader(usage)(usage, host) ?? countEmbeddings(usage)
   return counts !== undefined && reportsUsage(counts) ? counts : undefined
 }
 

@@ -20,6 +20,8 @@ export interface OpenAiAnswer {
   serviceTier?: string
   systemFingerprint?: string
   usage?: JsonObject
+  /** Groq's compound systems: beside the usage, or in it. */
+  breakdown?: JsonObject
   /** The last piece with metadata of a gateway. */
   last?: JsonObject
   /** The usage came with or after the last word, so it is the whole. */
@@ -51,6 +53,8 @@ export function addToOpenAiAnswer(answer: OpenAiAnswer, chunk: JsonObject, provi
   for (const item of asList(chunk.prompt_filter_results ?? chunk.prompt_annotations))
     addFilterResults(answer, asObject(asObject(item)?.content_filter_results), 'input', provider)
   if (hasMetadata(chunk, choices)) answer.last = chunk
+  const breakdown = asObject(chunk.usage_breakdown)
+  if (breakdown !== undefined) answer.breakdown = breakdown
   // Z.ai lists what its own search found.
   if (asList(chunk.web_search).length > 0) answer.webSearches = 1
   // The last one wins: some send a running count in every chunk.

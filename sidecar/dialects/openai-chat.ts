@@ -53,9 +53,13 @@ export function readOpenAiChoices(
   let error: DialectReading['error']
   let done = false
   let before: JsonObject | undefined
+  let pending = false
 
   if (view.form === 'json' || view.form === 'cut_json') {
-    addToOpenAiAnswer(answer, view.value, provider)
+    // Perplexity's asynchronous completions wrap the answer.
+    const wrapped = view.value.choices === undefined ? asObject(view.value.response) : undefined
+    pending = view.form === 'json' && isPending(view.value)
+    addToOpenAiAnswer(answer, wrapped ?? view.value, provider)
     if (view.form === 'cut_json' && view.usage !== undefined) answer.usage = view.usage
     error = errorOf(view.value, exchange.status)
     addErrorFilters(answer, view.value, provider)
@@ -121,15 +125,42 @@ export function readOpenAiChoices(
       finishReasons: finishReasons.length > 0 ? finishReasons : undefined,
       error,
       reportedPicoUsd: reportedInUsage(usage, exchange.host) ?? reportedBeside(answer.last, exchange.responseHeaders),
-      billedLines: usage && openAiBilledLines(usage, outcome.counts, provider),
+      billedLines: withFees(
+        usage && openAiBilledLines(usage, outcome.counts, provider, answer.breakdown),
+        outcome.counts,
+      ),
       priceAttributes: openAiPriceAttributes(usage, body),
     }),
-    ...outcome,
+    ...(pending && outcome.usageSource === 'unknown'
+      ? { counts: {}, usageSource: 'none' as const, usageReason: 'pending' }
+      : outcome),
     guardrails: [...answer.guardrails.values()],
     // A stored completion read again is recognised by its id (billing key); a list of them is nobody's answer.
     billable: exchange.method !== 'GET' || outcome.usageSource !== 'unknown',
     content,
   }
+}
+
+/** Lines of models leave the fees of tools out: they stand in a line of their own, at the first line's model. */
+function withFees(lines: DialectReading['billedLines'], counts: Counts): DialectReading['billedLines'] {
+  const { webSearches, toolCalls, liveSearchSources } = counts
+  const fees = withoutUndefined({ webSearches, toolCalls, liveSearchSources })
+  const first = lines?.[0]
+  if (lines === undefined || first === undefined || Object.keys(fees).length === 0) return lines
+  if (lines.some((line) => line.counts.webSearches !== undefined || line.counts.toolCalls !== undefined)) return lines
+  return [
+    ...lines,
+    { kind: 'server_tools', ...(first.model === undefined ? {} : { model: first.model }), counts: fees },
+  ]
+}
+
+/** An answer that is still to come: xAI's deferred, Perplexity's asynchronous completions. */
+function isPending({ choices, status, request_id }: JsonObject): boolean {
+  if (choices !== undefined) return false
+  return (
+    /^(?:created|queued|pending|in_progress|processing)$/i.test(asText(status) ?? '') ||
+    asText(request_id) !== undefined
+  )
 }
 
 /** Databricks: `/serving-endpoints/<name>/invocations`; Azure: `/openai/deployments/<name>/…`. */

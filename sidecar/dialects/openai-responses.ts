@@ -104,7 +104,7 @@ function readResponses(exchange: Exchange, body: JsonObject | undefined): Dialec
       stored: typeof response.store === 'boolean' ? response.store : undefined,
       reportedPicoUsd: reportedInUsage(usage, exchange.host) ?? reportedBeside(response, exchange.responseHeaders),
       billedLines: imageLines(counts, tools.image, body, response),
-      reasons: unseen && counts !== undefined ? (['fees_not_seen'] as const).slice() : undefined,
+      reasons: reasonsOf(unseen && counts !== undefined, drew && tools.image === undefined && counts !== undefined),
       usageReason:
         outcome.usageSource !== 'provider'
           ? undefined
@@ -276,6 +276,14 @@ export function countResponsesUsage(raw: JsonObject): Counts | undefined {
 function imageModel(body: JsonObject | undefined, response: JsonObject): string | undefined {
   const tools = [...asList(response.tools), ...asList(body?.tools)].map(asObject)
   return asText(tools.find((tool) => tool?.type === 'image_generation' && asText(tool.model) !== undefined)?.model)
+}
+
+function reasonsOf(feesCut: boolean, imageUntold: boolean): DialectReading['reasons'] {
+  const reasons: NonNullable<DialectReading['reasons']> = []
+  if (feesCut) reasons.push('fees_not_seen')
+  // Without `tool_usage` nobody tells what a picture took.
+  if (imageUntold) reasons.push('tool_fee_unknown')
+  return reasons.length > 0 ? reasons : undefined
 }
 
 /** What a search costs depends on the tool and, at some providers, on how much of the web is looked at. */

@@ -131,6 +131,8 @@ export function providerOfHost(host: string): string | undefined {
 
 /** OpenAI's endpoints that keep the data in one region, at a price of their own. */
 export function regionOfHost(host: string): string | undefined {
+  const azure = /\.openai\.azure\.(us|cn)$/.exec(host)?.[1]
+  if (azure !== undefined) return azure === 'us' ? 'us-gov' : 'cn'
   return /^([a-z]{2})\.api\.openai\.com$/.exec(host)?.[1]
 }
 

@@ -22,7 +22,7 @@ const COUNTING =
  * was billed when it was made. Nothing else is free.
  */
 const FREE_PATHS =
-  /\/(?:models(?:\/[^/:]+)?|files(?:\/[^/]+)*|(?:messages\/)?batches(?:\/[^/]+)*|fine[_-]tuning\/.*|vector_stores(?:\/.*)?|assistants(?:\/[^/]+)?|threads(?:\/.*)?|conversations(?:\/[^/]+)?(?:\/items)?|containers(?:\/.*)?|uploads(?:\/.*)?|organization\/.*|cachedContents(?:\/[^/]+)?|check-api-key|embed-jobs(?:\/.*)?|datasets(?:\/.*)?|predictions\/[^/]+\/cancel|realtime\/(?:client_secrets|sessions|transcription_sessions)|input_items|generation|credits|key|auth\/.*|voices(?:\/.*)?|agents(?:\/[^/]+)?|environments(?:\/.*)?|sessions(?:\/[^/]+)?(?:\/resources.*)?)$|:fetchPredictOperation$/
+  /\/(?:models(?:\/[^/:]+)?|files(?:\/[^/]+)*|(?:messages\/)?batches(?:\/[^/]+)*|fine[_-]tuning\/.*|vector_stores(?:\/.*)?|assistants(?:\/[^/]+)?|threads(?:\/.*)?|conversations(?:\/[^/]+)?(?:\/items)?|containers(?:\/.*)?|uploads(?:\/.*)?|organization\/.*|cachedContents(?:\/[^/]+)?|check-api-key|embed-jobs(?:\/.*)?|datasets(?:\/.*)?|predictions\/[^/]+\/cancel|realtime\/(?:client_secrets|sessions|transcription_sessions)|input_items|credits|key|auth\/.*|voices(?:\/.*)?|agents(?:\/[^/]+)?|environments(?:\/.*)?|sessions(?:\/[^/]+)?(?:\/resources.*)?)$|:fetchPredictOperation$/
 
 /** Sessions whose sound and text pass beside the gateway. */
 const REALTIME = /\/realtime\/(?:calls|client_secrets|sessions|transcription_sessions)(?:\/.*)?$/
@@ -47,7 +47,8 @@ function readUnknown(exchange: Exchange, body: JsonObject | undefined): DialectR
   const answer = visibleAnswer(view)
   const told = toldUsage(view)
   const usage = watchUsage(told?.usage)
-  const free = FREE_PATHS.test(path) || COUNTING.test(path)
+  // OpenRouter tells of an answer what it billed then.
+  const free = FREE_PATHS.test(path) || COUNTING.test(path) || (method === 'GET' && path.endsWith('/generation'))
   // Who only looks is billed for nothing, unless what is looked at tells of usage that nobody reads.
   const looks = method !== 'POST' && usage === undefined && view.form !== 'events'
   const billable = !free && !looks

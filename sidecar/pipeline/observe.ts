@@ -1,6 +1,7 @@
 import type { PriceBook } from '../../pricing/price-book.ts'
 import type { Content, GuardrailEvent, LlmCall } from '../call.ts'
 import type { Capture } from '../capture.ts'
+import { agentOfKong, readingOfAgent } from '../dialects/agent-protocols.ts'
 import type { Exchange, Reading } from '../dialects/dialect.ts'
 import { defaultProviderOf, read } from '../dialects/index.ts'
 import { asObject, decodeText, parseJson } from '../dialects/json-value.ts'
@@ -104,7 +105,9 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
               kong,
               answerBlocked,
             )
-    return { reading: seen, finish }
+    // Kong's MCP and A2A proxies say what they saw, whatever the bodies told.
+    const agent = seen.agent === undefined && log.ai != null ? agentOfKong(log.ai) : undefined
+    return { reading: agent === undefined ? seen : readingOfAgent(agent, stream), finish }
 
     function finish(reading: Reading): LlmCall {
       const who = attribute(capture, bodyOf(exchange, bodyHints), options.attribution)

@@ -98,6 +98,10 @@ export function price(reading: Reading, context: PriceContext): PricedReading {
     if (cost.unpricedFees !== undefined) reasons.add('tool_fee_unknown')
     if (byRequestModel) reasons.add('request_model_priced')
     if (context.providerGuessed === true) reasons.add('provider_guessed')
+    // Government and China have prices of their own; where a list has them, the price id names the place.
+    const region = reading.priceAttributes?.region ?? ''
+    if (/^(?:us-gov|cn)(?:-|$)/.test(region) && !cost.priceId.includes('us-gov') && !cost.priceId.includes('/cn-'))
+      reasons.add('place_not_priced')
   }
   if (cost.state === 'free' && cost.reason === 'plan') {
     reasons.clear()

@@ -17,5 +17,7 @@ export const REASON_TEXTS: Readonly<Record<CallReason, string>> = {
   plan: 'a subscription pays: tokens are counted, no list price applies',
   gateway_timeout: 'the gateway gave up waiting: the provider may have answered and billed',
   summed_prompts: 'several passes are reported as one: a price by prompt size may not apply to the sum',
+  place_not_priced:
+    'it ran in a place (government, China) whose price is not known: the list price of another place counts',
   same_answer_id: 'another call of this trace has the same answer id: both are billed',
 }
