@@ -15,6 +15,8 @@ export function overwriteUsage(before: JsonObject, later: JsonObject): JsonObjec
   return { ...merged, ...Object.fromEntries(PROMPT_KEYS.flatMap((key) => (key in before ? [[key, before[key]]] : []))) }
 }
 
+/** More than any usage object has: each event of a stream is laid over all of them. */
+const MAX_KEYS = 128
 const PROMPT_KEYS = ['input_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens', 'cache_creation']
 
 function wholePrompt(usage: JsonObject): number {
@@ -24,7 +26,7 @@ function wholePrompt(usage: JsonObject): number {
 function overwritten(before: JsonObject, later: JsonObject, depth: number): JsonObject {
   const merged = new Map(Object.entries(before))
   for (const [key, value] of Object.entries(later)) {
-    if (value === null || value === undefined) continue
+    if (value === null || value === undefined || (merged.size >= MAX_KEYS && !merged.has(key))) continue
     const old = asObject(merged.get(key))
     const fresh = asObject(value)
     merged.set(key, old !== undefined && fresh !== undefined && depth < 2 ? overwritten(old, fresh, depth + 1) : value)

@@ -32,6 +32,8 @@ export interface Exchange {
   responseTail: Uint8Array | undefined
   /** False where the client hung up or the capture was cut before the end. */
   responseComplete: boolean
+  /** The body unpacks to more than one capture may cost to read. */
+  tooLarge?: boolean
 }
 
 export interface RequestView {

@@ -191,9 +191,14 @@ function addChunk(answer: Answer, given: JsonObject, status: number): void {
   }
 }
 
+/** More than any answer has: each chunk looks at all of them. */
+const MAX_CANDIDATES = 128
+const MAX_QUERIES = 1000
+
 function addCandidate(answer: Answer, given: JsonObject, index: number): void {
   let candidate = answer.candidates.get(index)
   if (candidate === undefined) {
+    if (answer.candidates.size >= MAX_CANDIDATES) return
     candidate = { message: { role: 'assistant', parts: [] }, queries: new Set(), maps: false }
     answer.candidates.set(index, candidate)
   }
@@ -204,7 +209,7 @@ function addCandidate(answer: Answer, given: JsonObject, index: number): void {
   const grounding = asObject(given.groundingMetadata)
   for (const query of asList(grounding?.webSearchQueries)) {
     const text = asText(query)?.trim()
-    if (text !== undefined && text !== '') candidate.queries.add(text)
+    if (text !== undefined && text !== '' && candidate.queries.size < MAX_QUERIES) candidate.queries.add(text)
   }
   if (grounding?.googleMapsWidgetContextToken !== undefined) candidate.maps = true
   for (const chunk of asList(grounding?.groundingChunks))

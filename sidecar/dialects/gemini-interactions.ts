@@ -140,7 +140,9 @@ function answerOfEvents(view: Extract<ResponseView, { form: 'events' }>, exchang
 }
 
 function addInteraction(answer: Answer, own: JsonObject): void {
-  answer.interaction = { ...answer.interaction, ...withoutUndefined(own) }
+  // An event may hold any number of members: only so many are laid over each other.
+  if (Object.keys(answer.interaction).length < 256)
+    answer.interaction = { ...answer.interaction, ...withoutUndefined(own) }
   const usage = asObject(own.usage)
   if (usage !== undefined) answer.usage = usage
   const status = asText(answer.interaction.status)

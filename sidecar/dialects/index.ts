@@ -151,12 +151,14 @@ export function read(given: Exchange): Reading {
     const reasons = new Set<CallReason>(found)
     if (unread.length > 0) reasons.add('unread_usage')
     if (tierMayBeCut(exchange, reading)) reasons.add('tier_not_seen')
-    if (limited && reading.usageSource !== 'provider' && reading.usageSource !== 'counted') reasons.add('read_limit')
+    const told = reading.usageSource === 'provider' || reading.usageSource === 'counted'
+    if ((limited || exchange.tooLarge === true) && !told && reading.billable) reasons.add('read_limit')
     if (saysZero(reading)) reasons.add('zero_usage')
     return {
       dialect: dialect.id,
       ...(reason === undefined ? {} : { usageReason: reason }),
       ...reading,
+      ...(exchange.tooLarge === true && reading.usageReason === 'no_body' ? { usageReason: 'body_too_large' } : {}),
       ...(attributes === undefined ? {} : { priceAttributes: attributes }),
       ...(reported === undefined ? {} : { reportedPicoUsd: reported }),
       ...(reasons.size === 0 ? {} : { reasons: [...reasons] }),

@@ -33,6 +33,10 @@ export interface OpenAiAnswer {
   webSearches: number
 }
 
+/** More than any provider gives (`n` is at most 128): each chunk may look at all of them. */
+const MAX_CHOICES = 256
+const MAX_TOOL_CALLS = 512
+
 export function emptyOpenAiAnswer(): OpenAiAnswer {
   return { usageIsFinal: false, choices: new Map(), guardrails: new Map(), toolCalls: 0, webSearches: 0 }
 }
@@ -101,6 +105,7 @@ function addChoice(answer: OpenAiAnswer, given: JsonObject, position: number, pr
   const index = asCount(given.index) ?? position
   let choice = answer.choices.get(index)
   if (choice === undefined) {
+    if (answer.choices.size >= MAX_CHOICES) return
     choice = {
       role: 'assistant',
       text: '',
@@ -161,6 +166,7 @@ function indexOf({ toolCalls }: Choice, call: JsonObject, position: number, toge
 }
 
 function addToolCall(choice: Choice, index: number, call: JsonObject): void {
+  if (choice.toolCalls.size >= MAX_TOOL_CALLS && !choice.toolCalls.has(index)) return
   const known = choice.toolCalls.get(index) ?? { id: undefined, name: '', arguments: '' }
   const invoked = asObject(call.function) ?? asObject(call.custom)
   known.id ??= asText(call.id)
@@ -170,7 +176,7 @@ function addToolCall(choice: Choice, index: number, call: JsonObject): void {
 }
 
 function addOther(choice: Choice, kind: string): void {
-  if (!choice.others.includes(kind)) choice.others.push(kind)
+  if (choice.others.length < 16 && !choice.others.includes(kind)) choice.others.push(kind)
 }
 
 /** Azure: `{violence: {filtered, severity}, jailbreak: {filtered, detected}, …}`. */

@@ -160,7 +160,7 @@ function answerOfEvents(exchange: Exchange, view: Extract<ResponseView, { form: 
     if (event === undefined) continue
     const response = asObject(event.response)
     if (response !== undefined) {
-      answer.response = { ...answer.response, ...response }
+      answer.response = merged(answer.response, response)
       last = response
       const failure = asObject(response.error)
       if (failure !== undefined) answer.error = errorOf(response, exchange.status)
@@ -193,6 +193,31 @@ function answerOfEvents(exchange: Exchange, view: Extract<ResponseView, { form: 
   // What was asked for is not what was served.
   if (!answer.ended) answer.response = { ...answer.response, service_tier: undefined }
   return answer
+}
+
+/** Members that are read: an event may hold any number of others. */
+const MEMBERS = [
+  'id',
+  'model',
+  'status',
+  'service_tier',
+  'usage',
+  'output',
+  'error',
+  'incomplete_details',
+  'tools',
+  'tool_usage',
+  'store',
+  'background',
+  'content_filters',
+  'provider_metadata',
+  'providerMetadata',
+]
+
+function merged(before: JsonObject, later: JsonObject): JsonObject {
+  const result: Record<string, unknown> = { ...before }
+  for (const name of MEMBERS) if (later[name] !== undefined) result[name] = later[name]
+  return result
 }
 
 /** The last event repeats the whole answer: of it what stands whole in the tail counts. */

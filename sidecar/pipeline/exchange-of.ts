@@ -37,6 +37,7 @@ export function exchangeOf(capture: Capture, requestHeaders: Headers, responseHe
     responseHeaders,
     responseBody: decoded?.bytes,
     responseTail: isEncoded ? undefined : tail,
+    ...(decoded?.reason === 'too_large' ? { tooLarge: true } : {}),
     responseComplete:
       (capture.response_complete !== false || isWholeJson(decoded?.bytes, responseHeaders)) &&
       log.response.status !== 499 &&
@@ -51,9 +52,12 @@ export function exchangeOf(capture: Capture, requestHeaders: Headers, responseHe
  * JSON that is whole is the whole answer.
  */
 function isWholeJson(bytes: Uint8Array | undefined, headers: Headers): boolean {
-  if (bytes === undefined || !(headers['content-type'] ?? '').includes('json')) return false
+  if (bytes === undefined || bytes.length > MAX_WHOLE || !(headers['content-type'] ?? '').includes('json')) return false
   return parseJson(decodeText(bytes)) !== undefined
 }
+
+/** A larger body is not parsed to know whether it is whole. */
+const MAX_WHOLE = 2 * 1024 * 1024
 
 function isCompressed(encoding: string | undefined): boolean {
   return encoding !== undefined && !['', 'identity'].includes(encoding.trim().toLowerCase())
