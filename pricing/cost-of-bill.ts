@@ -6,7 +6,7 @@ import { ROUNDED_BILLS } from './reported-bills.ts'
 export interface Bill {
   usage: Usage
   /** Where an answer is billed in lines, each at its own model (absent: the answer's): they are what is paid. */
-  lines?: readonly { model?: string; usage: Usage }[]
+  lines?: readonly { model?: string; usage: Usage; prompt?: number }[]
   /** The provider's own bill for this very answer: the amount, with the list price beside it. */
   reportedPicoUsd?: number
 }
@@ -40,7 +40,14 @@ function bookedCost(book: PriceBook, key: PriceKey, { usage, lines }: Bill): Cos
   if (lines === undefined) return book.costOf(key, usage)
   let total: Cost = { state: 'free', picoUsd: 0, reason: 'not_billable', book: book.version }
   for (const line of lines) {
-    const own = book.costOf(line.model === undefined ? key : { ...key, models: [line.model] }, line.usage)
+    const own = book.costOf(
+      {
+        ...key,
+        ...(line.model === undefined ? {} : { models: [line.model] }),
+        ...(line.prompt === undefined ? {} : { prompt: line.prompt }),
+      },
+      line.usage,
+    )
     if (own.state !== 'priced') return own
     total = total.state === 'priced' ? sumOf(total, own) : own
     if (total.state !== 'priced') return total
@@ -59,6 +66,7 @@ function sumOf(a: Priced, b: Priced): Cost {
     picoUsd,
     byUnit,
     ...(unpricedFees.length > 0 ? { unpricedFees } : {}),
+    ...(a.tiered === true || b.tiered === true ? { tiered: true } : {}),
     priceId: a.priceId === b.priceId ? a.priceId : `${a.priceId} + ${b.priceId}`.slice(0, 1024),
   }
 }

@@ -33,6 +33,8 @@ export interface PriceKey {
   attributes?: PriceAttributes
   /** Whose call it is: tenants may have rates of their own. */
   tenant?: string
+  /** Tokens of one model call's prompt, where the usage is the sum of several: prices by prompt size go by it. */
+  prompt?: number
   /** How long the call took: self-hosted models may be priced by the time of a GPU. */
   durationMs?: number
 }
@@ -128,7 +130,7 @@ export function makePriceBook(sources: PriceSources): PriceBook {
         if (typeof found !== 'string')
           return found.plan
             ? { state: 'free', picoUsd: 0, reason: 'plan', book: version }
-            : priced(found, usage, key.durationMs, version)
+            : priced(found, usage, key, version)
         if (reason !== 'no_price') reason = found
       }
       return { state: 'unpriced', reason, book: version }
@@ -372,8 +374,10 @@ function rateFor(rates: Rates, unit: UsageUnit, prompt: number): Rate | undefine
   return undefined
 }
 
-function priced({ priceId, rates }: PricedModel, usage: Usage, durationMs: number | undefined, book: string): Cost {
-  const prompt = inputTokens(usage)
+function priced({ priceId, rates }: PricedModel, usage: Usage, key: PriceKey, book: string): Cost {
+  const { durationMs } = key
+  const prompt = key.prompt ?? inputTokens(usage)
+  let tiered = false
   const byUnit: Partial<Record<UsageUnit, number>> = {}
   const unpricedFees: UsageUnit[] = []
   let total = 0n
@@ -388,7 +392,10 @@ function priced({ priceId, rates }: PricedModel, usage: Usage, durationMs: numbe
   for (const [unit, amount] of Object.entries(usage) as [UsageUnit, number | undefined][]) {
     if (amount === undefined || amount === 0) continue
     const rate = rateFor(rates, unit, prompt)
-    if (rate !== undefined) add(unit, costAt(rate, amount))
+    if (rate !== undefined) {
+      add(unit, costAt(rate, amount))
+      tiered ||= rate !== rateFor(rates, unit, 0)
+    }
     // Whoever pays for the machine, or for the length of the sound, does not pay for the tokens as well; otherwise a unit
     // without a price is no zero.
     else if (TOOL_FEES.has(unit)) unpricedFees.push(unit)
@@ -403,6 +410,7 @@ function priced({ priceId, rates }: PricedModel, usage: Usage, durationMs: numbe
     priceId,
     book,
     ...(unpricedFees.length > 0 ? { unpricedFees } : {}),
+    ...(tiered ? { tiered } : {}),
     ...(saved > 0n && saved <= BigInt(Number.MAX_SAFE_INTEGER) ? { cacheSavedPicoUsd: Number(saved) } : {}),
   }
 }

@@ -87,6 +87,8 @@ export type Cost =
       listPicoUsd?: number
       /** Tool fees of the usage that no rate is known for: not in the amount. */
       unpricedFees?: UsageUnit[]
+      /** A price by prompt size was applied: the prompt was larger than the list's first step. */
+      tiered?: boolean
     }
   /** Nothing to pay: an error, a cache hit, a repeat of an answer billed before. */
   | { state: 'free'; picoUsd: 0; reason: FreeReason; book: string }

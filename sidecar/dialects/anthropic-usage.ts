@@ -1,7 +1,7 @@
 import type { Counts } from './counts.ts'
 import type { DialectReading } from './dialect.ts'
 import { asCount, asList, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
-import { countOf, countOpenAiUsage } from './openai-usage.ts'
+import { countOf } from './openai-usage.ts'
 
 /**
  * Counts in a stream are cumulative: a later event overwrites each key that it gives (also inside `cache_creation`),
@@ -41,7 +41,7 @@ const REPEATED = ['prompt_tokens', 'completion_tokens', 'total_tokens', 'cached_
 export function countAnthropicUsage(raw: JsonObject): Counts | undefined {
   const fresh = asCount(raw.input_tokens)
   const output = asCount(raw.output_tokens)
-  if (fresh === undefined && output === undefined) return countOpenAiUsage(raw, '')
+  if (fresh === undefined && output === undefined) return undefined
   countOf(raw, REPEATED)
   const cacheRead = asCount(raw.cache_read_input_tokens)
   const split = asObject(raw.cache_creation)

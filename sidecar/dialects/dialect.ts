@@ -12,6 +12,7 @@ import type {
 } from '../call.ts'
 import type { Counts } from './counts.ts'
 import type { JsonObject } from './json-value.ts'
+import type { UsageLines } from './usage-lines.ts'
 
 /** One HTTP exchange with a provider as far as it was captured. Bodies are decoded (identity) bytes. */
 export interface Exchange {
@@ -32,6 +33,8 @@ export interface Exchange {
   responseTail: Uint8Array | undefined
   /** False where the client hung up or the capture was cut before the end. */
   responseComplete: boolean
+  /** Sums of the usage objects of every line of the answer, taken as it passed (usage-lines.ts). */
+  usageLines?: UsageLines
   /** The body unpacks to more than one capture may cost to read. */
   tooLarge?: boolean
 }
@@ -79,7 +82,7 @@ export interface DialectReading {
    * Where one answer is billed in several lines, each at its own model (absent: the answer's): Anthropic's iterations,
    * the requests of a batch. These are priced then, and not `counts`.
    */
-  billedLines?: { kind: string; model?: string; counts: Counts }[]
+  billedLines?: { kind: string; model?: string; counts: Counts; prompt?: number; merged?: number }[]
   /** What the price depends on besides model, time and service tier. */
   priceAttributes?: PriceAttributes
   /** pico-USD that the provider says it takes for this answer. */

@@ -5,6 +5,7 @@ import { countEmbeddings } from './openai-embeddings.ts'
 import { countResponsesUsage } from './openai-responses.ts'
 import { countOpenAiUsage } from './openai-usage.ts'
 import { isRefusal, viewResponse } from './response-view.ts'
+import { batchOfSums, billedLinesOfSums } from './usage-lines.ts'
 
 /**
  * Results of a batch of OpenAI (Azure, Mistral, Groq, Together …): a file of one answer a line. The requests were made
@@ -17,6 +18,9 @@ export const openAiBatchResults: Dialect = {
 }
 
 function readBatchResults(exchange: Exchange): DialectReading {
+  const path = /\/files\/([^/]+)\/content$/.exec(exchange.path)?.[1]
+  if (exchange.usageLines !== undefined && !isRefusal(exchange.status))
+    return batchOfSums(path, exchange.usageLines, billedLinesOfSums(exchange.usageLines, countAnyBody))
   const view = viewResponse(exchange)
   const items = view.form === 'json_lines' ? view.items : view.form === 'json' ? [view.value] : []
   const lines = items.flatMap((item) => lineOf(item) ?? [])
@@ -53,6 +57,10 @@ function readBatchResults(exchange: Exchange): DialectReading {
     ...(cut ? { usageReason: 'body_cut' } : {}),
     billable: true,
   }
+}
+
+function countAnyBody(usage: JsonObject): Counts | undefined {
+  return countOpenAiUsage(usage, '') ?? countEmbeddings(usage)
 }
 
 function looksLikeResults({ responseBody }: Exchange): boolean {

@@ -96,6 +96,10 @@ export function price(reading: Reading, context: PriceContext): PricedReading {
     for (const reason of HELD_IN_BILL) reasons.delete(reason)
   else if (cost.state === 'priced') {
     if (cost.unpricedFees !== undefined) reasons.add('tool_fee_unknown')
+    // A tool of the provider makes the model read again what it found: the sum of such prompts is no prompt.
+    const passes =
+      (reading.counts.webSearches ?? 0) + (reading.counts.toolCalls ?? 0) + (reading.counts.mapsSearches ?? 0)
+    if (cost.tiered === true && passes > 0 && reading.billedLines === undefined) reasons.add('summed_prompts')
     if (byRequestModel) reasons.add('request_model_priced')
     if (context.providerGuessed === true) reasons.add('provider_guessed')
     // Government and China have prices of their own; where a list has them, the price id names the place.
@@ -185,8 +189,9 @@ function costOf(reading: Reading, context: PriceContext): { cost: Cost; byReques
         ...(billedLines === undefined
           ? {}
           : {
-              lines: billedLines.map(({ model, counts }) => ({
+              lines: billedLines.map(({ model, counts, prompt }) => ({
                 ...(model !== undefined && { model }),
+                ...(prompt !== undefined && { prompt }),
                 usage: unitsOf(counts).usage,
               })),
             }),
