@@ -1,7 +1,7 @@
 import type { SyntaxNode } from '@lezer/common'
 import { parser } from '@prometheus-io/lezer-promql'
 import { CALL_STATUSES, TOKEN_TYPES, UNPRICED_REASONS, USAGE_SOURCES } from '../../sidecar/call.ts'
-import { PLUGIN_DROP_REASONS } from '../../sidecar/capture.ts'
+import { LOSS_REASONS } from '../../sidecar/capture.ts'
 import { FINISH_KINDS } from '../../sidecar/ledger/finish-kind.ts'
 import type { MetricDefinition } from '../../sidecar/metrics/metrics.ts'
 import { CAPTURE_RESULTS, REFUSALS } from '../../sidecar/receive.ts'
@@ -45,7 +45,7 @@ const VALUES: Readonly<Record<string, Readonly<Record<string, readonly string[]>
   kong_semantic_cache_answers_total: { result: ['hit', 'miss'] },
   observer_captures_total: { result: CAPTURE_RESULTS },
   observer_requests_refused_total: { reason: REFUSALS },
-  observer_plugin_dropped_total: { reason: PLUGIN_DROP_REASONS },
+  observer_plugin_dropped_total: { reason: LOSS_REASONS },
   observer_sink_calls_total: {
     outcome: ['sent', 'sampled_out', 'dropped', 'rejected', 'replayed', 'discarded'],
     sink: ['otlp', 'langfuse', 'loki'],

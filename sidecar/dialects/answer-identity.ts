@@ -27,7 +27,7 @@ const KINDS: readonly Kind[] = [
       ['POST', /\/responses\/([^/]+)\/cancel$/],
     ],
     // Kept by default; the answer says `store` itself.
-    kept: (exchange, body, { stored }) => stored ?? body?.store !== false,
+    kept: (_exchange, body, { stored }) => stored ?? body?.store !== false,
   },
   {
     kind: 'chat_completion',

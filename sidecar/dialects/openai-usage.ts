@@ -28,7 +28,7 @@ function rolesOf(
 ): ReadonlyMap<string, Role> {
   const roles = new Map<string, Role>()
   for (const [count, names] of Object.entries(counts) as [Count, readonly string[]][])
-    names.forEach((name, rank) => roles.set(name, { count, rank }))
+    for (const [rank, name] of names.entries()) roles.set(name, { count, rank })
   for (const [place, names] of Object.entries(places) as [Place, readonly string[]][])
     for (const name of names) roles.set(name, { place })
   for (const name of PARTS) roles.set(name, 'part')
