@@ -65,8 +65,9 @@ async function settled(calls: number): Promise<string> {
   return metrics()
 }
 const stored = () =>
-  readdirSync(directory)
-    .map((name) => readFileSync(join(directory, name)).toString('latin1'))
+  readdirSync(directory, { withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => readFileSync(join(directory, name)).toString('latin1'))
     .join('')
 
 describe('streams without usage', () => {
@@ -76,6 +77,7 @@ describe('streams without usage', () => {
     await settled(2)
     const [call, again] = [silent(1, 'on'), silent(1, 'on')]
     again.log.request = { ...call.log.request, id: 'asked-again' }
+    again.sequence = 3
     expect(await post([again])).toMatchObject({ stored: 1 })
     const text = await settled(3)
     expect(text).toMatch(/llm_usage_source_calls_total\{[^}]*source="estimated"\} 2/)
@@ -92,7 +94,7 @@ describe('streams without usage', () => {
     await start({})
     await post([silent(1, 'off')])
     expect(await settled(1)).toMatch(/llm_usage_source_calls_total\{[^}]*source="estimated"\} 1/)
-    expect(stored()).toContain('chatcmpl-1')
+    expect(stored()).toContain('gpt-4o')
     for (const words of [QUESTION, ANSWER]) expect(stored()).not.toContain(words)
   })
 
