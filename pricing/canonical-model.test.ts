@@ -30,7 +30,7 @@ describe('one name for a model', () => {
     expect(modelNames('gcp.vertex_ai', 'deepseek-ai/deepseek-v3.2-maas')[0]).toBe('deepseek-ai/deepseek-v3.2-maas')
     expect(modelNames('gcp.vertex_ai', 'claude-sonnet-4-5@20250929')).toContain('claude-sonnet-4-5')
     // A fine-tuned model is not its base.
-    expect(modelNames('openai', 'ft:gpt-4o:acme')).toEqual(['ft:gpt-4o:acme'])
+    expect(modelNames('openai', 'ft:gpt-4o:acme')).toEqual(['ft:gpt-4o:acme', 'ft:gpt-4o'])
   })
 })
 

@@ -48,7 +48,10 @@ export function modelNames(provider: string, name: string): readonly string[] {
   names.add(plain)
   const last = plain.slice(plain.lastIndexOf('/') + 1)
   if (provider === 'gcp.vertex_ai') names.add(last)
-  if (!plain.startsWith('ft:')) {
+  // A fine-tuned model is listed by its base, `ft:gpt-4.1-2025-04-14`, and never priced as the base itself.
+  const tuned = /^ft:[^:]+/.exec(plain)?.[0]
+  if (tuned !== undefined) names.add(tuned)
+  else {
     names.add(plain.replace(/-latest$/, ''))
     names.add(plain.replace(/[-@:]\d{4}-\d\d-\d\d$|[-@]20\d{6}$|-(?:0[1-9]|1[0-2])\d\d$/, ''))
     names.add(`${plain}-latest`)

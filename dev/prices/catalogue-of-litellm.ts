@@ -128,7 +128,15 @@ export function catalogueOfLiteLlm(first: Catalogue, map: LiteLlmMap, source: st
     if (Object.keys(kept.prices).length === 0 && kept.variants.length === 0) continue
     const models = providers.get(provider) ?? new Map<string, CatalogueModel>()
     providers.set(provider, models)
-    if (models.has(id)) continue
+    const same = models.get(id)
+    if (same !== undefined) {
+      // One model under two names: the first has the word, the second fills in.
+      same.entries[0]!.prices = { ...kept.prices, ...same.entries[0]!.prices }
+      const told = new Set((same.variants ?? []).map(({ when }) => JSON.stringify(when)))
+      const more = kept.variants.filter(({ when }) => !told.has(JSON.stringify(when)))
+      if (more.length > 0) same.variants = [...(same.variants ?? []), ...more]
+      continue
+    }
     models.set(id, {
       id,
       match: { equals: id },
@@ -254,6 +262,7 @@ const TIERED = new Set([
   'azure',
   'azure_ai',
   'gemini',
+  'vertex_ai',
   'vertex_ai-language-models',
   'anthropic',
   'groq',

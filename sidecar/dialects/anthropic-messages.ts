@@ -18,6 +18,7 @@ import {
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
 import { asCount, asList, asObject, asText, type JsonObject, parseJson, withoutUndefined } from './json-value.ts'
 import { errorOf } from './provider-error.ts'
+import { reportedBeside } from './reported-cost.ts'
 import { type ResponseView, viewResponse } from './response-view.ts'
 import { type UsageOutcome, usageOutcome } from './usage-outcome.ts'
 import { watchUsage } from './watched-usage.ts'
@@ -40,6 +41,8 @@ interface Answer {
   whole: boolean
   parts: MessagePart[]
   started: boolean
+  /** The last message or event that a gateway added its metadata to. */
+  metadata?: JsonObject
   /** Code ran in a container of Anthropic's. */
   container: boolean
   error?: DialectReading['error']
@@ -70,6 +73,7 @@ function readAnthropicMessages(exchange: Exchange, body: JsonObject | undefined)
       parameters: body === undefined ? undefined : anthropicParameters(body),
       finishReasons: answer.stopReason === undefined ? undefined : [answer.stopReason],
       error: answer.error,
+      reportedPicoUsd: answer.metadata === undefined ? undefined : reportedBeside(answer.metadata, {}),
     }),
     ...outcomeOf(exchange.status, view, answer),
     guardrails: refused ? [refusal(answer.stopCategory)] : [],
@@ -124,6 +128,7 @@ function answerOfEvents(view: Extract<ResponseView, { form: 'events' }>, status:
         break
       case 'message_delta':
         addMessage(answer, asObject(event.delta) ?? {})
+        if (event.provider_metadata !== undefined || event.providerMetadata !== undefined) answer.metadata = event
         addUsage(answer, asObject(event.usage))
         if (asObject(event.usage) !== undefined) told = true
         if (answer.stopReason !== undefined && told) final = true
@@ -151,6 +156,7 @@ function runsCode(block: JsonObject | undefined): boolean {
 }
 
 function addMessage(answer: Answer, message: JsonObject): void {
+  if (message.provider_metadata !== undefined || message.providerMetadata !== undefined) answer.metadata = message
   const model = asText(message.model)
   if (model !== undefined) answer.model = model
   const id = asText(message.id)

@@ -4,7 +4,6 @@ import { asCount, asList, asObject, asText, type JsonObject, withoutUndefined } 
 import { partsOfContent } from './openai-content.ts'
 import { countOpenAiUsage } from './openai-usage.ts'
 import { errorOf } from './provider-error.ts'
-import { usesByName } from './provider-tools.ts'
 import { objectsOf, viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
 import { watchUsage } from './watched-usage.ts'
@@ -61,8 +60,8 @@ function countConversation(usage: JsonObject): Counts | undefined {
   const counts = countOpenAiUsage(usage, '')
   const connectors = asCount(usage.connector_tokens)
   // Each use of a connector has a fee.
-  const uses = usesByName(asObject(usage.connectors))
-  const toolCalls = Object.values(uses).reduce<number>((sum, count) => sum + (count ?? 0), 0)
+  const connectorUses = asObject(usage.connectors) ?? {}
+  const toolCalls = Object.keys(connectorUses).reduce((sum, name) => sum + (asCount(connectorUses[name]) ?? 0), 0)
   const fees = toolCalls > 0 ? { toolCalls } : {}
   if (counts?.input === undefined || connectors === undefined) return counts && { ...counts, ...fees }
   const beside = counts.total === counts.input + (counts.output ?? 0) + connectors
