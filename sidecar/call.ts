@@ -410,9 +410,7 @@ export interface LlmCall {
 
   /** Design law 10: set where the answer can be retrieved later, or where this call is a retrieval. */
   answer?: AnswerIdentity
-  /** One answer is billed once: claimed at append. */
-  billingKey?: string
-  /** Set by the spool when the billing key was claimed before: cost 0. */
+  /** Set by the store where the call is a retrieval of an answer that was billed before: cost 0. */
   repeat?: boolean
 
   content?: Content

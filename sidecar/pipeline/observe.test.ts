@@ -299,7 +299,6 @@ describe('the cache', () => {
       cost: { state: 'free', reason: 'cache_hit' },
       savedPicoUsd: 140_000_000,
     })
-    expect(call).not.toHaveProperty('billingKey')
     expect(observed(cached('Miss'))).toMatchObject({ cache: 'miss', cost: { state: 'priced' } })
     expect(observed(cached('toString'))).not.toHaveProperty('cache')
   })

@@ -231,7 +231,6 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         kong: traceOfKong(capture, requestHeaders),
       })
       if (priced.answer !== undefined) call.answer = priced.answer
-      if (priced.billingKey !== undefined) call.billingKey = priced.billingKey
       if (keepsContent) call.content = contentOf(reading.content!, exchange, options)
       return call
     }
