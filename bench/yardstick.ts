@@ -8,7 +8,7 @@ import { langfuseSpans } from '../sidecar/exporters/langfuse.ts'
 import { contentAttributes, makeSpan, standardAttributes } from '../sidecar/exporters/spans.ts'
 import { attributionConfigSchema } from '../sidecar/pipeline/attribute.ts'
 import { makeObserver } from '../sidecar/pipeline/observe.ts'
-import { makeRedactor, redactionConfigSchema } from '../sidecar/pipeline/redact.ts'
+import { makeRedactor, redactionConfigSchema } from '../sidecar/redaction/redact.ts'
 import { benchCapture } from './bench-capture.ts'
 
 const BATCH = 100

@@ -6,7 +6,7 @@ import { otlpConfigSchema } from './exporters/otlp.ts'
 import { LOG_LEVELS } from './logger.ts'
 import { attributionConfigSchema } from './pipeline/attribute.ts'
 import { semanticCacheConfigSchema } from './pipeline/read-cache.ts'
-import { redactionConfigSchema } from './pipeline/redact.ts'
+import { redactionConfigSchema } from './redaction/redact.ts'
 import { secretSchema } from './secret.ts'
 import { parseYaml, placeOf, readText } from './yaml-document.ts'
 

@@ -17,8 +17,10 @@ import { makeExemplars } from './metrics/exemplars.ts'
 import { makeExposition } from './metrics/exposition.ts'
 import { isLlmCall } from './pipeline/is-llm-call.ts'
 import { makeEstimatingObserver, makeObserver } from './pipeline/observe.ts'
-import { makeRedactor } from './pipeline/redact.ts'
 import { makeServer, newReceiveCounters } from './receive.ts'
+import { withPolicy } from './redaction/policy.ts'
+import { openPseudonymKey } from './redaction/pseudonyms.ts'
+import { makeRedactor } from './redaction/redact.ts'
 import { resolveSecret } from './secret.ts'
 import { LEDGER_READER } from './spool/spool.ts'
 import { openSqliteSpool } from './spool/sqlite.ts'
@@ -36,7 +38,16 @@ export async function serve(
   { logger, environment }: { logger: Logger; environment: Environment },
 ): Promise<Sidecar> {
   mkdirSync(config.data, { recursive: true })
-  const exporters = makeExporters(config, environment)
+  const redactor = makeRedactor(config.redaction, {
+    key:
+      config.redaction.key === undefined
+        ? openPseudonymKey(config.data)
+        : resolveSecret(config.redaction.key, environment),
+  })
+  const { policy } = config.redaction
+  const exporters = makeExporters(config, environment).map((exporter) => withPolicy(exporter, policy, redactor))
+  if (config.attribution.hashUsers !== undefined)
+    logger.warn({}, 'attribution.hashUsers is old: write `attribution.users: all` (or pseudonym, plain)')
   const token = config.listen.token === undefined ? undefined : resolveSecret(config.listen.token, environment)
   const book = watchPriceBook(config.prices.file, {
     now: Date.now,
@@ -90,7 +101,9 @@ export async function serve(
     book,
     attribution: config.attribution,
     semanticCache: config.semanticCache,
-    redactor: makeRedactor(config.redaction),
+    redactor,
+    policy,
+    sinks: exporters.map(({ id }) => id),
     providers: config.providers,
     maxContentBytes: config.content.maxBytes,
     content: config.content.enabled,

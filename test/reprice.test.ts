@@ -8,7 +8,7 @@ import { captureSchema } from '../sidecar/capture.ts'
 import { reprice } from '../sidecar/ledger/reprice.ts'
 import { attributionConfigSchema } from '../sidecar/pipeline/attribute.ts'
 import { makeObserver } from '../sidecar/pipeline/observe.ts'
-import { makeRedactor, redactionConfigSchema } from '../sidecar/pipeline/redact.ts'
+import { makeRedactor, redactionConfigSchema } from '../sidecar/redaction/redact.ts'
 import { type CaptureParts, makeCapture } from '../sidecar/testing/make-capture.ts'
 import { writeLedger } from '../sidecar/testing/write-ledger.ts'
 

@@ -8,11 +8,11 @@ import { openPriceBook } from '../../pricing/open-price-book.ts'
 import { CALL_STATUSES, type LlmCall } from '../call.ts'
 import { type Capture, captureSchema } from '../capture.ts'
 import type { Reading } from '../dialects/dialect.ts'
+import { makeRedactor, redactionConfigSchema } from '../redaction/redact.ts'
 import { type CaptureParts, makeCapture } from '../testing/make-capture.ts'
 import { makeStream } from '../testing/make-exchange.ts'
 import { attributionConfigSchema } from './attribute.ts'
 import { makeEstimatingObserver, makeObserver, type ObserveOptions } from './observe.ts'
-import { makeRedactor, redactionConfigSchema } from './redact.ts'
 
 const options: ObserveOptions = {
   book: openPriceBook(),

@@ -8,7 +8,9 @@ import { type KongAiReading, readKongAiLog } from '../dialects/kong-ai-log.ts'
 import { blocksAnswer, kongGuardrails } from '../dialects/kong-guardrails.ts'
 import { providerOfHost } from '../dialects/provider-of-host.ts'
 import { optional } from '../optional.ts'
-import { type AttributionConfig, attribute, bodyFieldsOf } from './attribute.ts'
+import { type ContentPolicyConfig, storedMode } from '../redaction/policy.ts'
+import type { Redactor } from '../redaction/redact.ts'
+import { type AttributionConfig, attribute, bodyFieldsOf, personMode } from './attribute.ts'
 import { billedLinesOf } from './billed-lines.ts'
 import { boundContent } from './bound-content.ts'
 import { exchangeOf, headersOf, isEncodedAndCut } from './exchange-of.ts'
@@ -19,7 +21,6 @@ import { readAttempts } from './read-attempts.ts'
 import { priceLookup, readCache, type SemanticCacheConfig } from './read-cache.ts'
 import { readRateLimit } from './read-rate-limit.ts'
 import { filledByKong, readingOfLog, readingOfTranslated, readingOfUpgrade } from './reading-without-bodies.ts'
-import type { Redactor } from './redact.ts'
 import { callId, remoteSpan, traceOf, traceOfKong } from './trace.ts'
 
 export interface ObserveOptions {
@@ -27,6 +28,10 @@ export interface ObserveOptions {
   attribution: AttributionConfig
   semanticCache: SemanticCacheConfig
   redactor: Redactor
+  /** Who keeps content; absent: redacted content for everybody. */
+  policy?: ContentPolicyConfig
+  /** The sinks that there are: the log keeps what the one with the most may have. */
+  sinks?: readonly string[]
   /** Kong service name or host → provider. */
   providers: Readonly<Record<string, string>>
   /** Bytes of content kept for a call. */
@@ -75,6 +80,7 @@ interface Begun {
 
 function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
   // With the colon: `"user"` alone is in every chat, as a role.
+  const people = personMode(options.attribution)
   const bodyHints = bodyFieldsOf(options.attribution).flatMap((name) => [`"${name}":`, `"${name}" :`])
   return (capture) => {
     const { log } = capture
@@ -135,11 +141,15 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
       const id = callId(capture.node, log.request.id, log.started_at)
       const firstByteMs =
         capture.first_byte_at == null ? undefined : duration(epochMs(capture.first_byte_at * 1000) - startedAt)
-      const allowsContent = options.content && capture.content === 'on'
+      const mode =
+        options.policy === undefined
+          ? 'redacted'
+          : storedMode({ tenant: who.tenant, gateway: gatewayOf(capture) }, options.sinks ?? [], options.policy)
+      const allowsContent = options.content && capture.content === 'on' && mode !== 'off'
       const keepsContent = allowsContent && reading.content !== undefined
       const failed = outcome.status !== 'ok'
 
-      return {
+      return options.redactor.call({
         v: 1,
         id,
         requestId: log.request.id,
@@ -158,7 +168,7 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         ...optional('responseId', reading.responseId?.slice(0, MAX_NAME)),
         ...optional('serviceTier', reading.serviceTier?.slice(0, MAX_NAME)),
         ...optional('systemFingerprint', reading.systemFingerprint?.slice(0, MAX_NAME)),
-        ...optional('parameters', parametersOf(reading, keepsContent, options.redactor)),
+        ...optional('parameters', parametersOf(reading, keepsContent, options.redactor, who.tenant)),
         ...optional(
           'finishReasons',
           reading.finishReasons?.slice(0, MAX_LIST).map((reason) => reason.slice(0, MAX_NAME)),
@@ -168,8 +178,8 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         tenantSource: who.tenantSource,
         ...optional('claimedTenant', who.claimedTenant),
         ...optional('consumer', who.consumer),
-        ...optional('user', who.user),
-        ...optional('session', who.session),
+        ...optional('user', personNamed(who.user)),
+        ...optional('session', personNamed(who.session)),
         ...optional('team', who.team),
         ...optional('app', who.app),
         ...optional('environment', who.environment),
@@ -196,7 +206,10 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         httpStatus,
         ...(failed && { errorType: reading.error?.type.slice(0, MAX_NAME) ?? String(httpStatus) }),
         // A provider's words may quote the prompt: where content may not rest, its code for the error has to do.
-        ...optional('errorMessage', failed && allowsContent ? redactedError(reading, options.redactor) : undefined),
+        ...optional(
+          'errorMessage',
+          failed && allowsContent ? redactedError(reading, options.redactor, who.tenant) : undefined,
+        ),
         ...optional('cache', cache),
         ...optional(
           'cacheLookup',
@@ -216,14 +229,23 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
             picoUsd: priced.cost.state === 'priced' ? priced.cost.picoUsd : undefined,
           }),
         ),
-        guardrails: outcome.guardrails.slice(0, MAX_LIST).map((event) => redactedEvent(event, options.redactor)),
+        guardrails: outcome.guardrails
+          .slice(0, MAX_LIST)
+          .map((event) => redactedEvent(event, options.redactor, who.tenant)),
         trace: traceOf(id, who.tenant, {
           caller: remoteSpan(requestHeaders),
           trusted: who.trusted,
           kong: traceOfKong(capture, requestHeaders),
         }),
         ...optional('billingKey', priced.billingKey),
-        ...optional('content', keepsContent ? contentOf(reading.content!, exchange, options) : undefined),
+        ...optional(
+          'content',
+          keepsContent ? contentOf(reading.content!, exchange, options, who.tenant, mode === 'full') : undefined,
+        ),
+      })
+
+      function personNamed(name: string | undefined): string | undefined {
+        return name === undefined ? undefined : options.redactor.person(name, who.tenant, people)
       }
     }
   }
@@ -234,29 +256,40 @@ function readSeen(exchange: Exchange, kong: KongAiReading | undefined): Reading 
   return (kong === undefined ? undefined : readingOfTranslated(exchange, reading)) ?? reading
 }
 
-/** Cut first, then redacted: a match at the cut is masked because `truncated` says that there is one. */
+/** Bounded and redacted in one: what is cut is cut after it was masked, so that no half of a secret is left. */
 function contentOf(
   content: Content,
   exchange: Exchange | undefined,
   { maxContentBytes, redactor }: ObserveOptions,
+  tenant: string,
+  full: boolean,
 ): Content {
-  const bounded = boundContent(content, maxContentBytes)
   const cut =
     exchange?.requestTruncated === true || exchange?.responseTail !== undefined || exchange?.responseComplete === false
-  return redactor.content(cut ? { ...bounded, truncated: true } : bounded)
+  const bounded = boundContent(content, maxContentBytes, full ? undefined : redactor, {
+    tenant,
+    // Where an answer broke off, its last words may be half a secret.
+    outputBrokeOff: exchange?.responseComplete === false,
+  })
+  return { ...bounded, ...(cut && { truncated: true }), ...(full && { unredacted: true as const }) }
 }
 
-function redactedError(reading: Reading, redactor: Redactor): string | undefined {
+function redactedError(reading: Reading, redactor: Redactor, tenant: string): string | undefined {
   const message = reading.error?.message
   if (message === undefined) return undefined
-  const masked = message.length <= MAX_ERROR ? redactor.text(message) : redactor.text(message.slice(0, MAX_ERROR), true)
-  return masked.slice(0, MAX_ERROR)
+  return bounded(message, redactor, tenant)
 }
 
 /** A guard's reason may quote what it found. */
-function redactedEvent(event: GuardrailEvent, redactor: Redactor): GuardrailEvent {
+function redactedEvent(event: GuardrailEvent, redactor: Redactor, tenant: string): GuardrailEvent {
   const { reason } = event
-  return reason === undefined ? event : { ...event, reason: redactor.text(reason.slice(0, MAX_ERROR)) }
+  return reason === undefined ? event : { ...event, reason: bounded(reason, redactor, tenant) }
+}
+
+/** Short text: masked first, then cut. */
+function bounded(text: string, redactor: Redactor, tenant: string): string {
+  const cut = text.length > MAX_ERROR * 4
+  return redactor.text(cut ? text.slice(0, MAX_ERROR * 4) : text, { cut, tenant }).slice(0, MAX_ERROR)
 }
 
 /** The operator's word, then the host, then Kong's own configuration, then whose format it is. */
@@ -297,11 +330,16 @@ function gatewayOf(capture: Capture): LlmCall['gateway'] {
 }
 
 /** Stop sequences are the client's own words: they rest only where content does, bounded and redacted. */
-function parametersOf({ parameters }: Reading, keepsContent: boolean, redactor: Redactor): Reading['parameters'] {
+function parametersOf(
+  { parameters }: Reading,
+  keepsContent: boolean,
+  redactor: Redactor,
+  tenant: string,
+): Reading['parameters'] {
   if (parameters === undefined) return undefined
   const { stopSequences, ...numbers } = parameters
   const kept = keepsContent
-    ? stopSequences?.slice(0, MAX_LIST).map((stop) => redactor.text(stop.slice(0, MAX_NAME)))
+    ? stopSequences?.slice(0, MAX_LIST).map((stop) => redactor.text(stop, { tenant }).slice(0, MAX_NAME))
     : undefined
   const all = { ...numbers, ...optional('stopSequences', kept) }
   return Object.keys(all).length > 0 ? all : undefined
