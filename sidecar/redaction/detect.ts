@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { findDsn, findEmail, findHiddenEmail, findUserInfo } from './find-addresses.ts'
 import { findCode, findIban, findIpv6, findMac, findMrz } from './find-codes.ts'
 import { findInDigits } from './find-in-digits.ts'
-import { findFlag, findPair, followsPasswordWord } from './find-pairs.ts'
+import { findFlag, findPair, findSpokenPasswords, followsPasswordWord } from './find-pairs.ts'
 import { findAuthValue, findByForm, findByStart, findByVendor } from './find-tokens.ts'
 import { before, type Hit, isAlnum, isDigit, isLetter, type Scan } from './hits.ts'
 import { PRIVATE_KEY } from './rules/credentials.ts'
@@ -33,7 +33,7 @@ export function detect(original: string, options: DetectOptions = {}): Hit[] {
   for (let level = 0; ; level++) {
     const encoded = level < MAX_DECODINGS && (hasEscape(view.text) || level > 0) && isEncoded(view.text)
     // An escape read as letters finds what is not there: JSON is looked at decoded alone.
-    if (!encoded || !looksLikeJson(view.text)) {
+    if (!encoded || !view.text.includes('\\') || !looksLikeJson(view.text)) {
       const found = scan(view.text, options.label === true)
       if (options.maskInside !== undefined && depth < MAX_BASE64)
         findBase64(view.text, found.base64, depth, options.maskInside, found.hits)
@@ -55,7 +55,18 @@ export function detect(original: string, options: DetectOptions = {}): Hit[] {
 
 /** Worth the search for encodings: an ordinary sentence has none of these. */
 function hasEscape(text: string): boolean {
-  return /[\\%&\u00ad\u200b-\u200f\u2060\ufeff]|=3D/.test(text)
+  return (
+    text.includes('\\') ||
+    text.includes('%') ||
+    text.includes('&') ||
+    text.includes('=3D') ||
+    (!isAscii(text) && /[\u00ad\u200b-\u200f\u2060\ufeff]/.test(text))
+  )
+}
+
+/** By the length of its UTF-8, which the machine counts faster than a loop looks. */
+function isAscii(text: string): boolean {
+  return Buffer.byteLength(text) === text.length
 }
 
 const LETTER = 1
@@ -84,11 +95,8 @@ interface Found {
 
 /** The one pass over a text: cheap for prose, which has neither digits nor long stretches nor events. */
 function scan(original: string, label: boolean): Found {
-  let text = original
-  let wide = 0
+  const text = isAscii(original) ? original : asciiAlike(original)
   const length = text.length
-  for (let at = 0; at < length; at++) wide |= text.charCodeAt(at)
-  if (wide > 127) text = asciiAlike(text)
   const state = new State(text, label)
   let start = -1
   let seen = 0
@@ -110,6 +118,7 @@ function scan(original: string, label: boolean): Found {
   }
   if (start >= 0 && ((seen & DIGIT) !== 0 || length - start >= TOKEN_LENGTH)) state.stretch(start, length, seen)
   state.spelledAddresses()
+  if (!label) findSpokenPasswords(state)
   return state
 }
 
@@ -175,6 +184,7 @@ class State implements Scan, Found {
   #wordWithDigit(start: number, end: number, hasLetter: boolean): void {
     const { text } = this
     if (hasLetter) {
+      if (isDigit(text.charCodeAt(start))) this.#ibanBefore(start)
       if (start >= this.#codeDone && end - start === 5) this.#codiceFiscale(start)
       if (start >= this.#codeDone) {
         this.#codeDone = Math.max(this.#codeDone, findIban(this, start))
@@ -186,18 +196,30 @@ class State implements Scan, Found {
       const joint = start - 1
       if (joint >= 1 && /[ \t\-.]/.test(text[joint]!) && isLetter(text.charCodeAt(joint - 1))) {
         let head = joint - 1
-        while (head > 0 && joint - head < 6 && isLetter(text.charCodeAt(head - 1))) head--
-        if (!isAlnum(text.charCodeAt(head - 1)) && head >= this.#codeDone) {
+        while (head > 0 && joint - head < 4 && isLetter(text.charCodeAt(head - 1))) head--
+        const length = end - start
+        if (joint - head <= 2 && !isAlnum(text.charCodeAt(head - 1)) && head >= this.#codeDone) {
           this.#codeDone = Math.max(this.#codeDone, findIban(this, head))
-          if (head >= this.#codeDone) this.#codeDone = Math.max(this.#codeDone, findCode(this, head))
+          if (head >= this.#codeDone && (length <= 3 || length >= 6))
+            this.#codeDone = Math.max(this.#codeDone, findCode(this, head))
         }
       }
-      if (start >= this.#codeDone) this.#codeDone = Math.max(this.#codeDone, findCode(this, start))
+      if (start >= this.#codeDone && (end - start >= 6 || isGrouped(text, end)))
+        this.#codeDone = Math.max(this.#codeDone, findCode(this, start))
       if (end - start >= 4 && !this.label) this.#passwordAt(start, end)
     }
     if (end - start === 2 || end - start === 4) this.#codeDone = Math.max(this.#codeDone, findMac(this, start))
     for (let at = start; at < end; at++)
       if (at >= this.#digitsDone && isDigit(text.charCodeAt(at))) this.#digitsDone = findInDigits(this, at)
+  }
+
+  /** `de 89ab cdef …`: the country stands in a word of its own. */
+  #ibanBefore(start: number): void {
+    const { text } = this
+    if (start < 3 || !/[ \t\-.]/.test(text[start - 1]!) || !isLetter(text.charCodeAt(start - 2))) return
+    const head = start - 3
+    if (isLetter(text.charCodeAt(head)) && !isAlnum(text.charCodeAt(head - 1)) && head >= this.#codeDone)
+      this.#codeDone = Math.max(this.#codeDone, findIban(this, head))
   }
 
   /** `ABC DEF 69T01 F760F`: Italy's code in groups; `start` is where the third begins. */
@@ -286,6 +308,12 @@ class State implements Scan, Found {
       }
     }
   }
+}
+
+/** Digits go on behind one separator. */
+function isGrouped(text: string, end: number): boolean {
+  const code = text.charCodeAt(end)
+  return (code === 32 || code === 45 || code === 46) && isDigit(text.charCodeAt(end + 1))
 }
 
 /** `fe80:` or `:0db8`: hexadecimal digits on a side, two colons within nine characters. */

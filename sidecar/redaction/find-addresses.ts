@@ -63,7 +63,8 @@ const BRACKETED_AT = new RegExp(
   `[ \\t]{0,2}${OPEN}[ \\t]{0,2}${AT_WORD}[ \\t]{0,2}${CLOSE}[ \\t]{0,2}((?:[\\p{L}\\p{N}-]{1,63}[ \\t]{0,2}(?:${OPEN}[ \\t]{0,2}${DOT_WORD}[ \\t]{0,2}${CLOSE}|\\.)[ \\t]{0,2}){1,4}[\\p{L}]{2,24}|(?:[\\p{L}\\p{N}-]{1,63}[ \\t]${DOT_WORD}[ \\t]){1,4}[\\p{L}]{2,24})`,
   'iuy',
 )
-const SPELLED_AT = /[ \t]at[ \t](?:[\p{L}\p{N}-]{1,63}[ \t]dot[ \t]){1,4}[\p{L}]{2,24}/iuy
+const SPELLED_AT =
+  /[ \t]at[ \t](?!(?:the|a|an|this|that|each|every|one)[ \t])(?:[\p{L}\p{N}-]{1,63}[ \t]dot[ \t]){1,4}(?:com|org|net|edu|gov|info|biz|museum|shop|online|app|dev|[a-z]{2})(?![a-z0-9])/iuy
 
 /** An address written so that no machine finds it; `at` is the bracket, or the blank before a spelled `at`. */
 export function findHiddenEmail(scan: Scan, at: number, done: number, spelled: boolean): number {

@@ -17,7 +17,7 @@ const BY_DIGIT: Compiled[] = []
 for (const rule of CODE_RULES) {
   const compiled = {
     rule,
-    pattern: new RegExp(rule.pattern, 'iy'),
+    pattern: new RegExp(rule.pattern, 'iuy'),
     near: rule.near === undefined ? undefined : new RegExp(rule.near, 'iu'),
   }
   if (!/^(?:\\d|\[1)/.test(rule.pattern)) BY_LETTER.push(compiled)

@@ -1,4 +1,4 @@
-import { passesEan, passesLuhn } from './checksums.ts'
+import { passesLuhn } from './checksums.ts'
 import { before, type Hit, isDigit, isLetter, type Scan } from './hits.ts'
 import { isInternational, isNational, isTrunkNumber } from './phone-numbers.ts'
 import type { NumberRule } from './rule.ts'
@@ -58,9 +58,33 @@ function clusterAt(text: string, start: number): Group[] {
   }
 }
 
+/** Where a number ends that is too short for anything and no year, and after which no digits follow; 0 for any other. */
+function shortNumber(text: string, start: number): number {
+  let end = start + 1
+  while (end < text.length && end - start < 7 && isDigit(text.charCodeAt(end))) end++
+  const length = end - start
+  if (length >= 7) return 0
+  if (length === 4) {
+    const first = text.charCodeAt(start)
+    const second = text.charCodeAt(start + 1)
+    if ((first === 49 && (second === 56 || second === 57)) || (first === 50 && second === 48)) return 0
+  }
+  for (let next = end; next < end + 4 && next < text.length; next++) {
+    const code = text.charCodeAt(next)
+    if (isDigit(code)) return 0
+    if (!isSeparator(code)) break
+  }
+  return end
+}
+
 /** Whatever begins with a digit at `start`: cards, identity numbers, phones, dates of birth, IPv4. Returns where the cluster ends. */
-export function findInDigits(scan: Scan, start: number): number {
+export function findInDigits(scan: Scan, at: number): number {
   const { text } = scan
+  // `%2012345678`: the first two belong to the percent sign.
+  const start = text.charCodeAt(at - 1) === 37 && isDigit(text.charCodeAt(at + 1)) ? at + 2 : at
+  if (!isDigit(text.charCodeAt(start))) return Math.max(start, at + 1)
+  const alone = shortNumber(text, start)
+  if (alone > 0) return alone
   const groups = clusterAt(text, start)
   const last = groups[groups.length - 1]!
   let digits = 0
@@ -86,7 +110,11 @@ export function findInDigits(scan: Scan, start: number): number {
 function isDecimal(text: string, groups: readonly Group[]): boolean {
   const [whole, part] = groups
   return (
-    groups.length === 2 && text[whole!.end] === '.' && part!.start === whole!.end + 1 && whole!.end - whole!.start <= 6
+    groups.length === 2 &&
+    text[whole!.start - 1] !== '+' &&
+    text[whole!.end] === '.' &&
+    part!.start === whole!.end + 1 &&
+    whole!.end - whole!.start <= 6
   )
 }
 
@@ -138,16 +166,18 @@ function numberRule(
   const end = groups[last]!.end
   if (digits.length >= 13 && passesLuhn(digits)) {
     const scheme = CARD_SCHEMES.find(({ begins, lengths }) => lengths.includes(digits.length) && begins.test(digits))
-    if (scheme !== undefined && isCard(scan, groups, first, last, digits, scheme.needsWord === true))
+    if (scheme !== undefined && isCard(scan, groups, first, last, scheme.needsWord === true))
       return { kind: 'credit_card', id: scheme.id }
   }
   const rules = BY_LENGTH[digits.length]!
-  if (rules.length === 0 || isJoined(text, start, end)) return undefined
+  if (rules.length === 0 || isJoined(text, start, end) || isColumn(text, groups, first, last)) return undefined
+  // Seconds or milliseconds since 1970.
+  const mayBeTime = first === last && (digits.length === 10 || digits.length === 13) && /^1[4-9]/.test(digits)
   let written: string | undefined
   let around: string | undefined
   for (const { rule, near } of rules) {
     if (!rule.check(digits)) continue
-    if (rule.strong === true) return { kind: rule.kind, id: rule.id }
+    if (rule.strong === true && !mayBeTime) return { kind: rule.kind, id: rule.id }
     written ??= text.slice(start, end)
     if (rule.format?.test(written)) return { kind: rule.kind, id: rule.id }
     around ??= `${before(text, start, NEAR)} \u0000 ${text.slice(end, end + AFTER)}`
@@ -156,25 +186,32 @@ function numberRule(
   return undefined
 }
 
+/** Points and blanks between the groups: numbers with decimals, side by side. */
+function isColumn(text: string, groups: readonly Group[], first: number, last: number): boolean {
+  let hasPoint = false
+  let hasBlank = false
+  for (let at = first; at < last; at++) {
+    const code = text.charCodeAt(groups[at]!.end)
+    if (code === 46) hasPoint = true
+    else if (code === 32 || code === 9) hasBlank = true
+  }
+  return hasPoint && hasBlank
+}
+
 /** A part of something longer: `…a456-426614174000`, `1.2.3.4`. */
 function isJoined(text: string, start: number, end: number): boolean {
   const joint = (code: number) => code === 45 || code === 46 || code === 95 || code === 58
+  // `Chrome/111.0.1071.49`
+  if (start >= 2 && text.charCodeAt(start - 1) === 47 && isLetter(text.charCodeAt(start - 2))) return true
   if (start >= 2 && joint(text.charCodeAt(start - 1)) && isDigit(text.charCodeAt(start - 2))) return true
   return end + 1 < text.length && joint(text.charCodeAt(end)) && isDigit(text.charCodeAt(end + 1))
 }
 
-function isCard(
-  scan: Scan,
-  groups: readonly Group[],
-  first: number,
-  last: number,
-  digits: string,
-  needsWord: boolean,
-): boolean {
+function isCard(scan: Scan, groups: readonly Group[], first: number, last: number, needsWord: boolean): boolean {
   const { text } = scan
   const start = groups[first]!.start
   const hasWord = () => CARD_WORDS.test(before(text, start, NEAR))
-  if (needsWord) return hasWord() || (digits.length === 13 && !passesEan(digits))
+  if (needsWord) return hasWord()
   // A column of numbers is no card: one kind of separator, or the groups of a card.
   if (last === first) return true
   const separators = new Set<string>()
@@ -207,7 +244,7 @@ function findBirthDate(scan: Scan, groups: readonly Group[], wordsBefore: () => 
   const { text, hits } = scan
   const start = groups[0]!.start
   const first = text.slice(start, groups[0]!.end)
-  if (first.length > 8) return
+  if (first.length > 8 || (groups.length < 3 && first.length !== 4 && first.length !== 8)) return
   const words = wordsBefore()
   const word = lastMatch(words, BIRTH_WORDS)
   if (word !== undefined) {
@@ -422,12 +459,12 @@ function isNationalForm(text: string, groups: readonly Group[], first: number, l
   const isBracketed = written[0] === '(' && written.includes(')')
   if (digits.startsWith('00') && digits.length >= 10)
     return digits[2] !== '0' && last > first && isInternational(digits.slice(2))
-  if (digits.startsWith('011') && digits.length >= 11 && last > first) return isInternational(digits.slice(3))
+  if (digits.startsWith('011') && digits.length >= 11 && last > first && isInternational(digits.slice(3))) return true
   if (digits.length === 10 && US.test(written)) {
     // With dots or blanks only where area and exchange can be ones.
     return isBracketed || written.includes('-') || /^[2-9]\d\d[2-9]/.test(digits)
   }
-  if (digits.length === 11 && digits[0] === '1' && last > first)
+  if (digits.length === 11 && digits[0] === '1' && last > first && !isBracketed)
     return US.test(written.slice(2)) && /[- (]/.test(written[1] ?? '')
   if (
     digits.length === 11 &&

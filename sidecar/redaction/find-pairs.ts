@@ -23,6 +23,26 @@ const ASIAN_SECRET = /(?:キー|トークン|鍵|密钥|密鑰|令牌|키|토큰
 const NAME_WINDOW = 48
 const MAX_VALUE = 512
 
+/** Last two letters of every word that a name of a secret may end with: most names are refused by them. */
+const ENDINGS = new Uint8Array(128 * 128)
+const AFTER_LIST =
+  'id value b64 base64 hash live test prod production dev staging string here old new key header field is ist est es passe'.split(
+    ' ',
+  )
+for (const word of [...PASSWORD_WORDS, ...SECRET_WORDS, ...AFTER_LIST]) {
+  const [a, b] = [word.charCodeAt(word.length - 2), word.charCodeAt(word.length - 1)]
+  if (a < 128 && b < 128) ENDINGS[(a << 7) | b] = 1
+}
+
+function mayEndName(text: string, end: number): boolean {
+  if (end < 2) return false
+  const a = text.charCodeAt(end - 2)
+  const b = text.charCodeAt(end - 1)
+  // A letter of another script, or a number behind the name.
+  if (a > 127 || b > 127 || (b >= 48 && b <= 57)) return true
+  return ENDINGS[((a | 32) << 7) | (b | 32)] === 1
+}
+
 /** What a name says about the value behind it. */
 interface Name {
   isPassword: boolean
@@ -36,6 +56,7 @@ interface Name {
 function nameBefore(text: string, at: number): Name | undefined {
   let end = at
   while (end > 0 && at - end < 8 && isClosing(text.charCodeAt(end - 1))) end--
+  if (!mayEndName(text, end)) return undefined
   let start = end
   while (start > 0 && end - start < NAME_WINDOW && !isDelimiter(text.charCodeAt(start - 1))) start--
   if (end - start < 2) return undefined
@@ -114,6 +135,7 @@ export function findPair(scan: Scan, at: number): void {
   if (lead !== null) start += lead[0].length
   const scheme = /^(?:Bearer|Basic|Token|Digest|Negotiate|ApiKey)[ \t]+/i.exec(text.slice(start, start + 16))
   if (scheme !== null) start += scheme[0].length
+  if (/[“„«‘「]/.test(text[start] ?? '')) start++
   const quote = /["'`]/.test(text[start] ?? '') ? text[start]! : undefined
   if (quote !== undefined) start++
   const end = quote === undefined ? endOfWord(text, start) : endOfQuoted(text, start, quote)
@@ -133,12 +155,25 @@ const ENDS = new Uint8Array(128)
 for (const character of ' \t\n\r\f\v"\'`;&<>\\') ENDS[character.charCodeAt(0)] = 1
 for (const character of ',)]}|') ENDS[character.charCodeAt(0)] = 2
 
+/** “ ” „ « » ‘ ’ 「 」 。 ， 、 and the blank that does not break. */
+function isQuoteOrStop(code: number): boolean {
+  return (
+    code === 0xa0 ||
+    code === 0xab ||
+    code === 0xbb ||
+    (code >= 0x2018 && code <= 0x201f) ||
+    (code >= 0x3000 && code <= 0x300f) ||
+    code === 0xff0c ||
+    code === 0xff1b
+  )
+}
+
 function endOfWord(text: string, start: number): number {
   const limit = Math.min(text.length, start + MAX_VALUE)
   let end = start
   for (; end < limit; end++) {
     const code = text.charCodeAt(end)
-    const ends = code < 128 ? ENDS[code]! : code === 0xa0 ? 1 : 0
+    const ends = code < 128 ? ENDS[code]! : isQuoteOrStop(code) ? 1 : 0
     if (ends === 1) break
     if (ends === 2) {
       const next = end + 1 < text.length ? text.charCodeAt(end + 1) : 32
@@ -179,7 +214,7 @@ function isPasswordValue(text: string, at: number, end: number, value: string, q
     const tight = text[at] === '=' || !/\s/.test(text[at + 1] ?? '')
     return (
       (tight && value.length >= 4) ||
-      (/^(?:[\r\n;&,<]|$)/.test(rest) && value.length >= 6 && /[A-Z].*[a-z]|[a-z].*[A-Z]/.test(value))
+      (/^(?:["'\r\n;&,<]|$)/.test(rest) && value.length >= 6 && /[A-Z].*[a-z]|[a-z].*[A-Z]/.test(value))
     )
   }
   if (quoted && /\s/.test(value) && value.length > 80) return false
@@ -226,8 +261,28 @@ const CONNECTING = new Set(
     ' ',
   ),
 )
+const BEFORE_PASSWORD = new Uint8Array(128 * 128)
+for (const word of [...PASSWORD_WORDS, ...CONNECTING, 'passe']) {
+  const [a, b] = [word.length > 1 ? word.charCodeAt(word.length - 2) : 32, word.charCodeAt(word.length - 1)]
+  if (a < 128 && b < 128) BEFORE_PASSWORD[(a << 7) | b] = 1
+}
+
+function mayPrecedePassword(text: string, at: number): boolean {
+  let end = at
+  while (end > 0 && at - end < 6 && !isNameCharacter(text.charCodeAt(end - 1))) end--
+  if (end < 2) return false
+  const a = text.charCodeAt(end - 2)
+  const b = text.charCodeAt(end - 1)
+  return a > 127 || b > 127 || BEFORE_PASSWORD[((a | 32) << 7) | (b | 32)] === 1
+}
+
+function isNameCharacter(code: number): boolean {
+  return code > 127 || (code >= 48 && code <= 57) || ((code | 32) >= 97 && (code | 32) <= 122)
+}
+
 /** Does a word for a password stand before `at`, with a verb or a sign between at most? */
 export function followsPasswordWord(text: string, at: number): boolean {
+  if (!mayPrecedePassword(text, at)) return false
   const words = before(text, at, 40)
   let last = words.length - 1
   while (last >= 0 && words.charCodeAt(last) <= 62 && !(words.charCodeAt(last) >= 48 && words.charCodeAt(last) <= 57))
@@ -242,4 +297,31 @@ export function followsPasswordWord(text: string, at: number): boolean {
     if (!CONNECTING.has(word)) return false
   }
   return false
+}
+
+const SPOKEN = [
+  'assword is ',
+  'asswort ist ',
+  'asswort lautet ',
+  'mot de passe est ',
+  'ontraseña es ',
+  'enha é ',
+  'assword è ',
+  'wachtwoord is ',
+  'asło to ',
+  'ösenordet är ',
+]
+/** `the password is …`: the value has no digit that would have drawn attention to it. */
+export function findSpokenPasswords(scan: Scan): void {
+  const { text } = scan
+  for (const words of SPOKEN)
+    for (let at = text.indexOf(words); at !== -1; at = text.indexOf(words, at + words.length)) {
+      let start = at + words.length
+      if (/["'`“„«:]/.test(text[start] ?? '')) start++
+      const end = endOfWord(text, start)
+      const value = text.slice(start, end)
+      // A word of a sentence is written in small letters, or with a capital in front.
+      if (value.length >= 6 && /[a-z].*[A-Z]|[^\p{L}'’-]/u.test(value) && !isPlaceholder(value))
+        scan.hits.push({ start, end, kind: 'password', rule: 'password-word' })
+    }
 }

@@ -160,7 +160,7 @@ export function findByForm(scan: Scan, start: number, end: number): void {
 export function findByVendor(scan: Scan, start: number, end: number): void {
   const { text } = scan
   const token = text.slice(start, Math.min(end, start + 1600))
-  if (!looksRandom(token) && !/^\d{16,19}$/.test(token)) return
+  if (!looksRandom(token) && !/^\d{16,19}$/.test(token) && !(end - start === 8 && text.charCodeAt(end) === 58)) return
   const words = before(text, start, 80).toLowerCase()
   VENDOR_WORDS.lastIndex = 0
   for (let match = VENDOR_WORDS.exec(words); match !== null; match = VENDOR_WORDS.exec(words)) {

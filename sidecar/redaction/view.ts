@@ -13,7 +13,7 @@ export function plainView(text: string): View {
 
 /** Characters that look or count like an ASCII one: digits of other scripts, full width, spaces and dashes of all kinds. One for one. */
 const ALIKE =
-  /[\u00a0\u00b7\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\u09e6-\u09ef\u0e50-\u0e59\u1680\u2000-\u200a\u2010-\u2015\u2018-\u201f\u2022\u2024\u202f\u205f\u2212\u3000\u3002\u300c\u300d\ufe58\ufe63\uff01-\uff5e\uff61]/g
+  /[\u00a0\u00b7\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\u09e6-\u09ef\u0e50-\u0e59\u1680\u2000-\u200a\u2010-\u2015\u2022\u2024\u202f\u205f\u2212\ufe58\ufe63\uff08\uff09\uff0b\uff0d-\uff1a\uff1d\uff20-\uff3a\uff41-\uff5a]/g
 const ALIKE_TEST = new RegExp(ALIKE.source)
 const ZEROS = [0x660, 0x6f0, 0x966, 0x9e6, 0xe50]
 
@@ -27,15 +27,13 @@ function toAscii(character: string): string {
   if (code >= 0xff01 && code <= 0xff5e) return String.fromCharCode(code - 0xfee0)
   for (const zero of ZEROS) if (code >= zero && code <= zero + 9) return String.fromCharCode(48 + code - zero)
   if ((code >= 0x2010 && code <= 0x2015) || code === 0x2212 || code === 0xfe58 || code === 0xfe63) return '-'
-  if (code === 0x2018 || code === 0x2019 || code === 0x201a || code === 0x201b) return "'"
-  if ((code >= 0x201c && code <= 0x201f) || code === 0x300c || code === 0x300d) return '"'
-  if (code === 0xb7 || code === 0x2022 || code === 0x2024 || code === 0x3002 || code === 0xff61) return '.'
+  if (code === 0xb7 || code === 0x2022 || code === 0x2024) return '.'
   return ' '
 }
 
 /** Escapes of JSON and of program text, percent-encoding, character references of HTML, and characters that nobody sees. */
 const ENCODED =
-  /\\(?:["'\\/bfnrt]|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|\r?\n)|(?:%[0-9a-fA-F]{2})+|&(?:amp|lt|gt|quot|apos|nbsp|commat|period|colon|equals|#\d{2,5}|#[xX][0-9a-fA-F]{2,4});|=(?:3D|\r?\n)|[\u00ad\u200b-\u200f\u2060\ufeff]+/g
+  /\\(?:["'\\/bfnrt]|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|\r?\n)|(?:%[0-9a-fA-F]{2})+|&(?:amp|lt|gt|quot|apos|nbsp|commat|period|colon|equals|#\d{2,5}|#[xX][0-9a-fA-F]{2,4});|=3D|[\u00ad\u200b-\u200f\u2060\ufeff]+/g
 const ENCODED_TEST = new RegExp(ENCODED.source)
 const ESCAPES: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }
 const REFERENCES: Readonly<Record<string, string>> = {
@@ -132,6 +130,6 @@ function decode(whole: string): string {
     const code = name[1] === 'x' || name[1] === 'X' ? Number.parseInt(name.slice(2), 16) : Number(name.slice(1))
     return code > 0 && code < 0xffff ? String.fromCharCode(code) : whole
   }
-  if (first === '=') return whole === '=3D' ? '=' : ''
+  if (first === '=') return '='
   return ''
 }

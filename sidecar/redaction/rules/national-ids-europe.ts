@@ -153,7 +153,7 @@ export const EUROPEAN_NUMBERS: readonly NumberRule[] = [
   { id: 'hu-adoazonosito', kind, country: 'HU', length: 10, check: (d) => d[0] === '8' && weightedSum(d, [1, 2, 3, 4, 5, 6, 7, 8, 9]) % 11 === d.charCodeAt(9) - 48, strong: true, near: 'adó|tax', examples: ['8{d8}{?1}'], source: OECD, added: ADDED },
   { id: 'hu-taj', kind, country: 'HU', length: 9, check: (d) => weightedSum(d, [3, 7, 3, 7, 3, 7, 3, 7]) % 10 === d.charCodeAt(8) - 48, near: 'taj|társadalombiztos|social', examples: ['TAJ {d3} {d3} {d2}{?1}', 'taj: {d8}{?1}'], source: 'https://www.neak.gov.hu', added: ADDED },
   { id: 'ro-cnp', kind, country: 'RO', length: 13, check: (d) => /^[1-9]/.test(d) && isDate(d, 3, 5) && lastIsMod11(d, [2, 7, 9, 1, 4, 6, 3, 5, 8, 2, 7, 9], 1), strong: true, near: 'cnp|personal', examples: ['1{yy}{mm}{dd}{d5}{?1}'], source: OECD, added: ADDED },
-  { id: 'bg-egn', kind, country: 'BG', length: 10, check: (d) => isDate(d, 2, 4, [0, 20, 40]) && lastIsMod11(d, [2, 4, 8, 5, 10, 9, 7, 3, 6], 0), strong: true, near: 'егн|egn', examples: ['{yy}{mm}{dd}{d3}{?1}'], source: OECD, added: ADDED },
+  { id: 'bg-egn', kind, country: 'BG', length: 10, check: (d) => isDate(d, 2, 4, [0, 20, 40]) && lastIsMod11(d, [2, 4, 8, 5, 10, 9, 7, 3, 6], 0), near: 'егн|egn|единен граждански', examples: ['ЕГН {yy}{mm}{dd}{d3}{?1}'], source: OECD, added: ADDED },
   { id: 'gr-afm', kind, country: 'GR', length: 9, check: (d) => !isOneDigit(d) && lastIsMod11(d, [256, 128, 64, 32, 16, 8, 4, 2], 0), near: 'αφμ|α\\.φ\\.μ|afm|φορολογ|tax', examples: ['ΑΦΜ {d8}{?1}', 'AFM: {d8}{?1}'], source: OECD, added: ADDED },
   { id: 'hr-oib', kind, country: 'HR', length: 11, check: passesMod11_10, near: 'oib|osobni|tax', examples: ['OIB {d10}{?1}', 'OIB: {d10}{?1}'], source: 'https://www.porezna-uprava.hr (ISO 7064 mod 11-10)', added: ADDED },
   {
@@ -179,6 +179,7 @@ export const EUROPEAN_NUMBERS: readonly NumberRule[] = [
 
 const DNI_LETTERS = 'TRWAGMYFPDXBNJZSQVHLCKE'
 const isDni = (code: string): boolean => {
+  if (/ [a-z]$/.test(code)) return false
   const compact = code.toUpperCase().replace(/[^A-Z0-9]/g, '')
   const number = compact.replace(/^[XYZ]/, (letter) => String('XYZ'.indexOf(letter))).slice(0, -1)
   return DNI_LETTERS[Number(number) % 23] === compact.at(-1)
@@ -202,6 +203,7 @@ const isHetu = (code: string): boolean => {
 }
 
 const isPps = (code: string): boolean => {
+  if (/ [a-z]+$/.test(code)) return false
   const compact = code.toUpperCase().replace(/[^A-Z0-9]/g, '')
   const second = compact[8] === undefined || compact[8] === 'W' ? 0 : compact.charCodeAt(8) - 64
   const rest = (weightedSum(compact, [8, 7, 6, 5, 4, 3, 2]) + second * 9) % 23
@@ -217,24 +219,24 @@ const isCorsicanNir = (code: string): boolean => {
 
 // biome-ignore format: one row a line
 export const EUROPEAN_CODES: readonly CodeRule[] = [
-  { id: 'es-dni', kind, country: 'ES', pattern: '\\d{8}[ .-]?[A-HJ-NP-TV-Z](?![A-Z0-9])|\\d{2}\\.\\d{3}\\.\\d{3}[ .-]?[A-HJ-NP-TV-Z](?![A-Z0-9])', check: isDni, examples: ['{d8}{?L}', '{d8}-{?L}', '{d2}.{d3}.{d3}-{?L}'], source: 'https://www.interior.gob.es (cálculo del dígito de control del NIF/NIE)', added: ADDED },
-  { id: 'es-nie', kind, country: 'ES', pattern: '[XYZ][ .-]?\\d{7}[ .-]?[A-HJ-NP-TV-Z](?![A-Z0-9])', check: isDni, examples: ['X{d7}{?L}', 'Y-{d7}-{?L}'], source: 'https://www.interior.gob.es (NIE)', added: ADDED },
-  { id: 'it-codice-fiscale', kind, country: 'IT', pattern: '[A-Z]{3}[ -]?[A-Z]{3}[ -]?\\d{2}[A-EHLMPR-T]\\d{2}[ -]?[A-Z]\\d{3}[A-Z](?![A-Z0-9])', check: isCodiceFiscale, examples: ['{U6}{yy}A{dd}H{d3}{?L}', '{U3} {U3} {yy}T{dd} F{d3}{?L}'], source: 'https://www.agenziaentrate.gov.it (codice fiscale)', added: ADDED },
-  { id: 'fi-hetu', kind, country: 'FI', pattern: '\\d{6}[-+ABCDEFUVWXY]\\d{3}[0-9A-FHJ-NPR-Y](?![A-Z0-9])', check: isHetu, examples: ['{dd}{mm}{yy}-{d3}{?H}', '{dd}{mm}{yy}A{d3}{?H}'], source: 'https://dvv.fi/en/personal-identity-code', added: ADDED },
-  { id: 'ie-pps', kind, country: 'IE', pattern: '\\d{7}[ -]?[A-W][A-IW]?(?![A-Z0-9])', check: isPps, examples: ['{d7}{?L}', 'PPS {d7}{?L}A'], source: 'https://www.gov.ie (PPS number)', added: ADDED },
+  { id: 'es-dni', kind, country: 'ES', pattern: '\\d{8}[ .-]?[A-HJ-NP-TV-Z](?![\\p{L}\\p{N}])|\\d{2}\\.\\d{3}\\.\\d{3}[ .-]?[A-HJ-NP-TV-Z](?![\\p{L}\\p{N}])', check: isDni, examples: ['{d8}{?L}', '{d8}-{?L}', '{d2}.{d3}.{d3}-{?L}'], source: 'https://www.interior.gob.es (cálculo del dígito de control del NIF/NIE)', added: ADDED },
+  { id: 'es-nie', kind, country: 'ES', pattern: '[XYZ][ .-]?\\d{7}[ .-]?[A-HJ-NP-TV-Z](?![\\p{L}\\p{N}])', check: isDni, examples: ['X{d7}{?L}', 'Y-{d7}-{?L}'], source: 'https://www.interior.gob.es (NIE)', added: ADDED },
+  { id: 'it-codice-fiscale', kind, country: 'IT', pattern: '[A-Z]{3}[ -]?[A-Z]{3}[ -]?\\d{2}[A-EHLMPR-T]\\d{2}[ -]?[A-Z]\\d{3}[A-Z](?![\\p{L}\\p{N}])', check: isCodiceFiscale, examples: ['{U6}{yy}A{dd}H{d3}{?L}', '{U3} {U3} {yy}T{dd} F{d3}{?L}'], source: 'https://www.agenziaentrate.gov.it (codice fiscale)', added: ADDED },
+  { id: 'fi-hetu', kind, country: 'FI', pattern: '\\d{6}[-+ABCDEFUVWXY]\\d{3}[0-9A-FHJ-NPR-Y](?![\\p{L}\\p{N}])', check: isHetu, examples: ['{dd}{mm}{yy}-{d3}{?H}', '{dd}{mm}{yy}A{d3}{?H}'], source: 'https://dvv.fi/en/personal-identity-code', added: ADDED },
+  { id: 'ie-pps', kind, country: 'IE', pattern: '\\d{7}[ -]?[A-W][A-IW]?(?![\\p{L}\\p{N}])', check: isPps, examples: ['{d7}{?L}', 'PPS {d7}{?L}A'], source: 'https://www.gov.ie (PPS number)', added: ADDED },
   {
     id: 'gb-nino',
     kind,
     country: 'GB',
-    pattern: '(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z][ -]?\\d{2}[ -]?\\d{2}[ -]?\\d{2}[ -]?[A-D](?![A-Z0-9])',
+    pattern: '(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z][ -]?\\d{2}[ -]?\\d{2}[ -]?\\d{2}[ -]?[A-D](?![\\p{L}\\p{N}])',
     examples: ['AB{d6}C', 'JG {d2} {d2} {d2} A', 'ab{d6}c'],
     counterExamples: ['GB123456A'],
     source: 'https://www.gov.uk/hmrc-internal-manuals/national-insurance-manual/nim39110',
     added: ADDED,
   },
   { id: 'fr-nir-corsica', kind, country: 'FR', pattern: '[1-478][ .-]?\\d{2}[ .-]?\\d{2}[ .-]?2[AB][ .-]?\\d{3}[ .-]?\\d{3}[ .-]?\\d{2}(?!\\d)', check: isCorsicanNir, examples: ['1{yy}{mm}2A{d6}{?2}', '2 {yy} {mm} 2B {d3} {d3} {?2}'], source: 'https://www.insee.fr', added: ADDED },
-  { id: 'de-svnr', kind, country: 'DE', pattern: '\\d{2}[ -]?\\d{6}[ -]?[A-Z][ -]?\\d{3}(?![A-Z0-9])', check: isGermanSvnr, examples: ['65 {dd}{mm}{yy} M {d2}{?1}', '12{dd}{mm}{yy}K{d2}{?1}'], source: 'https://www.deutsche-rentenversicherung.de (VKVV § 4)', added: ADDED },
-  { id: 'de-ausweis', kind, country: 'DE', pattern: '[CFGHJKLMNPRTVWXYZ0-9]{9}\\d(?![A-Z0-9])', near: 'ausweis|identity card|id card', check: (code) => /\d/.test(code) && mrz731(code), examples: ['Ausweis L{d2}X{d2}P{d2}{?1}'], source: 'https://www.bsi.bund.de (TR-03127, ICAO 9303)', added: ADDED },
+  { id: 'de-svnr', kind, country: 'DE', pattern: '\\d{2}[ -]?\\d{6}[ -]?[A-Z][ -]?\\d{3}(?![\\p{L}\\p{N}])', check: isGermanSvnr, examples: ['65 {dd}{mm}{yy} M {d2}{?1}', '12{dd}{mm}{yy}K{d2}{?1}'], source: 'https://www.deutsche-rentenversicherung.de (VKVV § 4)', added: ADDED },
+  { id: 'de-ausweis', kind, country: 'DE', pattern: '[CFGHJKLMNPRTVWXYZ0-9]{9}\\d(?![\\p{L}\\p{N}])', near: 'ausweis|identity card|id card', check: (code) => /\d/.test(code) && mrz731(code), examples: ['Ausweis L{d2}X{d2}P{d2}{?1}'], source: 'https://www.bsi.bund.de (TR-03127, ICAO 9303)', added: ADDED },
 ]
 
 function isGermanSvnr(code: string): boolean {
