@@ -14,7 +14,8 @@ const MAX_DECODINGS = 3
 const MAX_BASE64 = 2
 /** A stretch without blanks from this length on is looked at as a token. */
 const TOKEN_LENGTH = 8
-const NAMED_LENGTH = 8
+/** Keys that are known by their form alone and have no digit are longer than this. */
+const FORM_LENGTH = 30
 const BASE64_LENGTH = 16
 
 export interface DetectOptions {
@@ -149,10 +150,9 @@ class State implements Scan, Found {
       if (text.charCodeAt(start) === 45) this.#privateKey(start, end)
       findAuthValue(this, start, end)
       findFlag(this, end)
-      if (end - start >= NAMED_LENGTH && (seen & DIGIT) !== 0) {
-        findByForm(this, start, end)
-        findByVendor(this, start, end)
-      }
+      const hasDigit = (seen & DIGIT) !== 0
+      if (hasDigit || end - start >= FORM_LENGTH) findByForm(this, start, end)
+      if (hasDigit) findByVendor(this, start, end)
       if (end - start >= BASE64_LENGTH) this.base64.push(start, end)
     }
     const digits = (seen & DIGIT) !== 0

@@ -110,7 +110,7 @@ export function findDsn(scan: Scan, at: number): void {
 /** A hole of a template, a variable, a word of documentation, or what stands there after redaction. */
 export function isPlaceholder(value: string): boolean {
   return (
-    /^(?:\$\{?[A-Za-z_(]|\{\{|<[^>]*>?$|%[A-Za-z_]+%$|\*+$|x{3,}$|\.{3}|…|\[[A-Z_]+(?::[a-z]+)?\]|\[…\])/i.test(
+    /^(?:\$\{?[A-Za-z_(]|\{\{|<[^>]*>?$|%[A-Za-z_]+%$|\*+$|x{3,}$|\.{3}|…|\[[A-Z_]+(?::[a-z]+)?\]?|\[…\])/i.test(
       value,
     ) ||
     /^(?:true|false|null|none|nil|undefined|required|optional|string|str|text|int|number|bool|boolean|changeme|redacted|hidden|secret|password|passwd|token|user|username|example|placeholder|your[-_a-z]*|env|required\.|empty|unset|n\/a)$/i.test(

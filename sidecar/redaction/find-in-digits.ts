@@ -171,13 +171,11 @@ function numberRule(
   }
   const rules = BY_LENGTH[digits.length]!
   if (rules.length === 0 || isJoined(text, start, end) || isColumn(text, groups, first, last)) return undefined
-  // Seconds or milliseconds since 1970.
-  const mayBeTime = first === last && (digits.length === 10 || digits.length === 13) && /^1[4-9]/.test(digits)
   let written: string | undefined
   let around: string | undefined
   for (const { rule, near } of rules) {
     if (!rule.check(digits)) continue
-    if (rule.strong === true && !mayBeTime) return { kind: rule.kind, id: rule.id }
+    if (rule.strong === true) return { kind: rule.kind, id: rule.id }
     written ??= text.slice(start, end)
     if (rule.format?.test(written)) return { kind: rule.kind, id: rule.id }
     around ??= `${before(text, start, NEAR)} \u0000 ${text.slice(end, end + AFTER)}`
@@ -186,12 +184,13 @@ function numberRule(
   return undefined
 }
 
-/** Points and blanks between the groups: numbers with decimals, side by side. */
+/** Points and blanks between the groups: numbers with decimals, side by side. An underscore joins parts of a name. */
 function isColumn(text: string, groups: readonly Group[], first: number, last: number): boolean {
   let hasPoint = false
   let hasBlank = false
   for (let at = first; at < last; at++) {
     const code = text.charCodeAt(groups[at]!.end)
+    if (code === 95) return true
     if (code === 46) hasPoint = true
     else if (code === 32 || code === 9) hasBlank = true
   }
@@ -390,6 +389,13 @@ function isPhoneSeparator(separator: string): boolean {
   return separator.length <= 3 && !separator.includes('_') && !/[^ ()][^ ()]/.test(separator)
 }
 
+/** No digits belong before it: it is the first of the cluster, or a stroke or a date stands before it. */
+function beginsNumber(text: string, groups: readonly Group[], first: number): boolean {
+  if (first === 0) return true
+  const separator = text.slice(groups[first - 1]!.end, groups[first]!.start)
+  return /[/(]|^ {2}|^ - $/.test(separator) || (first >= 3 && dateGroups(text, groups, first - 3) > 0)
+}
+
 const US = /^\(?\d{3}\)?[ .-]{1,2}\d{3}[ .-]\d{4}$/
 
 function nationalPhone(
@@ -426,7 +432,7 @@ function nationalPhone(
   if (longest === undefined) return undefined
   const { phone: phoneWord, other: otherWord } = wordsOf(from.start)
   if (otherWord > phoneWord) return undefined
-  if (valid !== undefined) return valid
+  if (valid !== undefined && (phoneWord >= 0 || beginsNumber(text, groups, first))) return valid
   if (phoneWord < 0) return undefined
   // Beside a word for a phone: whatever could be dialled somewhere.
   digits = ''
