@@ -282,6 +282,7 @@ class State implements Scan, Found {
         if (!this.label) findPair(this, at)
         return
       case 61: // =
+        if (at >= 3 && text.startsWith('sig', at - 3) && !isAlnum(text.charCodeAt(at - 4))) findByStart(this, at - 3)
         if (!this.label) findPair(this, at)
         return
       case 62: // >

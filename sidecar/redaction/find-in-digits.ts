@@ -268,9 +268,12 @@ function findBirthDate(scan: Scan, groups: readonly Group[], wordsBefore: () => 
   }
 }
 
+/** Where the last match ends. */
 function lastMatch(words: string, pattern: RegExp): number | undefined {
-  const match = pattern.exec(words)
-  return match === null ? undefined : match.index + match[0].length
+  let end: number | undefined
+  for (let match = pattern.exec(words); match !== null; match = pattern.exec(words.slice(end)))
+    end = (end ?? 0) + match.index + match[0].length
+  return end
 }
 
 function findIpv4(scan: Scan, groups: readonly Group[]): void {
