@@ -119,7 +119,7 @@ function scan(original: string, label: boolean): Found {
   }
   if (start >= 0 && ((seen & DIGIT) !== 0 || length - start >= TOKEN_LENGTH)) state.stretch(start, length, seen)
   state.spelledAddresses()
-  if (!label) findSpokenPasswords(state)
+  if (!label) findSpokenPasswords(state, text === original && isAscii(text))
   return state
 }
 
@@ -147,9 +147,11 @@ class State implements Scan, Found {
     const { text } = this
     const long = end - start >= TOKEN_LENGTH
     if (long && start >= this.#tokenDone) {
-      if (text.charCodeAt(start) === 45) this.#privateKey(start, end)
+      if (text.charCodeAt(start) === 45) {
+        this.#privateKey(start, end)
+        findFlag(this, end)
+      }
       findAuthValue(this, start, end)
-      findFlag(this, end)
       const hasDigit = (seen & DIGIT) !== 0
       if (hasDigit || end - start >= FORM_LENGTH) findByForm(this, start, end)
       if (hasDigit) findByVendor(this, start, end)

@@ -26,9 +26,7 @@ const MAX_VALUE = 512
 /** Last two letters of every word that a name of a secret may end with: most names are refused by them. */
 const ENDINGS = new Uint8Array(128 * 128)
 const AFTER_LIST =
-  'id value b64 base64 hash live test prod production dev staging string here old new key header field is ist est es passe'.split(
-    ' ',
-  )
+  'id value b64 base64 hash live test prod production dev staging string key header field is ist passe'.split(' ')
 for (const word of [...PASSWORD_WORDS, ...SECRET_WORDS, ...AFTER_LIST]) {
   const [a, b] = [word.charCodeAt(word.length - 2), word.charCodeAt(word.length - 1)]
   if (a < 128 && b < 128) ENDINGS[(a << 7) | b] = 1
@@ -280,6 +278,9 @@ function isNameCharacter(code: number): boolean {
   return code > 127 || (code >= 48 && code <= 57) || ((code | 32) >= 97 && (code | 32) <= 122)
 }
 
+const PASSWORD_LIKE =
+  /pass|pwd|\bpw|kennwort|contrase|clave|senha|parola|wachtwoord|has[łl]o|l[öo]senord|adgangskode|salasana|пароль|ifre|mdp|pswd/iu
+
 /** Does a word for a password stand before `at`, with a verb or a sign between at most? */
 export function followsPasswordWord(text: string, at: number): boolean {
   if (!mayPrecedePassword(text, at)) return false
@@ -289,6 +290,7 @@ export function followsPasswordWord(text: string, at: number): boolean {
     last--
   if (last < 2 || words.length - last > 6) return false
   if (words.charCodeAt(last) > 0x5ff && ASIAN_PASSWORD.test(words.slice(0, last + 1))) return true
+  if (!PASSWORD_LIKE.test(words)) return false
   const list = wordsOf(words.slice(words.lastIndexOf('\n') + 1))
   for (let index = list.length - 1; index >= 0; index--) {
     const word = list[index]!
@@ -299,29 +301,27 @@ export function followsPasswordWord(text: string, at: number): boolean {
   return false
 }
 
-const SPOKEN = [
-  'assword is ',
-  'asswort ist ',
-  'asswort lautet ',
-  'mot de passe est ',
-  'ontraseña es ',
-  'enha é ',
-  'assword è ',
-  'wachtwoord is ',
-  'asło to ',
-  'ösenordet är ',
-]
+const SPOKEN_ASCII = ['asswor', 'mot de passe', 'achtwoord']
+const SPOKEN_OTHER = ['ontraseña', 'asło', 'ösenord']
+const VERB = /(?:d|t|e|a|o|ord|ordet|koden)[ \t](?:is|ist|lautet|est|es|è|é|to|är)[ \t]["'`“„«:]?/y
 /** `the password is …`: the value has no digit that would have drawn attention to it. */
-export function findSpokenPasswords(scan: Scan): void {
+export function findSpokenPasswords(scan: Scan, isAscii: boolean): void {
+  for (const word of SPOKEN_ASCII) findSpoken(scan, word)
+  if (!isAscii) for (const word of SPOKEN_OTHER) findSpoken(scan, word)
+}
+
+function findSpoken(scan: Scan, word: string): void {
   const { text } = scan
-  for (const words of SPOKEN)
-    for (let at = text.indexOf(words); at !== -1; at = text.indexOf(words, at + words.length)) {
-      let start = at + words.length
-      if (/["'`“„«:]/.test(text[start] ?? '')) start++
-      const end = endOfWord(text, start)
-      const value = text.slice(start, end)
-      // A word of a sentence is written in small letters, or with a capital in front.
-      if (value.length >= 6 && /[a-z].*[A-Z]|[^\p{L}'’-]/u.test(value) && !isPlaceholder(value))
-        scan.hits.push({ start, end, kind: 'password', rule: 'password-word' })
-    }
+  for (let at = text.indexOf(word); at !== -1; at = text.indexOf(word, at + word.length)) {
+    // The last letter of the word, the verb, the value.
+    VERB.lastIndex = at + word.length - (word === 'asswor' ? 0 : 1)
+    const verb = VERB.exec(text)
+    if (verb === null) continue
+    const start = VERB.lastIndex
+    const end = endOfWord(text, start)
+    const value = text.slice(start, end)
+    // A word of a sentence is written in small letters, or with a capital in front.
+    if (value.length >= 6 && /[a-z].*[A-Z]|[^\p{L}'’-]/u.test(value) && !isPlaceholder(value))
+      scan.hits.push({ start, end, kind: 'password', rule: 'password-word' })
+  }
 }

@@ -172,8 +172,6 @@ const CALL_FIELDS_LEFT: ReadonlySet<string> = new Set([
   'trace',
   'content',
   'errorMessage',
-  'answer',
-  'billingKey',
 ] satisfies (keyof LlmCall)[])
 
 function maskStrings(value: unknown, mask: (text: string) => string): unknown {
