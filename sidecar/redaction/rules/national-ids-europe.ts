@@ -234,6 +234,7 @@ export const EUROPEAN_CODES: readonly CodeRule[] = [
     source: 'https://www.gov.uk/hmrc-internal-manuals/national-insurance-manual/nim39110',
     added: ADDED,
   },
+  { id: 'gb-nino-temporary', kind, country: 'GB', pattern: '[A-Z]{2}[ -]?\\d{2}[ -]?\\d{2}[ -]?\\d{2}[ -]?[A-D](?![\\p{L}\\p{N}])', near: 'nino|national insurance|ni number|ni no', examples: ['NINO QQ {d2} {d2} {d2} C', 'National Insurance number TN{d6}A'], source: 'https://www.gov.uk/hmrc-internal-manuals/national-insurance-manual/nim39115', added: ADDED },
   { id: 'fr-nir-corsica', kind, country: 'FR', pattern: '[1-478][ .-]?\\d{2}[ .-]?\\d{2}[ .-]?2[AB][ .-]?\\d{3}[ .-]?\\d{3}[ .-]?\\d{2}(?!\\d)', check: isCorsicanNir, examples: ['1{yy}{mm}2A{d6}{?2}', '2 {yy} {mm} 2B {d3} {d3} {?2}'], source: 'https://www.insee.fr', added: ADDED },
   { id: 'de-svnr', kind, country: 'DE', pattern: '\\d{2}[ -]?\\d{6}[ -]?[A-Z][ -]?\\d{3}(?![\\p{L}\\p{N}])', check: isGermanSvnr, examples: ['65 {dd}{mm}{yy} M {d2}{?1}', '12{dd}{mm}{yy}K{d2}{?1}'], source: 'https://www.deutsche-rentenversicherung.de (VKVV § 4)', added: ADDED },
   { id: 'de-ausweis', kind, country: 'DE', pattern: '[CFGHJKLMNPRTVWXYZ0-9]{9}\\d(?![\\p{L}\\p{N}])', near: 'ausweis|identity card|id card', check: (code) => /\d/.test(code) && mrz731(code), examples: ['Ausweis L{d2}X{d2}P{d2}{?1}'], source: 'https://www.bsi.bund.de (TR-03127, ICAO 9303)', added: ADDED },
