@@ -14,7 +14,7 @@ guardPluginServer()
 class LlmObserver {
   readonly #config: Config
   readonly #shipper: string
-  readonly #seen: Seen = { tapped: true }
+  readonly #seen: Seen = { tapped: undefined }
 
   /** Throws where the configuration is wrong: Kong logs the message, which names the field. */
   constructor(raw: unknown) {
@@ -27,10 +27,12 @@ class LlmObserver {
   async log(kong: Kong): Promise<void> {
     readingBegins()
     try {
-      const read = await readCapture(kong, this.#config, this.#seen)
+      const number = () => shipperFor(this.#shipper, this.#config).number()
+      const read = await readCapture(kong, this.#config, this.#seen, number)
       const shipper = shipperFor(this.#shipper, this.#config)
-      if ('drop' in read) shipper.drop(read.drop, read.numbered)
-      else shipper.push(read.json, read.numbered)
+      if ('json' in read) shipper.push(read.json, read.number, read.node)
+      else if ('loss' in read) shipper.lose(read.loss, read.number, read.node)
+      else shipper.fail(read.error)
     } finally {
       readingEnds()
     }

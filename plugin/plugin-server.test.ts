@@ -70,7 +70,7 @@ describe('the plugin in the real kong-js-pluginserver', () => {
   })
   const config = (overrides: Record<string, unknown> = {}) => ({
     sidecar_url: fake.url,
-    sidecar_token: TOKEN,
+    intake_token: TOKEN,
     linger_ms: 5,
     // Kong puts it beside the configuration of a plugin on a route.
     route_id: 'r1',
@@ -157,31 +157,67 @@ describe('the plugin in the real kong-js-pluginserver', () => {
     expect(captures(fake).map(({ scope }) => scope)).toEqual(['global', undefined, undefined])
   })
 
-  it('counts what it cannot read, by reason, and tells it', async () => {
+  const errors = () =>
+    Object.fromEntries((fake.batches.at(-1)?.batch.errors ?? []).map(({ kind, total }) => [kind, total]))
+
+  it('numbers what the tap has not numbered, densely, losses too: each is stored or told once', async () => {
     await begin()
-    const tap = await kong.startInstance(config({ source: 'tap' }))
     const log = await kong.startInstance(config({ source: 'log' }))
-    await kong.event(tap, () => undefined)
-    await kong.event(tap, () => 'not a table')
-    await kong.event(tap, () => ({ ...tapped(8), v: 99 }))
-    await kong.event(tap, () => new Error('a PDK error'))
     await kong.event(log, () => undefined)
+    await kong.event(log, answerLog(1))
     await kong.event(log, (method) => (method === 'kong.node.get_id' ? 'node-9' : '{broken'))
-    const totals = () =>
-      Object.fromEntries((fake.batches.at(-1)?.batch.dropped ?? []).map(({ reason, total }) => [reason, total]))
-    await waitUntil(() => totals().invalid === 4 && totals().pdk_error === 2, 'told')
-    const named = fake.batches.flatMap(({ batch }) => batch.dropped.flatMap((drop) => drop.sequences ?? []))
-    expect(named).toEqual([['e1', 8]])
+    await kong.event(log, answerLog(2))
+    const unnumbered = await kong.startInstance(config({ source: 'tap' }))
+    await kong.event(unnumbered, () => ({ ...tapped(3), sequence: undefined }))
+    await waitUntil(() => fake.stored().length === 3 && fake.lost().length === 2, 'all told')
+    const [{ epoch } = { epoch: '' }] = captures(fake)
+    expect(epoch).toMatch(/^[0-9a-f]{32}$/)
+    expect(captures(fake).map(({ epoch, sequence }) => [epoch, sequence])).toEqual([2, 4, 5].map((n) => [epoch, n]))
+    expect(fake.lost().map(({ tombstone, sequence }) => [tombstone, sequence])).toEqual([
+      ['pdk_error', 1],
+      ['invalid', 3],
+    ])
+    expect(fake.lost().every((loss) => loss.epoch === epoch)).toBe(true)
   })
 
-  it('a PDK call that is never answered ends in time, counted, and a late answer harms nothing', async () => {
+  it('what the tap has numbered and cannot be read is told by its number, or – unknown – as an error only', async () => {
+    await begin()
+    const instance = await kong.startInstance(config({ source: 'tap' }))
+    await kong.event(instance, () => 'not a table')
+    await kong.event(instance, () => ({ ...tapped(8), v: 99 }))
+    await kong.event(instance, () => new Error('a PDK error'))
+    await waitUntil(() => errors().tap_table_invalid === 1 && errors().pdk_error === 1, 'told')
+    await waitUntil(() => fake.lost().length === 1, 'told')
+    expect(fake.lost()).toEqual([{ v: 2, tombstone: 'invalid', epoch: 'e1', sequence: 8, count: 1, node: 'node-1' }])
+  })
+
+  it('takes the capture of a tap of the version before', async () => {
+    await begin()
+    const instance = await kong.startInstance(config({ source: 'tap' }))
+    await kong.event(instance, () => ({ ...tapped(1), v: 1 }))
+    await waitUntil(() => fake.stored().length === 1, 'stored')
+  })
+
+  it('source tap: a route without the tap still gives Kong’s own log', async () => {
+    await begin()
+    const instance = await kong.startInstance(config({ source: 'tap' }))
+    const untapped = (method: string) => (method === 'kong.ctx.shared.get' ? undefined : answerLog(1)(method))
+    await kong.event(instance, untapped)
+    await waitUntil(() => fake.stored().length === 1, 'stored')
+    expect(captures(fake)[0]).toMatchObject({ source: 'log', sequence: 1 })
+  })
+
+  it('a PDK call that is never answered ends in time, told once, and a late answer harms nothing', async () => {
     await begin()
     const instance = await kong.startInstance(config({ source: 'tap', pdk_timeout_ms: 60 }))
     expect(await kong.event(instance, () => NEVER)).toEqual(['kong.ctx.shared.get'])
-    await waitUntil(() => fake.batches.at(-1)?.batch.dropped[0]?.reason === 'pdk_timeout', 'told')
+    // The tap has numbered it, and the gap shows it: told as a loss as well it would count twice.
+    await waitUntil(() => errors().pdk_timeout === 1, 'told')
+    expect(fake.lost()).toEqual([])
     // EventIds count up over the life of the server; ours was the last.
     const other = await connectAsKong(server.socket)
-    const next = (await other.call('plugin.HandleEvent', { InstanceId: instance, EventName: 'log' })) as {
+    const patient = await other.startInstance(config({ source: 'tap' }))
+    const next = (await other.call('plugin.HandleEvent', { InstanceId: patient, EventName: 'log' })) as {
       EventId: number
     }
     expect(await kong.call('plugin.Step', { EventId: next.EventId - 1, Data: tapped(1) })).toMatchObject({
@@ -192,10 +228,19 @@ describe('the plugin in the real kong-js-pluginserver', () => {
     await waitUntil(() => fake.stored().length === 1, 'the next one is stored')
   })
 
+  it('on an untapped route such a call’s number is told lost', async () => {
+    await begin()
+    const instance = await kong.startInstance(config({ pdk_timeout_ms: 60 }))
+    await kong.event(instance, answerLog(1))
+    await kong.event(instance, () => NEVER)
+    await waitUntil(() => fake.lost().length === 1, 'told')
+    expect(fake.lost()[0]).toMatchObject({ tombstone: 'pdk_timeout', sequence: 2, node: 'node-9' })
+  })
+
   it('refuses a wrong configuration with the name of the field', async () => {
     await begin()
     await expect(kong.startInstance(config({ linger_ms: -1 }))).rejects.toThrow('config.linger_ms')
-    await expect(kong.startInstance(config({ sidecar_token: `${TOKEN}\n` }))).rejects.toThrow('config.sidecar_token')
+    await expect(kong.startInstance(config({ intake_token: `${TOKEN}\n` }))).rejects.toThrow('config.intake_token')
   })
 
   it('applies the limit on bodies', async () => {
@@ -296,21 +341,16 @@ describe('the end of the plugin server', () => {
     return { fake, server, kong, instance }
   }
 
-  it('SIGTERM: hands over what is queued in the time that Kong leaves, and ends', async () => {
+  it('SIGTERM: hands over what is queued, and ends', async () => {
     const { fake, server, kong, instance } = await begin()
     // A first batch has opened the connection, as it has in real life.
     for (const n of upTo(50)) await kong.event(instance, answerTap(n))
     await waitUntil(() => fake.stored().length === 50, 'the first batch')
     for (let n = 51; n <= 90; n++) await kong.event(instance, answerTap(n))
-    const begun = performance.now()
     server.child.kill('SIGTERM')
-    await waitUntil(() => fake.stored().length === 90, 'the rest')
-    const took = performance.now() - begun
     await waitUntil(() => !server.running(), 'the end')
     expect(sequences(fake)).toEqual(upTo(90))
     expect(server.child.exitCode).toBe(0)
-    // Measured: 2 ms (400 captures of 8 KB: 9 ms); Kong leaves 25. Generous here, for a machine that is busy with other tests.
-    expect(took).toBeLessThan(250)
   })
 
   it('SIGTERM: does not wait for a sidecar that is gone', async () => {
@@ -318,12 +358,12 @@ describe('the end of the plugin server', () => {
     for (const n of upTo(3)) await kong.event(instance, answerTap(n))
     await fake.close()
     server.child.kill('SIGTERM')
-    await waitUntil(() => !server.running(), 'the end', 900)
+    await waitUntil(() => !server.running(), 'the end')
     expect(server.stderr()).toContain('"captures":3')
   })
 
   it('SIGTERM: as a process of its own it goes on trying for a bounded time', async () => {
-    const { fake, server, kong, instance } = await begin({ LLM_OBSERVER_DRAIN_MS: '20000' })
+    const { fake, server, kong, instance } = await begin({ LLM_OBSERVER_DRAIN_MS: '120000' })
     fake.behave({ status: 503 }, { status: 503 }, { status: 503 }, { status: 202 })
     for (const n of upTo(3)) await kong.event(instance, answerTap(n))
     server.child.kill('SIGTERM')
@@ -336,7 +376,7 @@ describe('the end of the plugin server', () => {
     fake.behave({ status: 503 })
     for (const n of upTo(3)) await kong.event(instance, answerTap(n))
     server.child.kill('SIGTERM')
-    await waitUntil(() => !server.running(), 'the end', 3000)
+    await waitUntil(() => !server.running(), 'the end')
     expect(server.stderr()).toContain('"captures":3')
   })
 })
@@ -352,6 +392,7 @@ describe('--dump-all-plugins', () => {
     expect(names).toEqual([
       'source',
       'sidecar_url',
+      'intake_token',
       'sidecar_token',
       'content',
       'max_content_bytes',
@@ -362,7 +403,7 @@ describe('--dump-all-plugins', () => {
       'send_timeout_ms',
       'pdk_timeout_ms',
     ])
-    expect(config.fields[2]).toMatchObject({ sidecar_token: { referenceable: true } })
+    expect(config.fields[2]).toMatchObject({ intake_token: { referenceable: true } })
   })
 
   const typescript4 = join(root, 'node_modules/kong-pdk/node_modules/typescript')

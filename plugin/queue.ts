@@ -2,10 +2,14 @@
 export interface Item {
   /** The capture as JSON in UTF-8: encoded once, its size known, and outside the JavaScript heap. */
   json: Buffer
-  /** Numbering by the tap, if it numbered this one. */
-  numbered: Numbered | undefined
+  /** By the tap, or by the plugin where the tap did not number it. */
+  number: Numbered
+  /** Kong's node, where it is known. */
+  node: string | undefined
   /** Milliseconds, performance.now(). */
   queuedAt: number
+  /** It failed in a batch of its own: it is sent alone again, behind all others. Counts what was stored before. */
+  suspectAt?: number
 }
 export type Numbered = readonly [epoch: string, sequence: number]
 
@@ -19,10 +23,12 @@ export type QueueDrop = 'queue_full' | 'too_large'
  */
 export interface Queue {
   push(item: Item): void
-  /** The oldest items: at least one if any waits, else as many as the limits allow. */
+  /** The oldest items: at least one if any waits, else as many as the limits allow. A suspect is taken alone. */
   take(maxItems: number, maxBytes: number): Item[]
   /** Taken items come back, in front of all others. */
   giveBack(items: readonly Item[]): void
+  /** A taken item comes back, behind all others. */
+  putLast(item: Item): void
   /** Taken items are done with: delivered, or dropped by the caller. */
   settle(items: readonly Item[]): void
   setLimit(bytes: number): void
@@ -72,9 +78,10 @@ export function makeQueue(limitBytes: number, onDrop: (item: Item, reason: Queue
       let bytes = 0
       while (head < slots.length && taken.length < maxItems) {
         const next = slots[head]!
-        if (taken.length > 0 && bytes + next.json.length > maxBytes) break
+        if (taken.length > 0 && (bytes + next.json.length > maxBytes || next.suspectAt !== undefined)) break
         taken.push(shift())
         bytes += next.json.length
+        if (next.suspectAt !== undefined) break
       }
       takenBytes += bytes
       return taken
@@ -86,6 +93,12 @@ export function makeQueue(limitBytes: number, onDrop: (item: Item, reason: Queue
         if (head > 0) slots[--head] = item
         else slots.unshift(item)
       }
+      makeRoomFor(0)
+    },
+    putLast(item) {
+      takenBytes -= item.json.length
+      waitingBytes += item.json.length
+      slots.push(item)
       makeRoomFor(0)
     },
     settle(items) {

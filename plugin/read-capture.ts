@@ -1,5 +1,6 @@
-import type { Capture, PluginDropReason } from '../sidecar/capture.ts'
+import { CAPTURE_VERSION, type LossReason, PREVIOUS_CAPTURE_VERSION } from '../sidecar/capture.ts'
 import type { Config } from './config.ts'
+import type { ErrorKind } from './errors.ts'
 import { limitBodies } from './limit-bodies.ts'
 import { pickLogDocument } from './log-document.ts'
 import type { Numbered } from './queue.ts'
@@ -16,82 +17,97 @@ export const TAP_KEY = 'llm_observer'
 /** What the tap sets in Kong's log document. */
 const TAP_MARK = 'llm_observer_tapped'
 
+/**
+ * A capture; or a numbered one that will never come; or an error: the tap has numbered the request, and its number is
+ * not known here, so that it shows as a gap and must not be told lost as well.
+ */
 export type Read =
-  | { json: Buffer; numbered: Numbered | undefined }
-  | { drop: PluginDropReason; numbered?: Numbered | undefined }
+  | { json: Buffer; number: Numbered; node: string | undefined }
+  | { loss: LossReason; number: Numbered; node?: string | undefined }
+  | { error: ErrorKind }
 
-const WIRE_VERSION: Capture['v'] = 1
 const TIMED_OUT = Symbol('timed out')
 /** Kong's node id does not change while it runs, and asking is a round trip. */
 let nodeId: string | undefined
 
-/** What an instance of the plugin remembers of its last request: the next one is mostly alike. */
+/** What a configuration's instance remembers of its last request: the next one is mostly alike. */
 export interface Seen {
-  tapped: boolean
+  /** Undefined before the first request was read. */
+  tapped: boolean | undefined
 }
 
 /**
- * One request as a serialized Capture, by one PDK call: the round trip is the price, not what comes with it. `auto` asks
- * for what the last request had, the tap's table or Kong's log document, in which the tap leaves a mark; only where a
- * request is unlike the last does it take two. Once in a process the node id is one more. Never throws: what cannot be
- * read is a drop with its reason.
+ * One request as a serialized Capture, by one PDK call: the round trip is the price, not what comes with it. Asked for
+ * first is what the last request had, the tap's table or Kong's log document, in which the tap leaves a mark; only where
+ * a request is unlike the last does it take two. `source: tap` always asks for the table first. Once in a process the
+ * node id is one more call. `number` gives a number of the plugin's own. Never throws.
  */
-export async function readCapture(kong: Kong, config: Config, seen: Seen): Promise<Read> {
-  let numbered: Numbered | undefined
+export async function readCapture(kong: Kong, config: Config, seen: Seen, number: () => Numbered): Promise<Read> {
   const ask = (call: Promise<unknown>) => withTimeLimit(call, config.pdkTimeoutMs)
+  let tapped: unknown
+  const failed = (reason: 'pdk_timeout' | 'pdk_error'): Read => {
+    const known = numberOf(tapped)
+    if (known !== undefined) return { loss: reason, number: known, node: nodeOf(tapped) }
+    const untapped = config.source === 'log' || seen.tapped === false
+    return untapped ? { loss: reason, number: number(), node: nodeId } : { error: reason }
+  }
   try {
-    if (config.source === 'tap' || (config.source === 'auto' && seen.tapped)) {
-      const tapped = await ask(kong.ctx.shared.get(TAP_KEY))
-      if (tapped === TIMED_OUT) return { drop: 'pdk_timeout' }
-      if (tapped !== undefined && tapped !== null) {
-        numbered = numberOf(tapped)
-        return fromTap(tapped, numbered, config)
-      }
-      if (config.source === 'tap') return { drop: 'invalid' }
-      seen.tapped = false
+    const asked = config.source === 'tap' || (config.source === 'auto' && seen.tapped !== false)
+    if (asked) {
+      tapped = await ask(kong.ctx.shared.get(TAP_KEY))
+      if (tapped === TIMED_OUT) return failed('pdk_timeout')
+      seen.tapped = tapped !== undefined && tapped !== null
+      if (seen.tapped) return fromTap(tapped, config, number)
     }
     const serialized = await ask(kong.log.serialize())
-    if (serialized === TIMED_OUT) return { drop: 'pdk_timeout' }
+    if (serialized === TIMED_OUT) return failed('pdk_timeout')
     // Kong gives nil, and loses the error, where it cannot serialize.
-    if (typeof serialized !== 'string') return { drop: 'pdk_error' }
+    if (typeof serialized !== 'string') return failed('pdk_error')
     const document = parsed(serialized)
-    if (config.source === 'auto' && document?.[TAP_MARK] === true) {
-      const tapped = await ask(kong.ctx.shared.get(TAP_KEY))
-      if (tapped === TIMED_OUT) return { drop: 'pdk_timeout' }
-      if (tapped !== undefined && tapped !== null) {
-        seen.tapped = true
-        numbered = numberOf(tapped)
-        return fromTap(tapped, numbered, config)
-      }
+    if (config.source === 'auto' && document?.[TAP_MARK] === true && !asked) {
+      seen.tapped = true
+      tapped = await ask(kong.ctx.shared.get(TAP_KEY))
+      if (tapped === TIMED_OUT) return failed('pdk_timeout')
+      if (tapped !== undefined && tapped !== null) return fromTap(tapped, config, number)
     }
     if (nodeId === undefined) {
       const id = await ask(kong.node.get_id())
-      if (id === TIMED_OUT) return { drop: 'pdk_timeout' }
-      if (typeof id !== 'string' || id === '') return { drop: 'pdk_error' }
+      if (id === TIMED_OUT) return failed('pdk_timeout')
+      if (typeof id !== 'string' || id === '') return failed('pdk_error')
       nodeId = id
     }
-    return fromLog(document, nodeId, config)
+    return fromLog(document, nodeId, config, number())
   } catch {
-    return { drop: 'pdk_error', numbered }
+    return failed('pdk_error')
   }
 }
 
 /** The tap's table is a Capture already, but for what the operator decides here. */
-function fromTap(tapped: unknown, numbered: Numbered | undefined, config: Config): Read {
-  if (!isRecord(tapped) || tapped.v !== WIRE_VERSION || !isRecord(tapped.log)) return { drop: 'invalid', numbered }
+function fromTap(tapped: unknown, config: Config, own: () => Numbered): Read {
+  const known = numberOf(tapped)
+  const node = nodeOf(tapped)
+  const version = isRecord(tapped) ? tapped.v : undefined
+  if (
+    !isRecord(tapped) ||
+    !isRecord(tapped.log) ||
+    (version !== CAPTURE_VERSION && version !== PREVIOUS_CAPTURE_VERSION)
+  )
+    return known === undefined ? { error: 'tap_table_invalid' } : { loss: 'invalid', number: known, node }
+  const number = known ?? own()
+  tapped.epoch = number[0]
+  tapped.sequence = number[1]
   tapped.content = config.content
   if (config.scope !== undefined) tapped.scope = config.scope
   if (config.maxContentBytes !== undefined) limitBodies(tapped, config.maxContentBytes)
-  return { json: Buffer.from(JSON.stringify(tapped)), numbered }
+  return { json: Buffer.from(JSON.stringify(tapped)), number, node }
 }
 
-function fromLog(document: unknown, node: string, { content, scope }: Config): Read {
+function fromLog(document: unknown, node: string, { content, scope }: Config, number: Numbered): Read {
   const log = pickLogDocument(document)
-  if (log === undefined) return { drop: 'invalid' }
-  return {
-    json: Buffer.from(JSON.stringify({ v: WIRE_VERSION, source: 'log', node, content, scope, log })),
-    numbered: undefined,
-  }
+  if (log === undefined) return { loss: 'invalid', number, node }
+  const [epoch, sequence] = number
+  const capture = { v: CAPTURE_VERSION, source: 'log', node, epoch, sequence, content, scope, log }
+  return { json: Buffer.from(JSON.stringify(capture)), number, node }
 }
 
 function parsed(json: string): Record<string, unknown> | undefined {
@@ -108,6 +124,10 @@ function numberOf(tapped: unknown): Numbered | undefined {
   const { epoch, sequence } = tapped
   if (typeof epoch !== 'string' || epoch.length > 64 || !Number.isSafeInteger(sequence)) return undefined
   return (sequence as number) > 0 ? [epoch, sequence as number] : undefined
+}
+
+function nodeOf(tapped: unknown): string | undefined {
+  return isRecord(tapped) && typeof tapped.node === 'string' && tapped.node !== '' ? tapped.node : undefined
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

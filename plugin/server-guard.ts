@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import net from 'node:net'
 import { FramingError, makeFramer } from './message-framing.ts'
 import { makeNotices, type Notices } from './notices.ts'
+import { failProcess } from './shippers.ts'
 
 /**
  * Mends, from outside, what breaks kong-pdk 0.6.0's plugin server. The plugin is loaded before the server listens:
@@ -96,6 +97,7 @@ function guardConnection(socket: net.Socket, handler: ConnectionHandler, notices
     } catch (error) {
       const reason = error instanceof FramingError ? error.message : 'unexpected message'
       notices.say('warn', 'a connection to the plugin server was closed', { reason })
+      failProcess('connection_closed', reason)
       socket.destroy()
     }
   })

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Config } from './config.ts'
+import type { ErrorKind } from './errors.ts'
 import { makeNotices } from './notices.ts'
 import { makeSender } from './send.ts'
 import { makeShipper, type Shipper } from './ship.ts'
@@ -15,11 +16,14 @@ const IDLE_MS = 5 * 60_000
 const SWEEP_MS = 60_000
 
 const processId = randomBytes(8).toString('hex')
+/** Errors from before there was a sidecar to tell them to. */
+const earlyErrors: [ErrorKind, string][] = []
+const MAX_EARLY_ERRORS = 100
 let made = 0
 let sweeping = false
 
 export function shipperKey(config: Config): string {
-  return `${config.sidecarUrl}\n${config.sidecarToken ?? ''}`
+  return `${config.sidecarUrl}\n${config.intakeToken ?? ''}`
 }
 
 export function shipperFor(key: string, config: Config): Shipper {
@@ -29,14 +33,22 @@ export function shipperFor(key: string, config: Config): Shipper {
     instance: `${processId}-${++made}`,
     version,
     address: config.sidecarUrl,
-    sender: makeSender(config.sidecarUrl, config.sidecarToken),
+    sender: makeSender(config.sidecarUrl, config.intakeToken),
     settings: config,
     notices: makeNotices(),
   })
   shippers.set(key, { shipper, sidecarUrl: config.sidecarUrl })
   if (!sweeping) setInterval(() => closeIdleShippers(IDLE_MS), SWEEP_MS).unref()
   sweeping = true
+  for (const [kind, message] of earlyErrors.splice(0)) shipper.fail(kind, message)
   return shipper
+}
+
+/** An error of the process, which no shipper's route had: one sidecar learns it, that of the oldest shipper. */
+export function failProcess(kind: ErrorKind, message: string): void {
+  const [oldest] = shippers.values()
+  if (oldest !== undefined) oldest.shipper.fail(kind, message)
+  else if (earlyErrors.length < MAX_EARLY_ERRORS) earlyErrors.push([kind, message])
 }
 
 /** The newest configuration of a shipper that instances share is the one in force. */

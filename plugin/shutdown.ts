@@ -5,14 +5,15 @@ import { allShippers } from './shippers.ts'
 /**
  * Kong stops a plugin server with SIGTERM and kills it 25–30 ms later (measured on 3.9.3), and Node's own answer to
  * SIGTERM is to die at once. So all that is queued is handed over immediately, on several connections, each batch
- * tried once. What the sidecar does not take in that time is lost with the process; captures that the tap numbered
- * then show as a gap at the sidecar.
+ * tried once. What the sidecar does not take in that time is given up: where there is time left it is told so.
  *
  * A plugin server that is a process or container of its own is not killed so soon: LLM_OBSERVER_DRAIN_MS says how
  * long it may go on trying. (Kong strips the environment of servers that it starts itself: there it stays unset.)
  */
 const HAND_OVER_MS = 1000
 const POLL_MS = 5
+/** Telling what is given up takes one small batch. */
+const ABANDON_MS = 200
 
 let installed = false
 let leaving = false
@@ -43,6 +44,7 @@ async function leave(): Promise<void> {
   const lost = allShippers().reduce((sum, shipper) => sum + shipper.held, 0) + reading
   if (lost > 0)
     makeNotices().say('warn', 'the process ends before the sidecar took everything: lost', { captures: lost })
+  await Promise.all(allShippers().map((shipper) => shipper.abandon(ABANDON_MS)))
   process.exit(0)
 }
 

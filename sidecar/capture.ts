@@ -1,13 +1,16 @@
 import { z } from 'zod'
 
 /**
- * Capture: what the plugin saw of one request. This file is the wire contract between plugin and sidecar
- * (`POST /v1/captures`), version 1.
+ * Capture: what the plugin saw of one request. This file and capture-batch.ts are the wire contract between plugin and
+ * sidecar (`POST /v1/captures`), version 2. A sidecar reads this version and the one before it.
  *
  * Field names are those of Kong's log serializer (snake_case), because the tap's Lua builds the same shape.
  * Bodies are base64: strings that are not UTF-8 do not survive Kong's RPC.
  */
-export const CAPTURE_VERSION = 1
+export const CAPTURE_VERSION = 2
+export const PREVIOUS_CAPTURE_VERSION = 1
+/** The version of one message: a tap of the version before may stand in kong.yml beside a new plugin. */
+const version = z.union([z.literal(CAPTURE_VERSION), z.literal(PREVIOUS_CAPTURE_VERSION)])
 
 /** Kong sends an empty Lua table where it means an empty list or map. */
 const list = <T extends z.ZodType>(item: T) =>
@@ -88,12 +91,15 @@ export const kongLogSchema = z.object({
 export type KongLog = z.infer<typeof kongLogSchema>
 
 export const captureSchema = z.object({
-  v: z.literal(CAPTURE_VERSION),
+  v: version,
   /** Which way it came: the Lua tap (bodies and times too), or Kong's log document alone. */
   source: z.enum(['tap', 'log']),
   /** kong.node.get_id() */
   node: z.string().min(1).max(128),
-  /** Numbering by the tap, as captures go on their way: one epoch is one Lua chunk in one worker process; the first is 1. */
+  /**
+   * Its number. The tap numbers as captures go on their way: one epoch is one Lua chunk in one worker process. What the
+   * tap has not numbered the plugin does: one epoch for each sidecar that a plugin process ships to. The first is 1.
+   */
   worker: z.number().int().nullish(),
   epoch: z.string().max(64).nullish(),
   sequence: z.number().int().positive().nullish(),
@@ -131,46 +137,52 @@ export const captureSchema = z.object({
 })
 export type Capture = z.infer<typeof captureSchema>
 
-/** Reasons for which the plugin drops a capture. A closed list: it is a metric label. */
-export const PLUGIN_DROP_REASONS = [
+/**
+ * Why a numbered capture will never come. A closed list: it is a metric label. `timed_out`: no answer came to a batch of
+ * this one capture, though others were taken. `rejected`: the sidecar refused it, though it took others. `other`: a
+ * reason that this sidecar does not know, of a newer plugin.
+ */
+export const LOSS_REASONS = [
   'queue_full',
   'too_large',
   'rejected',
+  'timed_out',
   'pdk_timeout',
   'pdk_error',
   'invalid',
   'shutdown',
+  'other',
 ] as const
-export type PluginDropReason = (typeof PLUGIN_DROP_REASONS)[number]
+export type LossReason = (typeof LOSS_REASONS)[number]
 
-/** One request to `POST /v1/captures`. Captures are checked one by one, so that a bad one harms only itself. */
-export const captureBatchSchema = z.object({
-  v: z.literal(CAPTURE_VERSION),
-  plugin: z.object({ version: z.string().max(64), instance: z.string().max(64) }),
-  /**
-   * What this plugin process dropped so far, by reason: running totals, so that a batch sent twice counts once.
-   * `sequences` names dropped captures that the tap had numbered, so that they are not reported as a gap as well.
-   */
-  dropped: z.array(
-    z.object({
-      reason: z.enum(PLUGIN_DROP_REASONS),
-      total: z.number().int().nonnegative(),
-      sequences: z
-        .array(z.tuple([z.string().max(64), z.number().int().positive()]))
-        .max(10_000)
-        .optional(),
-    }),
-  ),
-  captures: z.array(z.unknown()).max(10_000),
-})
-export type CaptureBatch = z.infer<typeof captureBatchSchema>
+const epoch = z.string().min(1).max(64)
+const number = z.number().int().positive()
+
+/**
+ * The one message that tells a loss: `count` captures (1 where absent) from `sequence` on will never come. It travels
+ * among the captures of a batch; its numbers make it idempotent.
+ */
+export const tombstoneSchema = z
+  .object({
+    v: z.literal(CAPTURE_VERSION),
+    tombstone: z
+      .string()
+      .max(64)
+      .transform((reason): LossReason => LOSS_REASONS.find((known) => known === reason) ?? 'other'),
+    epoch,
+    sequence: number,
+    count: number.default(1),
+    node: z.string().min(1).max(128).optional(),
+  })
+  .refine(({ sequence, count }) => count - 1 <= Number.MAX_SAFE_INTEGER - sequence, 'its numbers end beyond 2^53 - 1')
+export type Tombstone = z.infer<typeof tombstoneSchema>
 
 /** One request to `POST /v1/totals`: the tap's timer says how many captures an epoch has had, so that a lost tail shows. */
 export const totalsSchema = z.object({
-  v: z.literal(CAPTURE_VERSION),
+  v: version,
   node: z.string().min(1).max(128),
-  epoch: z.string().min(1).max(64),
-  sequence: z.number().int().positive(),
+  epoch,
+  sequence: number,
   tap_errors: z.number().int().nonnegative().optional(),
 })
 export type Totals = z.infer<typeof totalsSchema>

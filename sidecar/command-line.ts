@@ -2,11 +2,15 @@ import { parseArgs } from 'node:util'
 import { boundsOf, type Period } from './ledger/period.ts'
 import { optional } from './optional.ts'
 import { EXPORTS } from './reconcile/run.ts'
+import { tenantKey } from './tenant.ts'
 
 export const USAGE = `usage: kong-llm-observer [command] [options]
 
 commands
   serve                        run the sidecar (default)
+  check                        add up the whole store anew: checksums, sums, numbers; ends with 1 where something is wrong
+  backup [FILE]                a whole copy of the store, also of a running sidecar
+  confirm-rollback             an older store was put back, and you know it: makes the sidecar ready again
   dead-letters list            calls that a sink will never take, with the reason
   dead-letters replay          send them to their sink again
   read FILE.jsonl              usage and cost of recorded exchanges, one JSON line each (- reads the standard input)
@@ -19,7 +23,7 @@ commands
 options
   -c, --config FILE            observer.yaml (default: $OBSERVER_CONFIG, else ./observer.yaml where it exists)
       --check-config           check the configuration, say all that is wrong with it, and end
-      --reader NAME            dead-letters: only those of one sink
+      --sink NAME              dead-letters: only those of one sink
       --explain                read: how each number came about, for a person
       --from, --to DAY         reprice, unpriced, reconcile: days in UTC, both included, as 2026-11-30
       --tenant, --provider, --model NAME
@@ -28,19 +32,21 @@ options
       --json                   unpriced, reconcile: for a program
       --names FILE             reconcile: whose key is whose tenant, which meter is which model
       --tolerance PERCENT      reconcile: how far apart the totals may be (default 0.5)
-      --sidecar-url, --sidecar-token TEXT
+      --sidecar-url, --intake-token TEXT
                                tap: where totals are told, as in the plugin's configuration
       --version, --help
 `
 
 export type Command =
   | { name: 'serve' | 'check-config'; config?: string }
-  | { name: 'dead-letters'; action: 'list' | 'replay'; config?: string; reader?: string }
+  | { name: 'check' | 'confirm-rollback'; config?: string }
+  | { name: 'backup'; file?: string; config?: string }
+  | { name: 'dead-letters'; action: 'list' | 'replay'; config?: string; sink?: string }
   | { name: 'read'; file: string; explain: boolean; config?: string }
   | ({ name: 'reprice'; dryRun: boolean; config?: string; tenant?: string; provider?: string; model?: string } & Period)
   | { name: 'unpriced'; period?: Period; json: boolean; config?: string }
   | ReconcileCommand
-  | { name: 'tap'; sidecarUrl?: string; sidecarToken?: string }
+  | { name: 'tap'; sidecarUrl?: string; intakeToken?: string }
   | { name: 'plugin-server' | 'version' | 'help' }
 
 export interface ReconcileCommand extends Period {
@@ -76,19 +82,22 @@ export function parseCommandLine(argv: readonly string[]): Command {
     return {
       name: 'tap',
       ...optional('sidecarUrl', values['sidecar-url']),
-      ...optional('sidecarToken', values['sidecar-token']),
+      // Its former name is still read.
+      ...optional('intakeToken', values['intake-token'] ?? values['sidecar-token']),
     }
   if (name === 'read') {
     if (action === undefined || rest.length > 0)
       throw new UsageError('read: name one file of exchanges, or - for the standard input')
     return { name: 'read', file: action, explain: values.explain === true, ...config }
   }
+  if ((name === 'check' || name === 'confirm-rollback') && action === undefined) return { name, ...config }
+  if (name === 'backup' && rest.length === 0) return { name, ...config, ...optional('file', action) }
   if (name === 'dead-letters' && (action === 'list' || action === 'replay') && rest.length === 0)
     return {
       name: 'dead-letters',
       action,
       ...config,
-      ...(values.reader === undefined ? {} : { reader: values.reader }),
+      ...optional('sink', values.sink ?? values.reader),
     }
   if (name === 'reprice' && action === undefined) {
     const period = periodOf(values)
@@ -98,7 +107,7 @@ export function parseCommandLine(argv: readonly string[]): Command {
       ...period,
       dryRun: values['dry-run'] === true,
       ...config,
-      ...optional('tenant', values.tenant),
+      ...optional('tenant', values.tenant === undefined ? undefined : tenantOf(values.tenant)),
       ...optional('provider', values.provider),
       ...optional('model', values.model),
     }
@@ -131,6 +140,13 @@ function reconcileCommand(values: ReturnType<typeof parse>['values'], files: str
   }
 }
 
+/** A tenant by name or key. */
+function tenantOf(written: string): string {
+  const key = tenantKey(written)
+  if (key === undefined) throw new UsageError(`--tenant: no call ever has the tenant ${JSON.stringify(written)}`)
+  return key
+}
+
 /** Both days, or none. */
 function periodOf({ from, to }: { from?: string | undefined; to?: string | undefined }): Period | undefined {
   if (from === undefined && to === undefined) return undefined
@@ -150,6 +166,8 @@ function parse(argv: readonly string[]) {
     options: {
       config: { type: 'string', short: 'c' },
       'check-config': { type: 'boolean' },
+      sink: { type: 'string' },
+      // Its name up to version 0.1.
       reader: { type: 'string' },
       explain: { type: 'boolean' },
       from: { type: 'string' },
@@ -158,6 +176,7 @@ function parse(argv: readonly string[]) {
       provider: { type: 'string' },
       model: { type: 'string' },
       'sidecar-url': { type: 'string' },
+      'intake-token': { type: 'string' },
       'sidecar-token': { type: 'string' },
       'dry-run': { type: 'boolean' },
       json: { type: 'boolean' },

@@ -17,26 +17,55 @@ const ROOMS: Record<string, readonly string[]> = {
   'sidecar/secret.ts': [],
   'sidecar/unix-socket.ts': [],
   'sidecar/dialects': ['sidecar/call.ts'],
+  'sidecar/tenant.ts': [],
+  'sidecar/closest-name.ts': [],
+  'sidecar/plain-issues.ts': ['sidecar/closest-name.ts'],
   'sidecar/yaml-document.ts': [],
-  pricing: ['sidecar/call.ts', 'sidecar/yaml-document.ts'],
-  'sidecar/exporters': ['sidecar/call.ts', 'sidecar/secret.ts'],
+  pricing: ['sidecar/call.ts', 'sidecar/tenant.ts', 'sidecar/plain-issues.ts', 'sidecar/yaml-document.ts'],
+  'sidecar/exporters': ['sidecar/call.ts', 'sidecar/secret.ts', 'sidecar/tenant.ts'],
   'sidecar/spool': ['sidecar/call.ts'],
-  'sidecar/budgets': [],
+  'sidecar/budgets': ['sidecar/tenant.ts'],
   'sidecar/ledger': ['sidecar/call.ts', 'sidecar/budgets', 'sidecar/spool', 'pricing'],
   'sidecar/metrics': ['sidecar/call.ts', 'sidecar/capture.ts', 'sidecar/ledger', 'sidecar/spool'],
-  'sidecar/deliver.ts': ['sidecar/call.ts', 'sidecar/logger.ts', 'sidecar/exporters', 'sidecar/spool'],
-  'sidecar/pipeline': ['sidecar/call.ts', 'sidecar/capture.ts', 'sidecar/optional.ts', 'sidecar/dialects', 'pricing'],
+  'sidecar/log-limit.ts': ['sidecar/logger.ts'],
+  'sidecar/store': ['sidecar/call.ts'],
+  'sidecar/delivery': ['sidecar/log-limit.ts', 'sidecar/exporters', 'sidecar/store'],
+  'sidecar/deliver.ts': [
+    'sidecar/delivery',
+    'sidecar/exporters',
+    'sidecar/log-limit.ts',
+    'sidecar/logger.ts',
+    'sidecar/store',
+  ],
+  'sidecar/pipeline': [
+    'sidecar/call.ts',
+    'sidecar/capture.ts',
+    'sidecar/optional.ts',
+    'sidecar/tenant.ts',
+    'sidecar/dialects',
+    'pricing',
+  ],
   'sidecar/estimate': ['sidecar/call.ts', 'sidecar/dialects'],
-  'sidecar/reconcile': ['sidecar/call.ts', 'sidecar/yaml-document.ts'],
+  'sidecar/reconcile': ['sidecar/call.ts', 'sidecar/tenant.ts', 'sidecar/plain-issues.ts', 'sidecar/yaml-document.ts'],
   'sidecar/read-command': ['sidecar/call.ts', 'sidecar/dialects', 'sidecar/pipeline', 'pricing'],
   'sidecar/receive.ts': [
+    'sidecar/allowed-host.ts',
     'sidecar/call.ts',
     'sidecar/capture.ts',
     'sidecar/json-depth.ts',
     'sidecar/logger.ts',
     'sidecar/spool',
   ],
+  'sidecar/loopback.ts': [],
+  'sidecar/token-strength.ts': [],
+  'sidecar/allowed-host.ts': [],
+  'sidecar/door-tokens.ts': ['sidecar/loopback.ts', 'sidecar/secret.ts'],
+  'sidecar/known-providers.ts': ['sidecar/dialects', 'pricing'],
+  'sidecar/config-environment.ts': ['sidecar/closest-name.ts'],
   'sidecar/config.ts': [
+    'sidecar/config-environment.ts',
+    'sidecar/loopback.ts',
+    'sidecar/plain-issues.ts',
     'sidecar/yaml-document.ts',
     'sidecar/logger.ts',
     'sidecar/secret.ts',
@@ -44,13 +73,38 @@ const ROOMS: Record<string, readonly string[]> = {
     'sidecar/exporters',
     'sidecar/pipeline',
   ],
-  // Boards and alerts know the tables of metrics alone.
+  'sidecar/config-finding.ts': [],
+  'sidecar/config-check-sinks.ts': ['sidecar/config.ts', 'sidecar/config-environment.ts', 'sidecar/config-finding.ts'],
+  'sidecar/config-check.ts': [
+    'sidecar/config-check-sinks.ts',
+    'sidecar/config-finding.ts',
+    'sidecar/closest-name.ts',
+    'sidecar/config.ts',
+    'sidecar/known-providers.ts',
+    'sidecar/loopback.ts',
+    'sidecar/secret.ts',
+    'sidecar/token-strength.ts',
+    'sidecar/yaml-document.ts',
+    // What the plugin lets through, and how long it waits.
+    'plugin',
+    'pricing',
+  ],
+  'sidecar/config-reload.ts': ['sidecar/config.ts', 'sidecar/secret.ts'],
+  'sidecar/config-watch.ts': [
+    'sidecar/config.ts',
+    'sidecar/config-check.ts',
+    'sidecar/config-reload.ts',
+    'sidecar/logger.ts',
+    'sidecar/secret.ts',
+  ],
+  // Rules and boards know the tables of metrics alone; rules know no board.
   monitoring: ['sidecar/metrics'],
+  dashboards: ['monitoring'],
   // The plugin runs in Kong's process: of the sidecar it knows the types of the wire contract alone.
   plugin: ['sidecar/capture.ts'],
 }
-/** May import any room of the product: it wires them. */
-const COMPOSITION = ['sidecar/main.ts', 'sidecar/serve.ts', 'sidecar/command-line.ts']
+/** May import any room of the product: they wire them. */
+const COMPOSITION = ['sidecar/main.ts', 'sidecar/serve.ts', 'sidecar/command-line.ts', 'monitoring/build.ts']
 
 interface Import {
   from: string
@@ -81,7 +135,7 @@ function importsOf(file: string): Import[] {
 const roomOf = (file: string) => Object.keys(ROOMS).find((room) => file === room || file.startsWith(`${room}/`))
 
 describe('imports point one way', () => {
-  const files = ['sidecar', 'pricing', 'plugin', 'monitoring'].flatMap(sources)
+  const files = ['sidecar', 'pricing', 'plugin', 'monitoring', 'dashboards'].flatMap(sources)
 
   it('sees the sources', () => {
     expect(files.length).toBeGreaterThan(20)

@@ -1,22 +1,28 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { type CaptureBatch, captureBatchSchema } from '../../sidecar/capture.ts'
+import { CAPTURE_VERSION, type Tombstone } from '../../sidecar/capture.ts'
+import { type Batch, type BatchAnswer, readBatch } from '../../sidecar/capture-batch.ts'
 
 /** `hang` never answers, `reset` breaks the connection; a function decides by the batch. */
 export type Behaviour =
-  | { status: number; retryAfter?: string; error?: string }
+  | { status: number; retryAfter?: string; error?: string; rejected?: BatchAnswer['rejected'] }
   | 'hang'
   | 'reset'
-  | ((batch: CaptureBatch) => Behaviour)
+  | ((batch: ReadBatch) => Behaviour)
+
+/** A batch as a sidecar reads it, and its captures without the places where tombstones stood. */
+export type ReadBatch = Batch & { captures: unknown[] }
 
 export interface FakeSidecar {
   url: string
   /** What it does next; the last one stays. */
   behave(...behaviours: Behaviour[]): void
   /** Every batch that came whole, in order, and what was answered. */
-  batches: { batch: CaptureBatch; status: number; authorization: string | undefined; at: number }[]
+  batches: { batch: ReadBatch; status: number; authorization: string | undefined; at: number }[]
   /** Captures of batches that were answered 202, in order. */
   stored(): unknown[]
+  /** Tombstones of batches that were answered 202, in order. */
+  lost(): Tombstone[]
   requests: number
   connections(): number
   close(): Promise<void>
@@ -34,6 +40,7 @@ export async function startFakeSidecar(listen: { path?: string; port?: number } 
       behaviours = next
     },
     stored: () => fake.batches.filter(({ status }) => status === 202).flatMap(({ batch }) => batch.captures),
+    lost: () => fake.batches.filter(({ status }) => status === 202).flatMap(({ batch }) => batch.tombstones),
     connections: () => open,
     async close() {
       server.closeAllConnections()
@@ -53,7 +60,11 @@ export async function startFakeSidecar(listen: { path?: string; port?: number } 
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const known = request.method === 'POST' && request.url === '/v1/captures'
-    const batch = captureBatchSchema.parse(JSON.parse(Buffer.concat(chunks).toString('utf8')))
+    const json: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'))
+    const read = readBatch(json)
+    if ('problem' in read) throw new Error(read.problem.message)
+    if ((json as { v: unknown }).v !== CAPTURE_VERSION) throw new Error('the plugin speaks an old version')
+    const batch = { ...read, captures: read.entries.filter((entry) => entry !== undefined) }
     let behaviour: Behaviour = behaviours[0]!
     if (behaviours.length > 1) behaviours.shift()
     while (typeof behaviour === 'function') behaviour = behaviour(batch)
@@ -64,7 +75,12 @@ export async function startFakeSidecar(listen: { path?: string; port?: number } 
     if (behaviour === 'hang') return
     const headers = behaviour.retryAfter === undefined ? {} : { 'retry-after': behaviour.retryAfter }
     response.writeHead(status, { 'content-type': 'application/json', ...headers })
-    response.end(JSON.stringify(behaviour.error === undefined ? {} : { error: behaviour.error }))
+    if (status !== 202)
+      return void response.end(JSON.stringify(behaviour.error === undefined ? {} : { error: behaviour.error }))
+    const rejected = behaviour.rejected ?? []
+    const stored = batch.captures.length - rejected.length
+    const lost = batch.tombstones.reduce((sum, { count }) => sum + count, 0)
+    response.end(JSON.stringify({ stored, duplicate: 0, lost, rejected, store: 'fake' } satisfies BatchAnswer))
   }
 
   server.listen(listen.path ?? { port: listen.port ?? 0, host: '127.0.0.1' })

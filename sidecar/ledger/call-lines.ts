@@ -1,23 +1,12 @@
 import type { Cost, LlmCall, PriceAttributes, Usage, UsageSource } from '../call.ts'
+import type { CallLabels } from './fold-labels.ts'
 import { DAY_MS } from './period.ts'
 import { usageOf, usageText } from './usage-text.ts'
 
-/** Labels under which a call is counted: bounded names (law 13). */
-export interface CallLabels {
-  tenant: string
-  provider: string
-  model: string
-}
 /** What many calls of a day have in common, stored once. In the order of its columns, see KIND_COLUMNS. */
 export type CallKind = readonly (string | number | null)[]
 /** What is a call's own. In the order of its columns, see LINE_COLUMNS; the id as hex digits. */
 export type CallLine = readonly (string | number | null)[]
-export interface KindLines {
-  /** Equal for equal kinds. */
-  key: string
-  kind: CallKind
-  lines: CallLine[]
-}
 
 export const KIND_COLUMNS = [
   'day',
@@ -48,110 +37,129 @@ export const LINE_COLUMNS = [
   'reported',
 ] as const
 
-/** Gathers what the ledger keeps of each call so that it can be priced again. */
-export function gatherCallLines() {
-  const kinds = new Map<string, KindLines>()
+/** What the ledger keeps of a call so that it can be priced again. `cost`: what the cells count for it. */
+export function callLine(call: LlmCall, labels: CallLabels, cost: number): { kind: CallKind; line: CallLine } {
+  const { provider, tenant, cost: priced } = call
+  const startedAt = startOf(call)
   return {
-    /** `cost`: what the cells count for it. */
-    add(call: LlmCall, labels: CallLabels, cost: number): void {
-      const { provider, tenant, cost: priced } = call
-      const startedAt = Number.isSafeInteger(call.startedAt) ? call.startedAt : 0
-      const kind: CallKind = [
-        Math.floor(startedAt / DAY_MS),
-        labels.tenant,
-        labels.provider,
-        labels.model,
-        labels.tenant === tenant ? null : tenant,
-        labels.provider === provider ? null : provider,
-        call.responseModel ?? null,
-        call.requestModel ?? null,
-        call.serviceTier ?? null,
-        call.priceAttributes === undefined ? null : JSON.stringify(call.priceAttributes),
-        call.usageSource,
-        priced.state,
-        priced.state === 'priced' ? priced.priceId : null,
-        priced.state === 'priced' ? null : priced.reason,
-        priced.book,
-      ]
-      const key = kind.join('\u0000')
-      const line: CallLine = [
-        startedAt,
-        call.id,
-        amountOf(call.durationMs) ?? 0,
-        usageText(call.usage),
-        billedText(call),
-        cost,
-        priced.state === 'priced' ? amountOf(priced.cacheSavedPicoUsd) : null,
-        amountOf(call.savedPicoUsd),
-        amountOf(call.reportedPicoUsd),
-      ]
-      const known = kinds.get(key)
-      if (known === undefined) kinds.set(key, { key, kind, lines: [line] })
-      else known.lines.push(line)
-    },
-    all: (): KindLines[] => [...kinds.values()],
+    kind: [
+      Math.floor(startedAt / DAY_MS),
+      labels.tenant,
+      labels.provider,
+      labels.model,
+      labels.tenant === tenant ? null : tenant,
+      labels.provider === provider ? null : provider,
+      call.responseModel ?? null,
+      call.requestModel ?? null,
+      call.serviceTier ?? null,
+      call.priceAttributes === undefined ? null : JSON.stringify(call.priceAttributes),
+      call.usageSource,
+      priced.state,
+      priced.state === 'priced' ? priced.priceId : null,
+      priced.state === 'priced' ? null : priced.reason,
+      priced.book,
+    ],
+    line: [
+      startedAt,
+      call.id,
+      amountOf(call.durationMs) ?? 0,
+      usageText(call.usage),
+      billedText(call),
+      cost,
+      priced.state === 'priced' ? amountOf(priced.cacheSavedPicoUsd) : null,
+      amountOf(call.savedPicoUsd),
+      amountOf(call.reportedPicoUsd),
+    ],
   }
+}
+
+/** The start under which a call's line stands. */
+export function startOf({ startedAt }: Pick<LlmCall, 'startedAt'>): number {
+  return Number.isSafeInteger(startedAt) ? startedAt : 0
 }
 
 /** A call as the ledger keeps it: what a price may depend on, and what it was first priced at. */
 export interface KeptCall {
   /** 32 hex digits. */
-  id: string
-  startedAt: number
-  durationMs: number
+  readonly id: string
+  readonly startedAt: number
+  readonly durationMs: number
+  readonly kind: KeptKind
+  readonly usage: Usage
+  readonly lines: readonly { model?: string; usage: Usage }[] | undefined
+  /** Its lines are sums of more lines than are kept: they cannot be priced again. */
+  readonly merged: boolean
+  readonly reportedPicoUsd: number | undefined
+  /** pico-USD, as first priced. */
+  readonly cost: number
+}
+
+/** What it has in common with others. */
+export interface KeptKind {
   labels: CallLabels
   tenant: string
   provider: string
   /** The response's model, then the request's. */
   models: string[]
-  serviceTier?: string
-  attributes?: PriceAttributes
-  usage: Usage
+  serviceTier: string | undefined
+  attributes: PriceAttributes | undefined
   usageSource: UsageSource
-  lines?: { model?: string; usage: Usage }[]
-  /** Its lines are sums of more lines than are kept: they cannot be priced again. */
-  merged: boolean
-  reportedPicoUsd?: number
   state: Cost['state']
   priceId: string | null
   reason: string | null
-  /** pico-USD, as first priced. */
-  cost: number
   book: string
 }
 
-/** Columns of a row that `keptCall` reads, of `calls` and `call_kinds`. */
-export const KEPT_COLUMNS = [...LINE_COLUMNS.map((name) => `calls.${name}`), ...KIND_COLUMNS].join(', ')
-export type KeptRow = Record<(typeof KIND_COLUMNS)[number], string | null> & {
+export type KindRow = Record<(typeof KIND_COLUMNS)[number], string | null>
+export type LineRow = {
   [Name in (typeof LINE_COLUMNS)[number]]: Name extends 'id' ? Uint8Array : Name extends 'usage' ? string : number
-} & { billed: string | null; reported: number | null }
+} & { kind: number; billed: string | null; reported: number | null }
 
-export function keptCall(row: KeptRow): KeptCall {
-  const billed = row.billed === null ? undefined : (JSON.parse(row.billed) as BilledText[])
+export function keptKind(row: KindRow): KeptKind {
   return {
-    id: Buffer.from(row.id).toString('hex'),
-    startedAt: row.started_at,
-    durationMs: row.duration_ms,
     labels: { tenant: row.tenant!, provider: row.provider!, model: row.model! },
     tenant: row.tenant_name ?? row.tenant!,
     provider: row.provider_name ?? row.provider!,
     models: [row.response_model, row.request_model].filter((model) => model !== null),
-    ...(row.service_tier === null ? {} : { serviceTier: row.service_tier }),
-    ...(row.attributes === null ? {} : { attributes: JSON.parse(row.attributes) as PriceAttributes }),
-    usage: usageOf(row.usage),
+    serviceTier: row.service_tier ?? undefined,
+    attributes: row.attributes === null ? undefined : (JSON.parse(row.attributes) as PriceAttributes),
     usageSource: row.usage_source as UsageSource,
-    ...(billed === undefined
-      ? {}
-      : {
-          lines: billed.map(({ m, u }) => ({ ...(m === undefined ? {} : { model: m }), usage: usageOf(u) })),
-        }),
-    merged: billed?.some(({ n }) => n !== undefined && n > 1) ?? false,
-    ...(row.reported === null ? {} : { reportedPicoUsd: row.reported }),
     state: row.state as Cost['state'],
     priceId: row.price_id,
     reason: row.reason,
-    cost: row.cost,
     book: row.book!,
+  }
+}
+
+export function keptCall(row: LineRow, kind: KeptKind): KeptCall {
+  return new KeptLine(row, kind)
+}
+
+/** Millions of them are walked through: what few need is read when it is asked for. */
+class KeptLine implements KeptCall {
+  readonly startedAt: number
+  readonly durationMs: number
+  readonly kind: KeptKind
+  readonly usage: Usage
+  readonly lines: KeptCall['lines']
+  readonly merged: boolean
+  readonly reportedPicoUsd: number | undefined
+  readonly cost: number
+  readonly #id: Uint8Array
+  constructor(row: LineRow, kind: KeptKind) {
+    this.startedAt = row.started_at
+    this.durationMs = row.duration_ms
+    this.kind = kind
+    this.usage = usageOf(row.usage)
+    const billed = row.billed === null ? undefined : (JSON.parse(row.billed) as BilledText[])
+    this.lines = billed?.map(({ m, u }) => ({ ...(m === undefined ? {} : { model: m }), usage: usageOf(u) }))
+    this.merged = billed?.some(({ n }) => n !== undefined && n > 1) ?? false
+    this.reportedPicoUsd = row.reported ?? undefined
+    this.cost = row.cost
+    this.#id = row.id
+  }
+  get id(): string {
+    return Buffer.from(this.#id).toString('hex')
   }
 }
 

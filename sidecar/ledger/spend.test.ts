@@ -5,14 +5,14 @@ import { describe, expect, it } from 'vitest'
 import { budgetsConfigSchema, makeBudgets } from '../budgets/budgets.ts'
 import { PERIODS, periodAt } from '../budgets/calendar.ts'
 import type { LlmCall } from '../call.ts'
-import { followToEnd, ledgerInFolder } from '../testing/ledger-in-folder.ts'
+import { STORE_MIGRATIONS } from '../store/schema.ts'
+import type { Store } from '../store/store.ts'
 import { makeCall } from '../testing/make-call.ts'
+import { storeInFolder } from '../testing/store-in-folder.ts'
 import { tableBook } from '../testing/table-book.ts'
-import type { Ledger } from './ledger.ts'
 import { reprice } from './reprice.ts'
-import { LEDGER_MIGRATIONS } from './schema.ts'
 
-const test = ledgerInFolder()
+const test = storeInFolder()
 const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
 const USD = 1_000_000_000_000n
@@ -35,7 +35,7 @@ const spent = (picoUsd: number, startedAt: number, tenant: string, n: number): L
 const unpriced = (startedAt: number, tenant: string, n: number): LlmCall =>
   makeCall({ tenant, startedAt, cost: { state: 'unpriced', reason: 'no_price', book: 'b' } }, n)
 
-async function read(ledger: Ledger) {
+async function read(ledger: Store) {
   return Object.fromEntries(
     (await ledger.readSpend()).map(({ tenant, period, spent: sum, unpriced: without, limit }) => [
       `${tenant} ${period}`,
@@ -83,7 +83,6 @@ describe('spend', () => {
       '2026-04-23T21:30:00Z',
     ]
     let n = 0
-    const spool = await test.openSpool()
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...starts),
@@ -95,11 +94,6 @@ describe('spend', () => {
           const open = () => test.open({ file, budgets })
           const model: { tenant: string; startedAt: number; picoUsd: number | undefined }[] = []
           let ledger = await open()
-          // The ledger of this run begins where the spool, which all runs share, now ends.
-          const { lastPosition } = await spool.stats()
-          setPosition(file, lastPosition)
-          await ledger.close()
-          ledger = await open()
           for (const each of [...steps, { do: 'look' as const }]) {
             if (each.do === 'wait') test.clock += each.minutes * MINUTE_MS
             if (each.do === 'restart') {
@@ -113,12 +107,11 @@ describe('spend', () => {
                 startedAt: test.clock - ago * MINUTE_MS,
               }))
               model.push(...calls)
-              await spool.append(
-                calls.map(({ tenant, picoUsd, startedAt }) =>
+              await ledger.append({
+                calls: calls.map(({ tenant, picoUsd, startedAt }) =>
                   picoUsd === undefined ? unpriced(startedAt, tenant, ++n) : spent(picoUsd, startedAt, tenant, ++n),
                 ),
-              )
-              await followToEnd(ledger, spool)
+              })
             }
             if (each.do === 'look') expect(await read(ledger)).toEqual(expected(model))
           }
@@ -127,8 +120,7 @@ describe('spend', () => {
       ),
       { numRuns: 20 },
     )
-    await spool.close()
-  }, 120_000)
+  })
 
   function expected(model: readonly { tenant: string; startedAt: number; picoUsd: number | undefined }[]) {
     const tenants = new Set([...budgets.tenants, ...model.map(({ tenant }) => tenant)])
@@ -145,7 +137,7 @@ describe('spend', () => {
     )
   }
 
-  it('a repricing by another process moves it, up, down, and where there was no price', async () => {
+  it('a repricing moves it, up, down, and where there was no price', async () => {
     const ledger = await test.open({ budgets })
     const model = 'gpt-4o-2024-08-06'
     const at = test.clock - MINUTE_MS
@@ -153,22 +145,21 @@ describe('spend', () => {
     expect((await read(ledger))['berlin day']).toEqual([1000n, 1n, USD])
     const day = new Date(at).toISOString().slice(0, 10)
     const again = (rate: number) =>
-      reprice(join(test.folder, 'ledger.db'), {
+      reprice(test.file, {
         from: day,
         to: day,
         book: tableBook(`at ${rate}`, { [model]: rate }),
-        now: () => test.clock,
+        write: ledger.adjust,
       })
     for (const rate of [100, 1]) {
       await again(rate)
-      await ledger.readAdjustments()
       expect((await read(ledger))['berlin day']).toEqual([2n * 34n * BigInt(rate), 0n, USD])
     }
     await ledger.close()
   })
 
   it('a tenant with a budget keeps its own label, however many others came first', async () => {
-    const limits = { tenants: 2, models: 10 }
+    const limits = { tenants: 2, models: 10, series: 100_000 }
     const first = await test.open({ labelLimits: limits })
     await test.feed(
       first,
@@ -190,9 +181,9 @@ describe('spend', () => {
   })
 
   it('a ledger from before has its spend by the hour', async () => {
-    const file = join(test.folder, 'ledger.db')
+    const file = test.file
     const old = new DatabaseSync(file)
-    for (const migration of LEDGER_MIGRATIONS.slice(0, 3)) old.exec(migration)
+    for (const migration of STORE_MIGRATIONS.slice(0, 3)) old.exec(migration)
     old.exec('PRAGMA user_version = 3')
     const hour = Math.floor(Date.now() / 3_600_000)
     old.exec(
@@ -219,7 +210,7 @@ describe('spend', () => {
     test.clock += 10_000
     await ledger.confirmGaps()
     await ledger.close()
-    const database = new DatabaseSync(join(test.folder, 'ledger.db'), { readOnly: true })
+    const database = new DatabaseSync(test.file, { readOnly: true })
     expect(database.prepare('SELECT count(*) AS rows FROM spend').get()).toEqual({ rows: 1 })
     database.close()
   })
@@ -239,9 +230,3 @@ const TOKENS = [
   'output_audio',
   'output_image',
 ].map((type) => `tokens_${type}`)
-
-function setPosition(file: string, position: number): void {
-  const database = new DatabaseSync(file)
-  database.prepare('UPDATE position SET position = ?').run(position)
-  database.close()
-}

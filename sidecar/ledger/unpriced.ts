@@ -26,7 +26,7 @@ export interface UnpricedList {
 /** Of the period, or of all that the ledger keeps. Throws RangeError for a bad period. */
 export function listUnpriced(file: string, period?: Period): UnpricedList {
   const { start, end } = period === undefined ? { start: 0, end: Number.MAX_SAFE_INTEGER } : boundsOf(period)
-  const database = openLedgerFile(file, 'read')
+  const database = openLedgerFile(file)
   try {
     const { kept_from: keptFrom } = database.prepare('SELECT kept_from FROM retention').get() as { kept_from: number }
     const models = new Map<string, UnpricedModel>()
@@ -47,8 +47,9 @@ export function listUnpriced(file: string, period?: Period): UnpricedList {
 }
 
 function add(models: Map<string, UnpricedModel>, call: KeptCall, reason: string): void {
-  const { provider, startedAt } = call
-  const [model = 'unknown'] = call.models
+  const { startedAt } = call
+  const { provider } = call.kind
+  const [model = 'unknown'] = call.kind.models
   const key = [provider, model, reason].join('\u0000')
   const known = models.get(key)
   if (known === undefined) models.set(key, { provider, model, reason, calls: 1, firstAt: startedAt, lastAt: startedAt })

@@ -29,7 +29,7 @@ export function makeCapture(parts: CaptureParts = {}): Capture {
     },
   )
   return {
-    v: 1,
+    v: 2,
     source: 'tap',
     node: 'node-1',
     worker: 1,
