@@ -53,11 +53,13 @@ const SILENT_MS = 30_000
  * The doors are open before the store is: opening it may mean a migration, and `/readyz` says so.
  */
 export async function serve(config: Config, { logger, environment, onFatal }: ServeOptions): Promise<Sidecar> {
-  const pseudonymKey =
-    config.redaction.key === undefined
-      ? openPseudonymKey(config.data)
-      : resolveSecret(config.redaction.key, environment)
-  const redactorOf = ({ redaction }: Pick<Config, 'redaction'>) => makeRedactor(redaction, { key: pseudonymKey })
+  let ownKey: Buffer | undefined
+  const redactorOf = ({ redaction }: Pick<Config, 'redaction'>) => {
+    if (redaction.key === undefined) ownKey ??= openPseudonymKey(config.data)
+    return makeRedactor(redaction, {
+      key: redaction.key === undefined ? ownKey! : resolveSecret(redaction.key, environment),
+    })
+  }
   const makeSinks = (next: Config) =>
     makeExporters(next, environment).map((exporter) => withPolicy(exporter, next.redaction.policy, redactorOf(next)))
   const exporters = makeSinks(config).map(makeReplaceable)

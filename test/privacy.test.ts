@@ -3,11 +3,12 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Writable } from 'node:stream'
 import { gunzipSync } from 'node:zlib'
-import pino from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { allExamples } from '../dev/redaction-set/examples.ts'
 import { configSchema } from '../sidecar/config.ts'
+import { makeLogger } from '../sidecar/logger.ts'
 import { SECRET_KINDS } from '../sidecar/redaction/rule.ts'
 import { randomOf } from '../sidecar/redaction/sample.ts'
 import { type Sidecar, serve } from '../sidecar/serve.ts'
@@ -64,6 +65,12 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => sink.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(sink.address() as AddressInfo).port}`
   const log: string[] = []
+  const lines = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      log.push(chunk.toString())
+      done()
+    },
+  })
   sidecar = await serve(
     configSchema.parse({
       listen: { port: 0 },
@@ -74,7 +81,13 @@ beforeAll(async () => {
         loki: { url },
       },
     }),
-    { logger: pino({ level: 'trace' }, { write: (line: string) => void log.push(line) }) as never, environment: {} },
+    {
+      logger: makeLogger('DEBUG', lines),
+      environment: {},
+      onFatal(error) {
+        throw error
+      },
+    },
   )
   let n = 0
   const all = planted.flatMap((plant) => capturesWith(plant, () => ++n))

@@ -212,7 +212,11 @@ function findIpv4(scan: Scan, groups: readonly Group[]): void {
     }
     if (!dotted) continue
     const previous = text[from.start - 1] ?? ' '
-    if (/[\p{L}\d_.]/u.test(previous) || to.touchedAfter || /^[.]\d/.test(text.slice(to.end, to.end + 2))) {
+    if (
+      /[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}\d_.]/u.test(previous) ||
+      to.touchedAfter ||
+      /^[.]\d/.test(text.slice(to.end, to.end + 2))
+    ) {
       first += 3
       continue
     }

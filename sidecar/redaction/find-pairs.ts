@@ -89,6 +89,7 @@ function nameBefore(text: string, at: number): Name | undefined {
 function wordsOf(line: string): string[] {
   return line
     .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
+    .replace(/([\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])/g, '$1 ')
     .toLowerCase()
     .split(/[^\p{L}\p{N}]+/u)
     .filter((word) => word !== '')
@@ -212,6 +213,7 @@ function isPasswordValue(text: string, at: number, end: number, value: string, q
     const tight = text[at] === '=' || !/\s/.test(text[at + 1] ?? '')
     return (
       (tight && value.length >= 4) ||
+      (value.length >= 8 && /[a-z].*[A-Z]/.test(value)) ||
       (/^(?:["'\r\n;&,<]|$)/.test(rest) && value.length >= 6 && /[A-Z].*[a-z]|[a-z].*[A-Z]/.test(value))
     )
   }

@@ -135,7 +135,7 @@ function nationalPhone(
   if (valid !== undefined && (phoneWord >= 0 || beginsNumber(text, groups, first))) return valid
   if (phoneWord < 0 && !PHONE_WORDS.test(text.slice(groups[longest]!.end, groups[longest]!.end + AFTER)))
     return undefined
-  if (isColumn(text, groups, first, longest)) return undefined
+  if (isColumn(text, groups, first, longest) && !text.startsWith('00', from.start)) return undefined
   // Beside a word for a phone: whatever could be dialled somewhere.
   digits = ''
   let best: number | undefined

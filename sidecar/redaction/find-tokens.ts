@@ -159,7 +159,9 @@ export function findByForm(scan: Scan, start: number, end: number): void {
 /** A token whose vendor is named in the 80 characters before it. */
 export function findByVendor(scan: Scan, start: number, end: number): void {
   const { text } = scan
-  const token = text.slice(start, Math.min(end, start + 1600))
+  let last = Math.min(end, start + 1600)
+  while (last > start && text.charCodeAt(last - 1) === 46) last--
+  const token = text.slice(start, last)
   if (!looksRandom(token) && !/^\d{16,19}$/.test(token) && !(end - start === 8 && text.charCodeAt(end) === 58)) return
   const words = before(text, start, 80).toLowerCase()
   VENDOR_WORDS.lastIndex = 0

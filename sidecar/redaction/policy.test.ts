@@ -36,6 +36,10 @@ describe('policyFor', () => {
     expect(storedMode(call('acme', 'chat'), ['otlp', 'langfuse'], config)).toBe('full')
     expect(storedMode(call('blue', 'chat'), ['loki'], config)).toBe('redacted')
   })
+  it('takes a tenant by its name', () =>
+    expect(contentPolicySchema.parse({ rules: [{ tenants: ['acme/eu'], content: 'off' }] }).rules[0]?.tenants).toEqual([
+      'acme!2Feu',
+    ]))
   it('refuses a rule that fits everything', () =>
     expect(contentPolicySchema.safeParse({ rules: [{ content: 'off' }] }).success).toBe(false))
 })

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Content, LlmCall } from '../call.ts'
+import { tenantSchema } from '../tenant.ts'
 
 /** off: no content. redacted: masked before it rests. full: as it came. From least to most. */
 export const CONTENT_MODES = ['off', 'redacted', 'full'] as const
@@ -24,7 +25,8 @@ export const contentPolicySchema = z.strictObject({
     .array(
       z
         .strictObject({
-          tenants: z.array(z.string().min(1)).min(1).optional(),
+          /** Names or keys (docs/attribution.md). */
+          tenants: z.array(tenantSchema).min(1).optional(),
           routes: z.array(z.string().min(1)).min(1).optional(),
           ...settings,
         })
