@@ -97,3 +97,27 @@ export function dateGroups(text: string, groups: readonly Group[], first: number
   if (lengths[2] === 4 && lengths[0]! <= 2) return end >= 1850 && end <= 2150 && one >= 1 && one <= 31 ? 3 : 0
   return 0
 }
+
+/**
+ * The groups are those of one number: `gpt-5.5-2026-04-23` mixes separators around single digits, a list of numbers has
+ * many short groups between blanks.
+ */
+export function isOneNumber(
+  text: string,
+  groups: readonly Group[],
+  first: number,
+  last: number,
+  digits: number,
+): boolean {
+  let separator = ''
+  let isMixed = false
+  let hasSingle = false
+  for (let at = first; at < last; at++) {
+    const { start, end } = groups[at]!
+    if (separator !== '' && text[end] !== separator) isMixed = true
+    separator = text[end]!
+    if (end - start === 1) hasSingle = true
+  }
+  if (isMixed && hasSingle) return false
+  return separator !== ' ' || last - first < 4 || digits >= 13
+}

@@ -7,6 +7,7 @@ import {
   isColumn,
   isDecimal,
   isJoined,
+  isOneNumber,
   isSeparator,
   MAX_DIGITS,
   mostGroups,
@@ -127,7 +128,8 @@ function numberRule(
   let around: string | undefined
   for (const { rule, near } of rules) {
     if (!rule.check(digits)) continue
-    if (rule.strong === true && text[start - 1] !== '#') return { kind: rule.kind, id: rule.id }
+    if (rule.strong === true && text[start - 1] !== '#' && isOneNumber(text, groups, first, last, digits.length))
+      return { kind: rule.kind, id: rule.id }
     written ??= text.slice(start, end)
     if (rule.format?.test(written)) return { kind: rule.kind, id: rule.id }
     around ??= `${before(text, start, NEAR)} \u0000 ${text.slice(end, end + AFTER)}`

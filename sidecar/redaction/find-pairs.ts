@@ -126,6 +126,8 @@ export function findPair(scan: Scan, at: number): void {
     if (text[at] === ':') findCurlUser(scan, at)
     return
   }
+  // `${PASSWORD:?not set}`, `${TOKEN:-}`: a shell's word for a default.
+  if (/[?+-]/.test(text[at + 1] ?? '') && before(text, at, NAME_WINDOW).includes('${')) return
   const { isPassword } = name
   let start = at + 1
   // `=>`, `:=`, `==`, `: "`, `=b'`, `: !!str`, blanks.
@@ -210,6 +212,8 @@ function isPasswordValue(text: string, at: number, end: number, value: string, q
   if (!quoted && /^[\p{L}'’-]+$/u.test(value)) {
     // A word of a sentence: only where nothing but the value follows on the line, or no blank stands before it.
     const rest = text.slice(end, end + 2)
+    // `password: dbPassword`: a name of program text.
+    if (text[at] !== '=' && /^(?:[a-z]+|[A-Z][a-z]+)(?:[A-Z][a-z]+)*$/.test(value)) return false
     const tight = text[at] === '=' || !/\s/.test(text[at + 1] ?? '')
     return (
       (tight && value.length >= 4) ||
@@ -256,11 +260,7 @@ export function findFlag(scan: Scan, end: number): void {
 }
 
 /** Between a word for a password and the password. */
-const CONNECTING = new Set(
-  'is ist lautet est es è é será sera are was war be to er är jest to это на for the a my new now für als as ein'.split(
-    ' ',
-  ),
-)
+const CONNECTING = new Set('is ist lautet est es è é será sera are was war be to er är jest это now'.split(' '))
 const BEFORE_PASSWORD = new Uint8Array(128 * 128)
 for (const word of [...PASSWORD_WORDS, ...CONNECTING, 'passe']) {
   const [a, b] = [word.length > 1 ? word.charCodeAt(word.length - 2) : 32, word.charCodeAt(word.length - 1)]
