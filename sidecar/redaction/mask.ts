@@ -49,7 +49,7 @@ function replace(text: string, hits: readonly Hit[], foreign: readonly ForeignHi
   stretches.sort((a, b) => a.start - b.start || b.end - a.end)
   let masked = ''
   let done = 0
-  const isJson = /^\s*[[{]/.test(text)
+  const strings = /^\s*[[{]/.test(text) ? new Strings(text) : undefined
   for (let at = 0; at < stretches.length; at++) {
     const first = stretches[at]!
     let { end, instead } = first
@@ -62,7 +62,7 @@ function replace(text: string, hits: readonly Hit[], foreign: readonly ForeignHi
       }
       end = Math.max(end, next.end)
     }
-    const quote = isJson && isBareNumber(text, first.start, end) ? '"' : ''
+    const quote = strings?.isOutside(first.start) === true && isBareNumber(text, first.start, end) ? '"' : ''
     masked += text.slice(done, first.start) + quote + instead + quote
     done = end
   }
@@ -90,6 +90,26 @@ function backslashesBefore(text: string, at: number): number {
   let count = 0
   while (count < 64 && text.charCodeAt(at - 1 - count) === 92) count++
   return count
+}
+
+/** Which places of a JSON text stand within a string. Asked from the beginning to the end: one pass. */
+class Strings {
+  readonly #text: string
+  #at = 0
+  #inside = false
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  isOutside(place: number): boolean {
+    for (; this.#at < place; this.#at++) {
+      const code = this.#text.charCodeAt(this.#at)
+      if (code === 34) this.#inside = !this.#inside
+      else if (code === 92 && this.#inside) this.#at++
+    }
+    return !this.#inside
+  }
 }
 
 /** A number that stands in JSON without quotes: its mask needs them. */

@@ -38,6 +38,15 @@ describe('what is masked', () => {
   ])('%s', (text, masked) => expect(redactor.text(text)).toBe(masked))
 })
 
+describe('JSON stays JSON', () => {
+  it.each([
+    ['{"card":4111111111111111,"n":1}', { card: '[CREDIT_CARD]', n: 1 }],
+    ['{"t":"See [4111111111111111], then"}', { t: 'See [[CREDIT_CARD]], then' }],
+    ['{"t":"a\\"b\\nanna@example.org"}', { t: 'a"b\n[EMAIL]' }],
+    ['[4111111111111111]', ['[CREDIT_CARD]']],
+  ])('%s', (text, value) => expect(JSON.parse(redactor.text(text))).toEqual(value))
+})
+
 describe('what is left alone', () => {
   it.each([
     'order 4111 1111 1111 1112',
