@@ -64,6 +64,10 @@ export interface Redactor {
 const LABEL_KINDS: readonly Kind[] = ['email', 'phone', 'credit_card', 'iban', 'ssn']
 const PERSON_KINDS: readonly Kind[] = [...LABEL_KINDS, 'national_id', 'passport', 'ip', 'mac']
 const NO_TENANT = ''
+/** Nothing that is looked for is shorter. */
+const SHORTEST = 6
+const MAX_KNOWN = 4096
+const MAX_KNOWN_LENGTH = 128
 
 /** Masks what must not rest (design law 11). Works on assembled text, never on chunks. */
 export function makeRedactor(config: RedactionConfig, { key, detectors = [] }: RedactorOptions = {}): Redactor {
@@ -93,11 +97,26 @@ export function makeRedactor(config: RedactionConfig, { key, detectors = [] }: R
       pseudonym: (kind, value) => `${kind}_${pseudonyms(tenant, kind, value)}`,
     })
   }
+  // Names of models, routes and providers come again with every call.
+  const known = new Map<string, string>()
+  function knownLabel(original: string, tenant: string): string {
+    const masked = known.get(original)
+    if (masked !== undefined) return masked
+    const shown = label(original, tenant)
+    // A pseudonym is of one tenant: only what stays as it is is the same for all.
+    if (shown === original && original.length <= MAX_KNOWN_LENGTH) {
+      if (known.size >= MAX_KNOWN) known.clear()
+      known.set(original, shown)
+    }
+    return shown
+  }
+  const plainKinds = new Set<string>(SECRET_KINDS)
+  const personKinds = new Set<string>([...SECRET_KINDS, ...PERSON_KINDS])
   function person(original: string, tenant: string, mode: PersonMode): string {
     if (mode === 'all') return `user_${pseudonyms(tenant, 'user', original)}`
     if (mode === 'pseudonym' && isDialled(original)) return `phone_${pseudonyms(tenant, 'phone', original)}`
     return maskText(original, {
-      kinds: new Set<string>(mode === 'plain' ? SECRET_KINDS : [...SECRET_KINDS, ...PERSON_KINDS]),
+      kinds: mode === 'plain' ? plainKinds : personKinds,
       label: true,
       pseudonym: (kind, value) => `${kind}_${pseudonyms(tenant, kind, value)}`,
     })
@@ -148,10 +167,17 @@ export function makeRedactor(config: RedactionConfig, { key, detectors = [] }: R
       }
     },
     call(call) {
-      const masked: Record<string, unknown> = {}
-      for (const [name, value] of Object.entries(call))
-        masked[name] = CALL_FIELDS_LEFT.has(name) ? value : maskStrings(value, (each) => label(each, call.tenant))
-      return masked as unknown as LlmCall
+      const mask = (each: string) => knownLabel(each, call.tenant)
+      let masked: LlmCall = call
+      for (const name in call) {
+        if (CALL_FIELDS_LEFT.has(name)) continue
+        const value = call[name as keyof LlmCall]
+        const shown = maskStrings(value, mask)
+        if (shown === value) continue
+        if (masked === call) masked = { ...call }
+        ;(masked as unknown as Record<string, unknown>)[name] = shown
+      }
+      return masked
     },
   }
 }
@@ -174,21 +200,28 @@ const CALL_FIELDS_LEFT: ReadonlySet<string> = new Set([
   'errorMessage',
 ] satisfies (keyof LlmCall)[])
 
+/** Every string masked, names of members too; the same value where nothing was to be masked. */
 function maskStrings(value: unknown, mask: (text: string) => string): unknown {
-  if (typeof value === 'string') return value.length < 6 ? value : mask(value)
+  if (typeof value === 'string') return value.length < SHORTEST ? value : mask(value)
   if (value === null || typeof value !== 'object') return value
-  if (Array.isArray(value)) return value.map((each) => maskStrings(each, mask))
-  const masked: Record<string, unknown> = {}
-  for (const [name, member] of Object.entries(value)) {
-    const key = name.length < 6 ? name : mask(name)
-    Object.defineProperty(masked, key, {
-      value: maskStrings(member, mask),
-      enumerable: true,
-      writable: true,
-      configurable: true,
-    })
+  if (Array.isArray(value)) {
+    let masked: unknown[] | undefined
+    for (let index = 0; index < value.length; index++) {
+      const shown = maskStrings(value[index], mask)
+      if (shown === value[index]) continue
+      masked ??= [...value]
+      masked[index] = shown
+    }
+    return masked ?? value
   }
-  return masked
+  const entries = Object.entries(value)
+  const shown = entries.map(([name, member]) => [
+    name.length < SHORTEST ? name : mask(name),
+    maskStrings(member, mask),
+  ]) as [string, unknown][]
+  return shown.every(([name, member], index) => name === entries[index]![0] && member === entries[index]![1])
+    ? value
+    : Object.fromEntries(shown)
 }
 
 /** A whole user that is a number as one dials it at home. */
