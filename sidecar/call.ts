@@ -261,6 +261,8 @@ export interface Content {
   tools?: string
   /** True where the capture was cut: what is here is not all. */
   truncated?: boolean
+  /** The policy of a tenant or route lets it rest as it came (docs/privacy.md). */
+  unredacted?: true
 }
 
 /**
