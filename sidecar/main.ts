@@ -24,6 +24,7 @@ import { serve } from './serve.ts'
 import { backupName, backupStore } from './store/backup.ts'
 import { checkStore, checkText } from './store/check.ts'
 import { storeFile } from './store/data-folder.ts'
+import { openForReading, readStore } from './store/open-for-reading.ts'
 import type { LetterPlace } from './store/reader-thread.ts'
 import { readText } from './yaml-document.ts'
 
@@ -95,7 +96,7 @@ async function main(): Promise<void> {
       return
     case 'unpriced': {
       const { data } = loadConfig(configFile(command), process.env)
-      const list = listUnpriced(storeFile(data), command.period)
+      const list = readStore(storeFile(data), (database) => listUnpriced(database, command.period))
       process.stdout.write(command.json ? unpricedJson(list) : unpricedText(list))
       return
     }
@@ -215,8 +216,13 @@ async function repriceCommand(command: Command & { name: 'reprice' }): Promise<v
   const administration = wanted.dryRun ? undefined : await administer(data)
   try {
     const write = async (adjustments: readonly Adjustment[]) => (await administration?.adjust(adjustments)) ?? true
-    const summary = await reprice(storeFile(data), { ...wanted, book, write })
-    process.stdout.write(repriceText(summary, { ...wanted, bookVersion: book.version }))
+    const database = openForReading(storeFile(data))
+    try {
+      const summary = await reprice(database, { ...wanted, book, write })
+      process.stdout.write(repriceText(summary, { ...wanted, bookVersion: book.version }))
+    } finally {
+      database.close()
+    }
   } finally {
     await administration?.close()
   }
@@ -225,7 +231,6 @@ async function repriceCommand(command: Command & { name: 'reprice' }): Promise<v
 /** Ends with 3 where the totals are further apart than they may be. */
 function reconcileCommand(command: ReconcileCommand): void {
   const { data } = loadConfig(configFile(command), process.env)
-  const ledger = storeFile(data)
   const text = (file: string) => {
     const content = readText(file)
     if (typeof content !== 'string') throw new ExportError([content.problem])
@@ -234,8 +239,10 @@ function reconcileCommand(command: ReconcileCommand): void {
   const result = reconcile({
     ...command,
     files: command.files.map((name) => ({ name, text: text(name) })),
-    ledger: readUsage(ledger, command),
-    sources: readSources(ledger, command),
+    ...readStore(storeFile(data), (database) => ({
+      ledger: readUsage(database, command),
+      sources: readSources(database, command),
+    })),
     names: command.names === undefined ? { tenants: {}, models: {} } : parseNames(text(command.names), command.names),
   })
   process.stdout.write(command.json ? reportJson(result) : reportText(result))

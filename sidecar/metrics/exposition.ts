@@ -2,7 +2,6 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { collectDefaultMetrics, type OpenMetricsContentType, Registry } from 'prom-client'
 import { CALL_STATUSES, decimalUsd } from '../call.ts'
 import { LOSS_REASONS } from '../capture.ts'
-import type { DeliverStats } from '../deliver.ts'
 import { HISTOGRAMS, type HistogramName, type HistogramSample, type Sample } from '../ledger/series.ts'
 import type { Store } from '../store/store.ts'
 import type { Exemplars } from './exemplars.ts'
@@ -26,7 +25,11 @@ export interface ExpositionSources {
   /** Series that have not grown for so long are left out until they grow again. */
   idleMs: number
   receive: { captures: Readonly<Record<string, number>>; refusals: Readonly<Record<string, number>>; bytes: number }
-  deliver: DeliverStats
+  /** By sink; `lastSuccessAt` in epoch ms. */
+  deliver: ReadonlyMap<
+    string,
+    { retries: ReadonlyMap<string, number>; lastSuccessAt: number | undefined; inFlight: number }
+  >
   /** By cause. */
   writeFailures: ReadonlyMap<string, number>
   damagedRows: () => number
