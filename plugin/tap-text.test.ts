@@ -19,7 +19,7 @@ it('the tap as a plugin has one chunk a hook, and no other part of the file', ()
 it('tells its totals where it is told to, as a text of Lua', () => {
   const { config } = tapAsPlugin(source, { url: 'unix:/run/s.sock', token: 'a"b' })
   expect(config.log![0]).toContain('local SIDECAR_URL = "unix:/run/s.sock"\n')
-  expect(config.log![0]).toContain('local SIDECAR_TOKEN = "a\\"b"\n')
+  expect(config.log![0]).toContain('local INTAKE_TOKEN = "a\\"b"\n')
   expect(withSidecar(source, {})).toBe(source)
   expect(withSidecar(source, { url: '' })).toContain('local SIDECAR_URL = ""\n')
 })

@@ -25,7 +25,7 @@ export function withSidecar(text: string, sidecar: { url?: string | undefined; t
           new RegExp(`(local ${name} = )"[^"]*"`, 'g'),
           (_, start: string) => start + JSON.stringify(value),
         )
-  return set(set(text, 'SIDECAR_URL', sidecar.url), 'SIDECAR_TOKEN', sidecar.token)
+  return set(set(text, 'SIDECAR_URL', sidecar.url), 'INTAKE_TOKEN', sidecar.token)
 }
 
 /** The tap as Kong's Admin API takes it: a pre-function with a chunk for each hook. */

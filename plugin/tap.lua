@@ -224,10 +224,10 @@ local MAX_STRING = 262144
 local MAX_TOKEN_PAYLOAD = 8192
 local errors = 0
 
--- Where totals are told: sidecar_url and sidecar_token of the plugin. "" tells none; https:// is not spoken here.
+-- Where totals are told: sidecar_url and intake_token of the plugin. "" tells none; https:// is not spoken here.
 local SIDECAR_URL = "http://127.0.0.1:8086"
 -- The token itself, or a reference to a vault; where the vault does not know it, none is sent.
-local SIDECAR_TOKEN = "{vault://env/observer-token}"
+local INTAKE_TOKEN = "{vault://env/observer-intake-token}"
 local TELL_EVERY, TELL_AT_LEAST_EVERY = 1, 30
 local SOCKET_TIMEOUT_MS = 2000
 
@@ -386,8 +386,8 @@ local function new_epoch()
 end
 
 local function token()
-  if string.sub(SIDECAR_TOKEN, 1, 9) ~= "{vault://" then return SIDECAR_TOKEN end
-  return attempt(function() return kong.vault.get(SIDECAR_TOKEN) end) or ""
+  if string.sub(INTAKE_TOKEN, 1, 9) ~= "{vault://" then return INTAKE_TOKEN end
+  return attempt(function() return kong.vault.get(INTAKE_TOKEN) end) or ""
 end
 
 -- Says how many captures this epoch has had. True where the sidecar has stored it.

@@ -269,7 +269,10 @@ export interface LlmCall {
   parameters?: RequestParameters
   finishReasons?: string[]
 
+  /** A key of sidecar/tenant.ts: at most 64 of `[A-Za-z0-9._!-]`. */
   tenant: string
+  /** The authenticated name, where the key is not the name itself. */
+  tenantName?: string
   /** Which rule found the tenant; `unattributed` where none did. */
   tenantSource: string
   /** Another tenant that the client named itself to be, and was not believed. */
@@ -383,6 +386,10 @@ export function asRepeat(call: LlmCall): LlmCall {
 /** The exact amount in dollars as decimal text, also a JSON number: 12 places, trailing zeros dropped. */
 export function decimalUsd(picoUsd: number | bigint): string {
   const digits = String(picoUsd < 0 ? -picoUsd : picoUsd).padStart(13, '0')
-  const text = `${digits.slice(0, -12)}.${digits.slice(-12)}`.replace(/\.?0+$/, '')
+  const point = digits.length - 12
+  let end = digits.length
+  while (end > point && digits.charCodeAt(end - 1) === 0x30) end--
+  const whole = digits.slice(0, point)
+  const text = end === point ? whole : `${whole}.${digits.slice(point, end)}`
   return picoUsd < 0 ? `-${text}` : text
 }

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { boundsOf, type Period } from './ledger/period.ts'
 import { optional } from './optional.ts'
 import { EXPORTS } from './reconcile/run.ts'
+import { tenantKey } from './tenant.ts'
 
 export const USAGE = `usage: kong-llm-observer [command] [options]
 
@@ -31,7 +32,7 @@ options
       --json                   unpriced, reconcile: for a program
       --names FILE             reconcile: whose key is whose tenant, which meter is which model
       --tolerance PERCENT      reconcile: how far apart the totals may be (default 0.5)
-      --sidecar-url, --sidecar-token TEXT
+      --sidecar-url, --intake-token TEXT
                                tap: where totals are told, as in the plugin's configuration
       --version, --help
 `
@@ -45,7 +46,7 @@ export type Command =
   | ({ name: 'reprice'; dryRun: boolean; config?: string; tenant?: string; provider?: string; model?: string } & Period)
   | { name: 'unpriced'; period?: Period; json: boolean; config?: string }
   | ReconcileCommand
-  | { name: 'tap'; sidecarUrl?: string; sidecarToken?: string }
+  | { name: 'tap'; sidecarUrl?: string; intakeToken?: string }
   | { name: 'plugin-server' | 'version' | 'help' }
 
 export interface ReconcileCommand extends Period {
@@ -81,7 +82,8 @@ export function parseCommandLine(argv: readonly string[]): Command {
     return {
       name: 'tap',
       ...optional('sidecarUrl', values['sidecar-url']),
-      ...optional('sidecarToken', values['sidecar-token']),
+      // Its former name is still read.
+      ...optional('intakeToken', values['intake-token'] ?? values['sidecar-token']),
     }
   if (name === 'read') {
     if (action === undefined || rest.length > 0)
@@ -105,7 +107,7 @@ export function parseCommandLine(argv: readonly string[]): Command {
       ...period,
       dryRun: values['dry-run'] === true,
       ...config,
-      ...optional('tenant', values.tenant),
+      ...optional('tenant', values.tenant === undefined ? undefined : tenantOf(values.tenant)),
       ...optional('provider', values.provider),
       ...optional('model', values.model),
     }
@@ -138,6 +140,13 @@ function reconcileCommand(values: ReturnType<typeof parse>['values'], files: str
   }
 }
 
+/** A tenant by name or key. */
+function tenantOf(written: string): string {
+  const key = tenantKey(written)
+  if (key === undefined) throw new UsageError(`--tenant: no call ever has the tenant ${JSON.stringify(written)}`)
+  return key
+}
+
 /** Both days, or none. */
 function periodOf({ from, to }: { from?: string | undefined; to?: string | undefined }): Period | undefined {
   if (from === undefined && to === undefined) return undefined
@@ -167,6 +176,7 @@ function parse(argv: readonly string[]) {
       provider: { type: 'string' },
       model: { type: 'string' },
       'sidecar-url': { type: 'string' },
+      'intake-token': { type: 'string' },
       'sidecar-token': { type: 'string' },
       'dry-run': { type: 'boolean' },
       json: { type: 'boolean' },

@@ -3,6 +3,7 @@ import { type Capture, captureSchema, type Totals } from './capture.ts'
 import type { Batch, BatchAnswer } from './capture-batch.ts'
 import type { RunningTotal } from './ledger/ledger-tables.ts'
 import type { LogLimit } from './log-limit.ts'
+import { plainCapture } from './plain-capture.ts'
 import type { Appended, Incoming, Store } from './store/store.ts'
 
 /** What became of captures. `refused` ones come again: the plugin keeps them. `not_llm`: other requests, see is-llm-call.ts. */
@@ -149,12 +150,8 @@ export function makeIntake({ store, observe, log, counters }: IntakeOptions) {
         if (number !== undefined) seen.lost.push({ ...number, reason: 'invalid' })
         return undefined
       }
-      const parsed = captureSchema.safeParse(entry)
-      if (!parsed.success) {
-        reject(describe(parsed.error))
-        continue
-      }
-      const capture = parsed.data
+      const capture = plainCapture(entry) ?? checked(entry, reject)
+      if (capture === undefined) continue
       if (capture.tap_errors != null && capture.tap_errors > 0)
         seen.totals.push(tapErrors(capture.node, capture.epoch ?? '', capture.tap_errors))
       // A defect of ours must not cost the other calls of the batch, nor go unseen.
@@ -249,6 +246,12 @@ function pluginTotals({ plugin: { instance }, legacyDrops, errors }: Batch): Run
       counter: { name: 'plugin_errors', labels: [kind] },
     })),
   ]
+}
+
+/** What is not plain, zod decides: it is the contract's definition. */
+function checked(entry: unknown, reject: (message: string) => undefined): Capture | undefined {
+  const parsed = captureSchema.safeParse(entry)
+  return parsed.success ? parsed.data : reject(describe(parsed.error))
 }
 
 function describe(error: { issues: { path: PropertyKey[]; message: string }[] }): string {

@@ -1,17 +1,19 @@
 import { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { makeDoorTokens } from './door-tokens.ts'
 import { makeIntake } from './intake.ts'
 import { makeLogLimit } from './log-limit.ts'
 import { makeLogger } from './logger.ts'
 import { makeServer, newReceiveCounters, type ReceiveCounters } from './receive.ts'
+import { Secret } from './secret.ts'
 import { StoreUnavailable } from './store/errors.ts'
 import type { Incoming } from './store/store.ts'
 import { makeCall } from './testing/make-call.ts'
 import { makeCapture } from './testing/make-capture.ts'
 
 const MAX_BODY = 1024 * 1024
-const TOKEN = 'correct horse battery staple'
+const TOKEN = 'correct-horse-battery-staple'
 
 let server: FastifyInstance
 let counters: ReceiveCounters
@@ -78,7 +80,8 @@ beforeEach(async () => {
     counters: counters.captures,
   })
   server = makeServer({
-    token: TOKEN,
+    admits: makeDoorTokens({ host: '127.0.0.1', tokens: { intake: [new Secret({ text: TOKEN })] } }, {}).admits,
+    hostFault: () => undefined,
     maxBodyBytes: MAX_BODY,
     logger,
     log,

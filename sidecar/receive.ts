@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import type { HostFault, RequestOrigin } from './allowed-host.ts'
 import { totalsSchema } from './capture.ts'
 import { type Batch, readBatch } from './capture-batch.ts'
 import { CAPTURE_RESULTS, type CaptureResult, type Intake } from './intake.ts'
@@ -13,6 +13,7 @@ import { StoreUnavailable } from './store/errors.ts'
 /** Why a whole request was refused. A closed list: it is a metric label. */
 export const REFUSALS = [
   'unauthorized',
+  'wrong_host',
   'too_large',
   'content_type',
   'content_encoding',
@@ -40,7 +41,10 @@ export function newReceiveCounters(): ReceiveCounters {
 }
 
 export interface ReceiveOptions {
-  token: string | undefined
+  /** Whether a request with this Authorization header may pass this door. */
+  admits: (door: 'intake' | 'metrics', authorization: string | undefined) => boolean
+  /** Which header names no host of ours; undefined: none. */
+  hostFault: (request: RequestOrigin) => HostFault
   maxBodyBytes: number
   logger: Logger
   log: LogLimit
@@ -82,7 +86,6 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
 
-  const expected = options.token === undefined ? undefined : digest(`Bearer ${options.token}`)
   const refuse = (reply: FastifyReply, problem: Problem) => {
     counters.refusals[problem.refusal]++
     const from = reply.request.ip
@@ -131,9 +134,20 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
     }),
   )
 
+  // Every door. A unix socket tells no address: no web page reaches it, and its clients send any Host.
+  server.addHook('onRequest', async (request, reply) => {
+    if (request.socket.remoteAddress === undefined) return
+    const fault = options.hostFault({ host: request.headers.host, origin: request.headers.origin })
+    if (fault !== undefined)
+      return refuse(reply, {
+        status: 403,
+        refusal: 'wrong_host',
+        message: `the ${fault === 'host' ? 'Host' : 'Origin'} header names no host of this sidecar: write it into listen.hosts of observer.yaml`,
+      })
+  })
   // Before the body is read: nobody without the token makes us hold 50 MB.
   const onRequest = async (request: FastifyRequest, reply: FastifyReply) => {
-    if (expected !== undefined && !timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) {
+    if (!options.admits('intake', request.headers.authorization)) {
       return refuse(reply, {
         status: 401,
         refusal: 'unauthorized',
@@ -184,6 +198,12 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
   })
 
   server.get('/metrics', async (request, reply) => {
+    if (!options.admits('metrics', request.headers.authorization))
+      return refuse(reply, {
+        status: 401,
+        refusal: 'unauthorized',
+        message: 'send the token of /metrics as Authorization: Bearer …',
+      })
     const metrics = await options.metrics(request.headers.accept)
     if (metrics === undefined) return refuseForNow(reply)
     return reply.header('content-type', metrics.contentType).send(Readable.from(metrics.body))
@@ -237,8 +257,4 @@ function describe(error: { issues: { path: PropertyKey[]; message: string }[] })
     .slice(0, 3)
     .map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`)
     .join('; ')
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
 }

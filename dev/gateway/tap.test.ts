@@ -299,7 +299,7 @@ describe('totals', () => {
             'Content-Type: application/json',
             'Content-Length: 88',
             'Connection: close',
-            'Authorization: Bearer resolved {vault://env/observer-token}',
+            'Authorization: Bearer resolved {vault://env/observer-intake-token}',
             '',
             '{"v":1,"node":"node-1","epoch":"E","sequence":3,"tap_errors":0}',
           ].join('\r\n'),

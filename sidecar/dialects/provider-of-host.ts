@@ -81,6 +81,11 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/\.endpoints\.huggingface\.cloud$/, 'huggingface'],
 ]
 
+export const PROVIDERS_OF_HOSTS: readonly string[] = [
+  ...Object.values(HOSTS),
+  ...PATTERNS.map(([, provider]) => provider),
+]
+
 export function providerOfHost(host: string): string | undefined {
   const name = host.toLowerCase().replace(/\.$/, '')
   if (Object.hasOwn(HOSTS, name)) return HOSTS[name]

@@ -233,9 +233,3 @@ const TOKENS = [
   'output_audio',
   'output_image',
 ].map((type) => `tokens_${type}`)
-
-function setPosition(file: string, position: number): void {
-  const database = new DatabaseSync(file)
-  database.prepare('UPDATE position SET position = ?').run(position)
-  database.close()
-}

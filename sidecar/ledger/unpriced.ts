@@ -42,8 +42,9 @@ export function listUnpriced(database: DatabaseSync, period?: Period): UnpricedL
 }
 
 function add(models: Map<string, UnpricedModel>, call: KeptCall, reason: string): void {
-  const { provider, startedAt } = call
-  const [model = 'unknown'] = call.models
+  const { startedAt } = call
+  const { provider } = call.kind
+  const [model = 'unknown'] = call.kind.models
   const key = [provider, model, reason].join('\u0000')
   const known = models.get(key)
   if (known === undefined) models.set(key, { provider, model, reason, calls: 1, firstAt: startedAt, lastAt: startedAt })

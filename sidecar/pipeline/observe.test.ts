@@ -577,7 +577,7 @@ describe('any capture that the schema accepts', () => {
 
 function expectSound(call: LlmCall): void {
   expect(call.id).toMatch(/^[0-9a-f]{32}$/)
-  expect(call.tenant).toMatch(/^[A-Za-z0-9._-]{1,64}$/)
+  expect(call.tenant).toMatch(/^[A-Za-z0-9._!-]{1,64}$/)
   expect(CALL_STATUSES).toContain(call.status)
   const counts = [call.startedAt, call.durationMs, call.timeToFirstByteMs ?? 0, ...Object.values(call.usage)]
   for (const count of counts) {

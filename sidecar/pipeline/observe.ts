@@ -182,6 +182,7 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         call.finishReasons = reading.finishReasons.slice(0, MAX_LIST).map((reason) => reason.slice(0, MAX_NAME))
 
       call.tenant = who.tenant
+      if (who.tenantName !== undefined) call.tenantName = who.tenantName
       call.tenantSource = who.tenantSource
       if (who.claimedTenant !== undefined) call.claimedTenant = who.claimedTenant
       if (who.consumer !== undefined) call.consumer = who.consumer

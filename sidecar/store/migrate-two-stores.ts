@@ -50,20 +50,22 @@ export function migrateTwoStores(
     .filter((name) => existsSync(join(folder, name)))
     .map((name) => takeLock(join(folder, `${name}.lock`)))
   try {
-    const followed = copyLedger(join(folder, OLD_LEDGER), target)
+    const followed = named(join(folder, OLD_LEDGER), (file) => copyLedger(file, target))
     const database = openForWriting(target)
     const summary = { counted: 0, waiting: 0, deadLetters: 0 }
     try {
       migrateStore(database, target)
       const spool = join(folder, OLD_LOG)
       if (existsSync(spool)) {
-        const old = new DatabaseSync(spool, { timeout: 5000 })
-        try {
-          summary.counted = countUnread(old, database, target, followed, options, now)
-          Object.assign(summary, importLog(old, database, now))
-        } finally {
-          old.close()
-        }
+        named(spool, () => {
+          const old = new DatabaseSync(spool, { timeout: 5000 })
+          try {
+            summary.counted = countUnread(old, database, target, followed, options, now)
+            Object.assign(summary, importLog(old, database, now))
+          } finally {
+            old.close()
+          }
+        })
       }
       database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
     } finally {
@@ -80,6 +82,15 @@ export function migrateTwoStores(
   } finally {
     for (const lock of locks) lock.close()
     rmSync(join(folder, `${OLD_LOG}.lock`), { force: true })
+  }
+}
+
+/** An error names the file that it comes from. */
+function named<T>(file: string, work: (file: string) => T): T {
+  try {
+    return work(file)
+  } catch (error) {
+    throw new Error(`${file}: ${(error as Error).message}; it is left as it was`, { cause: error })
   }
 }
 
