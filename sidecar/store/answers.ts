@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { AnswerIdentity, LlmCall } from '../call.ts'
+import type { AnswerIdentity, Cost, LlmCall } from '../call.ts'
 import { type Adjustment, type PriceOfCall, priceOf } from '../ledger/adjustments.ts'
 import { lineId } from '../ledger/call-line-store.ts'
 import { startOf } from '../ledger/call-lines.ts'
@@ -21,7 +21,7 @@ export function makeAnswers(database: DatabaseSync) {
   const put = database.prepare('INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)')
   const finish = database.prepare('UPDATE answers SET final = 1 WHERE key = ?')
   const billed = database.prepare(
-    `SELECT tenant, provider, model, price_id, reason, cost FROM calls JOIN call_kinds USING (kind)
+    `SELECT tenant, provider, model, state, price_id, reason, cost FROM calls JOIN call_kinds USING (kind)
      WHERE started_at = ? AND id = ?`,
   )
   const lastAdjustment = database.prepare(
@@ -67,7 +67,10 @@ export function makeAnswers(database: DatabaseSync) {
   function presentPrice(row: Billed, { started_at, call }: Origin): Adjustment['before'] {
     const adjusted = lastAdjustment.get(started_at, call) as Adjusted | undefined
     if (adjusted === undefined)
-      return { priceId: row.price_id, reason: row.price_id === null ? row.reason : null, cost: row.cost, number: 0 }
+      // What was free has a price, 0, and is none of the unpriced calls (adjustments.ts, priceOf).
+      return row.state === 'unpriced'
+        ? { priceId: null, reason: row.reason, cost: 0, number: 0 }
+        : { priceId: row.price_id ?? row.reason, reason: null, cost: row.cost, number: 0 }
     const { number, new_price_id, new_reason, new_cost } = adjusted
     return { priceId: new_price_id, reason: new_reason, cost: new_cost, number }
   }
@@ -87,6 +90,7 @@ interface Billed {
   tenant: string
   provider: string
   model: string
+  state: Cost['state']
   price_id: string | null
   reason: string | null
   cost: number
