@@ -155,7 +155,7 @@ describe('what was lost before it came here', () => {
   })
 
   it('more holes than it keeps are closed early, none is lost from the count, and nobody guesses who comes for them', async () => {
-    const store = await test.open({ callRetentionMs: 30 * DAY_MS })
+    const store = await test.open({ callRetentionMs: 10 * DAY_MS })
     const MANY = 1300
     const startedAt = test.clock
     const missing = (sequence: number) => ({ ...numbered(sequence), startedAt })
@@ -172,9 +172,9 @@ describe('what was lost before it came here', () => {
     expect(again).toMatchObject({ stored: 1, duplicate: 1, lateRefused: 0 })
     expect(totals(store)).toMatchObject({ late: { n: 1n }, lost: { 'n|gap': BigInt(MANY) } })
     // Lines of such calls are gone: nobody can tell any more.
-    test.clock += 31 * DAY_MS
+    test.clock += 11 * DAY_MS
     await store.close()
-    const later = await test.open({ callRetentionMs: 30 * DAY_MS })
+    const later = await test.open({ callRetentionMs: 10 * DAY_MS })
     const refused = await later.append({ calls: [missing(3)] })
     expect(refused).toMatchObject({ stored: 0, duplicate: 0, lateRefused: 1 })
     expect(totals(later).late_refused).toEqual({ n: 1n })
