@@ -27,7 +27,13 @@ const ROOMS: Record<string, readonly string[]> = {
   'sidecar/budgets': ['sidecar/tenant.ts'],
   // call ← ledger ← store ← what writes, delivers and shows ← serve
   'sidecar/ledger': ['sidecar/call.ts', 'sidecar/budgets', 'pricing'],
-  'sidecar/store': ['sidecar/call.ts', 'sidecar/logger.ts', 'sidecar/budgets', 'sidecar/ledger'],
+  'sidecar/store': [
+    'sidecar/call.ts',
+    'sidecar/content-json.ts',
+    'sidecar/logger.ts',
+    'sidecar/budgets',
+    'sidecar/ledger',
+  ],
   'sidecar/metrics': ['sidecar/call.ts', 'sidecar/capture.ts', 'sidecar/ledger', 'sidecar/store'],
   'sidecar/administration': ['sidecar/unix-socket.ts', 'sidecar/ledger', 'sidecar/store'],
   'sidecar/log-limit.ts': ['sidecar/logger.ts'],

@@ -7,6 +7,7 @@ import { type Adjustment, priceOf } from './adjustments.ts'
 import type { KeptCall } from './call-lines.ts'
 import { boundsOf, type Period } from './period.ts'
 import { makePresentPrices, type PresentPrice } from './present-price.ts'
+import { withBasis } from './price-basis.ts'
 import { walkCalls } from './walk-calls.ts'
 
 /*
@@ -100,7 +101,8 @@ interface Outcome {
   adjustment?: Adjustment
 }
 
-function outcomeOf(call: KeptCall, before: PresentPrice, book: PriceBook): Outcome {
+function outcomeOf(kept: KeptCall, before: PresentPrice, book: PriceBook): Outcome {
+  const call = before.basis === undefined ? kept : withBasis(kept, before.basis)
   if (call.kind.state === 'free') return { call, is: 'free' }
   // Nobody knows what was used: no price book can tell what it costs.
   if (call.kind.usageSource === 'unknown') return { call, is: 'unchanged', unpriced: 'no_usage' }

@@ -30,7 +30,7 @@ export function listUnpriced(database: DatabaseSync, period?: Period): UnpricedL
   const models = new Map<string, UnpricedModel>()
   const present = makePresentPrices(database)
   // Of those that were adjusted, whichever way, the last adjustment counts.
-  const where = `state = 'unpriced' OR (state = 'priced' AND EXISTS
+  const where = `state = 'unpriced' OR (state <> 'unpriced' AND EXISTS
     (SELECT 1 FROM adjustments WHERE adjustments.started_at = calls.started_at AND call = calls.id))`
   for (const calls of walkCalls(database, { start: Math.max(start, keptFrom), end, where }))
     for (const [index, { reason }] of present.of(calls).entries())

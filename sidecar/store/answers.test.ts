@@ -6,6 +6,8 @@ import type { AnswerIdentity, Cost, LlmCall } from '../call.ts'
 import { listUnpriced } from '../ledger/unpriced.ts'
 import { makeCall } from '../testing/make-call.ts'
 import { storeInFolder, totals } from '../testing/store-in-folder.ts'
+import { tableBook } from '../testing/table-book.ts'
+import { repriceStore } from '../testing/write-store.ts'
 import { checkStore } from './check.ts'
 import { readStore } from './open-for-reading.ts'
 import type { Store } from './store.ts'
@@ -184,6 +186,31 @@ describe('one answer is billed once', () => {
     database.close()
     await test.feed(again, [poll(2, priced(70))], [poll(3, priced(70))])
     expect([bill(again), repeats(again)]).toEqual([170n, 1n])
+    await closeSound(again)
+  })
+
+  it.each([
+    ['an estimate', { usage: { input: 500 }, usageSource: 'estimated' }],
+    ['an unknown usage', { usage: {}, usageSource: 'unknown', cost: unpriced }],
+    ['an answer that was free until it is there', { usage: {}, usageSource: 'none', cost: free }],
+  ] as const)('later prices are made from what the last word brought, not from %s', async (_what, change) => {
+    const model = 'gpt-4o-2024-08-06'
+    const book = (rate: number) => tableBook(`at ${rate}`, { [model]: rate })
+    const startedAt = Date.parse('2026-11-03T12:00:00Z')
+    const store = await test.open()
+    const origin = callOf(1, priced(500 * 2), { final: false }, { startedAt, ...change })
+    const last = poll(2, priced(34 * 2), {}, { startedAt: startedAt + 1, tenant: 'red' })
+    await test.feed(store, [origin], [last])
+    expect(bill(store)).toBe(68n)
+    await closeSound(store)
+    const days = { from: '2026-11-01', to: '2026-11-30' }
+    // At the same prices there is nothing to do.
+    expect(await repriceStore(test.file, { ...days, book: book(2) })).toMatchObject({ adjusted: 0, unpriced: [] })
+    for (const rate of [3, 5])
+      expect(await repriceStore(test.file, { ...days, book: book(rate) })).toMatchObject({ adjusted: 1 })
+    expect(await repriceStore(test.file, { ...days, book: book(5) })).toMatchObject({ adjusted: 0, unpriced: [] })
+    const again = await test.open()
+    expect([ofTenant(again, 'blue'), ofTenant(again, 'red')]).toEqual([170n, 0n])
     await closeSound(again)
   })
 

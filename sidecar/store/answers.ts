@@ -3,6 +3,7 @@ import type { AnswerIdentity, Cost, LlmCall } from '../call.ts'
 import { type Adjustment, type PriceOfCall, priceOf } from '../ledger/adjustments.ts'
 import { lineId } from '../ledger/call-line-store.ts'
 import { startOf } from '../ledger/call-lines.ts'
+import { basisOf } from '../ledger/price-basis.ts'
 import { answerKey } from './open-database.ts'
 
 /** What a call is, given the answers that were billed before (design law 10). */
@@ -53,6 +54,7 @@ export function makeAnswers(database: DatabaseSync) {
           before,
           after,
           book: call.cost.book,
+          basis: basisOf(call),
         },
       }
     },
