@@ -15,11 +15,11 @@ import { makeStream } from '../sidecar/testing/make-exchange.ts'
 /** Streams without usage through the real sidecar: counted in its workers, in the ledger, on no disk where content is off. */
 const QUESTION = 'Marigolds in a quiet garden'
 const ANSWER = 'Lavender and thyme'
-const silent = (n: number, content: 'on' | 'off', question = QUESTION) =>
+const silent = (n: number, content: 'on' | 'off') =>
   makeCapture({
     n,
     log: { response: { status: 200, size: 1, headers: { 'content-type': 'text/event-stream' } } },
-    requestBody: { model: 'gpt-4o', stream: true, messages: [{ role: 'user', content: question }] },
+    requestBody: { model: 'gpt-4o', stream: true, messages: [{ role: 'user', content: QUESTION }] },
     responseBody: makeStream([
       {
         id: `chatcmpl-${n}`,
@@ -38,13 +38,7 @@ async function start(options: object): Promise<void> {
   directory = mkdtempSync(join(tmpdir(), 'estimates-'))
   // What is tested is what is counted, not how fast a worker starts on a busy machine.
   const estimate = JSON.stringify({ timeoutMs: 120_000, ...options })
-  // A sink that is away: the log keeps what waits for it.
-  const exporters = '{ otlp: { endpoint: "http://127.0.0.1:9" } }'
-  const config = parseConfig(
-    `{ listen: { port: 0 }, data: ${directory}, estimate: ${estimate}, exporters: ${exporters} }`,
-    'test.yaml',
-    {},
-  )
+  const config = parseConfig(`{ listen: { port: 0 }, data: ${directory}, estimate: ${estimate} }`, 'test.yaml', {})
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
   sidecar = await serve(config, {
     logger: makeLogger('ERROR', nowhere),
@@ -77,7 +71,7 @@ const stored = () =>
     .join('')
 
 describe('streams without usage', () => {
-  it('are counted, priced and said to be estimated; whoever makes an answer is billed, also one of an id that was seen', async () => {
+  it('are counted, priced and said to be estimated, each: an id alone makes nothing a repeat', async () => {
     await start({})
     expect(await post([silent(1, 'on'), makeCapture({ n: 2 })])).toMatchObject({ stored: 2 })
     await settled(2)
@@ -88,24 +82,24 @@ describe('streams without usage', () => {
     const text = await settled(3)
     expect(text).toMatch(/llm_usage_source_calls_total\{[^}]*source="estimated"\} 2/)
     expect(text).toMatch(/observer_estimates_total\{outcome="counted"\} 2/)
-    expect(text).not.toMatch(/^llm_repeated_answers_total\{/m)
+    expect(text).not.toMatch(/llm_repeated_answers_total\{[^}]*\} [1-9]/)
     // Twice, at gpt-4o's prices; around the message stand 3 tokens, its role and 3 for the answer's start.
     const [input, output] = [QUESTION, ANSWER].map((words) => countTokens(words, 'o200k_base')) as [number, number]
-    const picoUsd = (input + 7) * 2_500_000 + output * 10_000_000
+    const picoUsd = 2 * ((input + 7) * 2_500_000 + output * 10_000_000)
     const [, dollars] = /llm_usage_source_cost_usd_total\{[^}]*source="estimated"\} (\S+)/.exec(text)!
-    expect(Number(dollars)).toBe((2 * picoUsd) / 1e12)
+    expect(Number(dollars)).toBe(picoUsd / 1e12)
   })
 
-  it('where content is off: unknown, unless the operator lets them be counted, and then no word rests on the disk', async () => {
-    await start({ whenContentOff: true })
+  it('where content is off: counted in memory, and no word rests on the disk', async () => {
+    await start({})
     await post([silent(1, 'off')])
     expect(await settled(1)).toMatch(/llm_usage_source_calls_total\{[^}]*source="estimated"\} 1/)
-    expect(stored()).toContain('chatcmpl-1')
+    expect(stored()).toContain('gpt-4o')
     for (const words of [QUESTION, ANSWER]) expect(stored()).not.toContain(words)
   })
 
-  it('where content is off, by default', async () => {
-    await start({})
+  it('where content is off and the operator does not want it: unknown', async () => {
+    await start({ whenContentOff: false })
     await post([silent(1, 'off')])
     const text = await settled(1)
     expect(text).toMatch(/llm_usage_source_calls_total\{[^}]*source="unknown"\} 1/)
@@ -114,9 +108,8 @@ describe('streams without usage', () => {
   })
 
   it('more text than may wait: unknown, counted, and acknowledged all the same', async () => {
-    await start({ queueBytes: '64KiB' })
-    const long = `${QUESTION} `.repeat(800)
-    expect(await post([silent(1, 'on', long), silent(2, 'on', long)])).toMatchObject({ stored: 2 })
+    await start({ queueBytes: 100 })
+    expect(await post([silent(1, 'on'), silent(2, 'on')])).toMatchObject({ stored: 2 })
     const text = await settled(2)
     expect(text).toMatch(/observer_estimates_total\{outcome="queue_full"\} 1/)
     expect(text).toMatch(/llm_usage_source_calls_total\{[^}]*source="unknown"\} 1/)

@@ -116,7 +116,7 @@ describe('what was lost before it came here', () => {
     })
     await graceEnds(store)
     expect(lost(store)).toEqual({ 'n|gap': 0n })
-    expect(store.isSettled('e', 2)).toBe(true)
+    expect(store.settledNumbers()('e', 2)).toBe(true)
     await store.close()
   })
 
@@ -167,7 +167,7 @@ describe('what was lost before it came here', () => {
     await graceEnds(store)
     expect(lost(store)).toEqual({ 'n|gap': BigInt(MANY) })
     // Its line tells whether it is stored: 2 is, 1 is not.
-    expect(store.isSettled('e', 2)).toBe(false)
+    expect(store.settledNumbers()('e', 2)).toBe(false)
     const again = await store.append({ calls: [missing(2), missing(1)] })
     expect(again).toMatchObject({ stored: 1, duplicate: 1, lateRefused: 0 })
     expect(totals(store)).toMatchObject({ late: { n: 1n }, lost: { 'n|gap': BigInt(MANY) } })

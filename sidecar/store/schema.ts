@@ -242,5 +242,7 @@ export const STORE_MIGRATIONS: readonly string[] = [
    DROP TABLE position;
    INSERT INTO counts SELECT 'lost', a, 'gap', '', '', value FROM counts WHERE metric = 'capture_gaps';
    INSERT INTO counts SELECT 'lost', '', a, '', '', value FROM counts WHERE metric = 'plugin_dropped';
-   DELETE FROM counts WHERE metric IN ('capture_gaps', 'plugin_dropped');`,
+   DELETE FROM counts WHERE metric IN ('capture_gaps', 'plugin_dropped');
+   ALTER TABLE cells ADD COLUMN tokens_cache_read_image INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE totals ADD COLUMN tokens_cache_read_image INTEGER NOT NULL DEFAULT 0;`,
 ]

@@ -82,8 +82,8 @@ export interface Store extends SinkLog, Totals {
   readonly identity: string
   /** Resolves after fsync. Rejects with StoreUnavailable where nothing of it is stored and the same may be sent again. */
   append(incoming: Incoming): Promise<Appended>
-  /** Whether this capture is known to be stored or told lost: it needs no look. An optimisation; `append` decides. */
-  isSettled: SettledNumbers['isSettled']
+  /** What is known of captures now: one that is stored or told lost needs no look. An optimisation; `append` decides. */
+  settledNumbers: SettledNumbers['now']
   /** What every tenant with calls or a ceiling has spent of its current day, week and month; exact. */
   readSpend(): Promise<TenantSpend[]>
   /**
@@ -194,6 +194,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         else spend.add(delta.spend)
       }
       cursors = new Map(now_)
+      if (cursors.size > 0) recent.dropUpTo(Math.min(...cursors.values()))
       if (last > lastPosition) {
         lastPosition = last
         wakeAll()
@@ -247,7 +248,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         if (counted.length > 0) options.onCounted?.(counted)
         return appended
       },
-      isSettled: settled.isSettled,
+      settledNumbers: settled.now,
       async read(sink, limit, signal) {
         while (!signal.aborted && !closed) {
           const seen = lastPosition
