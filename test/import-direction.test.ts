@@ -36,6 +36,7 @@ const ROOMS: Record<string, readonly string[]> = {
   ],
   'sidecar/metrics': ['sidecar/call.ts', 'sidecar/capture.ts', 'sidecar/ledger', 'sidecar/store'],
   'sidecar/administration': ['sidecar/unix-socket.ts', 'sidecar/ledger', 'sidecar/store'],
+  'sidecar/redaction': ['sidecar/call.ts', 'sidecar/secret.ts', 'sidecar/tenant.ts'],
   'sidecar/log-limit.ts': ['sidecar/logger.ts'],
   'sidecar/delivery': ['sidecar/log-limit.ts', 'sidecar/exporters', 'sidecar/store'],
   'sidecar/deliver.ts': [
@@ -51,6 +52,7 @@ const ROOMS: Record<string, readonly string[]> = {
     'sidecar/optional.ts',
     'sidecar/tenant.ts',
     'sidecar/dialects',
+    'sidecar/redaction',
     'pricing',
   ],
   'sidecar/estimate': ['sidecar/call.ts', 'sidecar/dialects'],
@@ -94,6 +96,7 @@ const ROOMS: Record<string, readonly string[]> = {
     'sidecar/budgets',
     'sidecar/exporters',
     'sidecar/pipeline',
+    'sidecar/redaction',
   ],
   'sidecar/config-finding.ts': [],
   'sidecar/config-check-sinks.ts': ['sidecar/config.ts', 'sidecar/config-environment.ts', 'sidecar/config-finding.ts'],
