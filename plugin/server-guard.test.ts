@@ -1,4 +1,7 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { decode, encode } from '@msgpack/msgpack'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeCapture } from '../sidecar/testing/make-capture.ts'
@@ -7,6 +10,24 @@ import { type FakeSidecar, startFakeSidecar } from './testing/fake-sidecar.ts'
 import { connectAsKong, request } from './testing/kong-side.ts'
 import { type PluginServer, startPluginServer } from './testing/plugin-server.ts'
 import { waitUntil } from './testing/wait-until.ts'
+
+describe('the folder of the socket', () => {
+  it('is made where it is missing', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'no-folder-'))
+    const server = await startPluginServer({ directory: join(folder, 'run', 'llm-observer') })
+    expect(server.running()).toBe(true)
+    await server.stop()
+    rmSync(folder, { recursive: true })
+  })
+
+  it('that cannot be made is named', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'no-folder-'))
+    writeFileSync(join(folder, 'run'), 'a file')
+    const directory = join(folder, 'run', 'llm-observer')
+    await expect(startPluginServer({ directory })).rejects.toThrow(`"folder":"${directory}"`)
+    rmSync(folder, { recursive: true })
+  })
+})
 
 describe('the guarded plugin server', () => {
   let server: PluginServer

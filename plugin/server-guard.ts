@@ -1,5 +1,7 @@
+import { mkdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import net from 'node:net'
+import { dirname } from 'node:path'
 import { FramingError, makeFramer } from './message-framing.ts'
 import { makeNotices, type Notices } from './notices.ts'
 import { failProcess } from './shippers.ts'
@@ -11,6 +13,7 @@ import { failProcess } from './shippers.ts'
  * - a message that is not what it expects threw out of its 'data' handler: that connection is closed instead;
  * - sockets had no error handler, so that a client that hung up killed the process;
  * - the listen queue held 511: when Node stalls, Kong's next connections failed and their events were lost;
+ * - a socket in a folder that nobody has made ended the process at each start: the folder is made;
  * - the map of events grew by every event that ends without its last step (Kong died, or waits no more);
  * - instances were never expired: the timer that should do it is stopped right after start.
  *
@@ -36,6 +39,8 @@ interface PluginServer {
 }
 interface Listener {
   ps: PluginServer
+  /** Path of its socket. */
+  prefix: string
   serve(): net.Server
 }
 interface ListenerClass {
@@ -64,6 +69,7 @@ export function guardListener(listenerClass: ListenerClass): void {
   const notices = makeNotices()
   const serve = listenerClass.prototype.serve
   listenerClass.prototype.serve = function guardedServe(this: Listener): net.Server {
+    makeFolder(dirname(this.prefix), notices)
     const createServer = net.createServer
     // The listener makes its server inside serve(), synchronously: no other server is touched.
     net.createServer = ((handler: ConnectionHandler) =>
@@ -74,6 +80,18 @@ export function guardListener(listenerClass: ListenerClass): void {
       net.createServer = createServer
       mendServer(this.ps)
     }
+  }
+}
+
+/** Under /var/run it is gone after a reboot. Where it cannot be made, listening fails next, and ends the process. */
+function makeFolder(folder: string, notices: Notices): void {
+  try {
+    mkdirSync(folder, { recursive: true })
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? 'error'
+    const message =
+      'the folder of the plugin server’s socket is missing and cannot be made: make it for the user of Kong'
+    notices.say('error', message, { folder, reason })
   }
 }
 

@@ -99,7 +99,7 @@ describe('the real kong-js-pluginserver, with a probe', () => {
     expect(only).toMatchObject({
       config: 'm',
       document: { response: { status: 200 }, consumer: { username: 'alice' }, tries: [{ port: expect.any(Number) }] },
-      capture: { v: 1, source: 'tap', sequence: 1, response_body: Buffer.from('{"ok":true}').toString('base64') },
+      capture: { v: 2, source: 'tap', sequence: 1, response_body: Buffer.from('{"ok":true}').toString('base64') },
       consumer: { username: 'alice', tags: ['tenant:blue'] },
       route: { name: 'openai', paths: ['/openai'] },
       service: { name: 'openai', port: 9500 },

@@ -41,7 +41,7 @@ describe('a capture over the socket of the plugin server', () => {
       node: 'node-1',
       worker: 4711,
       sequence: 1,
-      epoch: expect.stringMatching(/^[0-9a-f]{26}$/),
+      epoch: expect.stringMatching(/^[0-9a-f]{32}$/),
       request_bytes: 256,
       response_bytes: 256,
       response_complete: true,

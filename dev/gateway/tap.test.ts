@@ -59,12 +59,12 @@ describe('a capture', () => {
     const parsed = captureSchema.parse({ ...rest, epoch: 'e', content: 'on' })
     // Whatever the schema does not know would be gone from what it gives back.
     expect(parsed).toEqual({ ...rest, epoch: 'e', content: 'on' })
-    expect(epoch).toBe(26)
+    expect(epoch).toBe(32)
   })
 
   it('holds times, bytes, numbers', () => {
     expect(plain).toMatchObject({
-      v: 1,
+      v: 2,
       source: 'tap',
       node: 'node-1',
       worker: 77,
@@ -142,6 +142,11 @@ describe('a capture', () => {
     expect(captures('numbered')[2]).toMatchObject({ request_bytes: 0 })
     expect(captures('numbered')[2]!.request_body).toBeUndefined()
     expect(epochsDiffer).toBe(true)
+  })
+
+  it('has an epoch of 128 random bits, of fewer where nothing random is to be had', () => {
+    expect(captures('plain')[0]!.epoch).toBe(32)
+    expect(captures('without ngx.var')[0]!.epoch).toBe(26)
   })
 
   it('of a WebSocket says that it was not read; any other upgrade is a request', () => {
@@ -318,11 +323,11 @@ describe('totals', () => {
             'POST /v1/totals HTTP/1.1',
             'Host: 127.0.0.1',
             'Content-Type: application/json',
-            'Content-Length: 88',
+            'Content-Length: 94',
             'Connection: close',
             'Authorization: Bearer resolved {vault://env/observer-token}',
             '',
-            '{"v":1,"node":"node-1","epoch":"E","sequence":3,"tap_errors":0}',
+            '{"v":2,"node":"node-1","epoch":"E","sequence":3,"tap_errors":0}',
           ].join('\r\n'),
         },
       ],

@@ -71,7 +71,9 @@ local function document(extra)
 end
 
 -- One request after the other through the same chunks, as one route in one worker sees them.
+local worlds = 0
 local function world(lacking)
+  worlds = worlds + 1
   local now, fault, request = 1795419012.5, nil, nil
   -- What the tap's timer asks for, and what it sends; `sidecar` says how the sidecar answers.
   local timers, told, sidecar = {}, {}, {}
@@ -80,6 +82,7 @@ local function world(lacking)
   end
   ngx = {
     arg = {},
+    var = { request_id = string.format("%032x", worlds) },
     now = function() may_fail("now") now = now + 0.25 return now end,
     encode_base64 = function(bytes) may_fail("encode_base64") return "base64:" .. bytes end,
     worker = { pid = function() may_fail("pid") return 77 end },
@@ -244,7 +247,7 @@ for _, operation in ipairs({ "get_raw_body", "get_headers", "get_header", "now",
   scenario("fault in " .. operation,
     { body = "a", chunks = { "one", "two" }, fault = operation }, { body = "b", chunks = { "three" } })
 end
-for _, path in ipairs({ "ngx.now", "ngx.encode_base64", "ngx.worker", "ngx.worker.pid", "ngx.timer", "ngx.timer.at", "ngx.socket",
+for _, path in ipairs({ "ngx.now", "ngx.var", "ngx.encode_base64", "ngx.worker", "ngx.worker.pid", "ngx.timer", "ngx.timer.at", "ngx.socket",
   "kong.node", "kong.node.get_id", "kong.request", "kong.request.get_raw_body", "kong.request.get_headers",
   "kong.response", "kong.response.get_header", "kong.log", "kong.log.serialize", "kong.log.set_serialize_value",
   "kong.vault",
