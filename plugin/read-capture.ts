@@ -1,4 +1,4 @@
-import { CAPTURE_VERSION, type LossReason, PREVIOUS_CAPTURE_VERSION } from '../sidecar/capture.ts'
+import type { Capture, LossReason } from '../sidecar/capture.ts'
 import type { Config } from './config.ts'
 import type { ErrorKind } from './errors.ts'
 import { limitBodies } from './limit-bodies.ts'
@@ -26,6 +26,9 @@ export type Read =
   | { loss: LossReason; number: Numbered; node?: string | undefined }
   | { error: ErrorKind }
 
+const WIRE_VERSION: Capture['v'] = 2
+/** Of a tap that stands in kong.yml since before the plugin was upgraded. */
+const PREVIOUS_VERSION: Capture['v'] = 1
 const TIMED_OUT = Symbol('timed out')
 /** Kong's node id does not change while it runs, and asking is a round trip. */
 let nodeId: string | undefined
@@ -87,11 +90,7 @@ function fromTap(tapped: unknown, config: Config, own: () => Numbered): Read {
   const known = numberOf(tapped)
   const node = nodeOf(tapped)
   const version = isRecord(tapped) ? tapped.v : undefined
-  if (
-    !isRecord(tapped) ||
-    !isRecord(tapped.log) ||
-    (version !== CAPTURE_VERSION && version !== PREVIOUS_CAPTURE_VERSION)
-  )
+  if (!isRecord(tapped) || !isRecord(tapped.log) || (version !== WIRE_VERSION && version !== PREVIOUS_VERSION))
     return known === undefined ? { error: 'tap_table_invalid' } : { loss: 'invalid', number: known, node }
   const number = known ?? own()
   tapped.epoch = number[0]
@@ -106,7 +105,7 @@ function fromLog(document: unknown, node: string, { content, scope }: Config, nu
   const log = pickLogDocument(document)
   if (log === undefined) return { loss: 'invalid', number, node }
   const [epoch, sequence] = number
-  const capture = { v: CAPTURE_VERSION, source: 'log', node, epoch, sequence, content, scope, log }
+  const capture = { v: WIRE_VERSION, source: 'log', node, epoch, sequence, content, scope, log }
   return { json: Buffer.from(JSON.stringify(capture)), number, node }
 }
 

@@ -11,6 +11,7 @@ const root = join(import.meta.dirname, '..')
 const ROOMS: Record<string, readonly string[]> = {
   'sidecar/call.ts': [],
   'sidecar/capture.ts': [],
+  'sidecar/capture-batch.ts': ['sidecar/capture.ts'],
   'sidecar/json-depth.ts': [],
   'sidecar/logger.ts': [],
   'sidecar/optional.ts': [],
@@ -32,6 +33,7 @@ const ROOMS: Record<string, readonly string[]> = {
   'sidecar/receive.ts': [
     'sidecar/call.ts',
     'sidecar/capture.ts',
+    'sidecar/capture-batch.ts',
     'sidecar/json-depth.ts',
     'sidecar/logger.ts',
     'sidecar/spool',
@@ -47,7 +49,7 @@ const ROOMS: Record<string, readonly string[]> = {
   // Boards and alerts know the tables of metrics alone.
   monitoring: ['sidecar/metrics'],
   // The plugin runs in Kong's process: of the sidecar it knows the types of the wire contract alone.
-  plugin: ['sidecar/capture.ts'],
+  plugin: ['sidecar/capture.ts', 'sidecar/capture-batch.ts'],
 }
 /** May import any room of the product: it wires them. */
 const COMPOSITION = ['sidecar/main.ts', 'sidecar/serve.ts', 'sidecar/command-line.ts']
@@ -102,6 +104,15 @@ describe('imports point one way', () => {
         return room === undefined || target === undefined || (room !== target && !ROOMS[room]!.includes(target))
       })
     expect(wrong.map(({ from, to }) => `${from} → ${to}`)).toEqual([])
+  })
+
+  it('the plugin takes types of the sidecar alone: zod would make each start of the plugin server slower', () => {
+    const values = files
+      .filter((file) => file.startsWith('plugin/'))
+      .flatMap(
+        (file) => readFileSync(join(root, file), 'utf8').match(/^import (?!type).*from '\.\.\/sidecar\/.*$/gm) ?? [],
+      )
+    expect(values).toEqual([])
   })
 
   it('only main.ts touches env, signals and exit', () => {
