@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Agent, request } from 'undici'
 import { nginxPresent, startNginx } from '../dev/nginx/nginx.ts'
-import { tapSections } from '../plugin/tap-text.ts'
+import { readTap } from '../plugin/tap-text.ts'
 import { cpuSeconds } from './process-cost.ts'
 
 /**
@@ -19,7 +19,8 @@ if (!Number.isInteger(requests) || requests < 1000 || requests > 1_000_000)
   throw new Error('requests: from 1000 to 1000000')
 if (!nginxPresent()) throw new Error('needs nginx with ngx_lua: apt-get install nginx libnginx-mod-http-lua')
 
-const sections = Object.entries(tapSections(readFileSync(join(import.meta.dirname, '../plugin/tap.lua'), 'utf8')))
+const tap = readTap()
+const sections = [...Object.entries(tap['pre-function']), ['body', tap['post-function'].access]]
 const program = `local SECTIONS = { ${sections.map(([name, source]) => `${name} = [==[\n${source}]==]`).join(', ')} }
 ${readFileSync(join(import.meta.dirname, 'tap.lua'), 'utf8')}`
 const alone = spawnSync('luajit', ['-e', `io.write((function() ${program} end)())`], { encoding: 'utf8' })

@@ -120,6 +120,24 @@ describe('the guarded plugin server', () => {
     expect(answered.toSorted((a, b) => a - b)).toEqual(ids)
   })
 
+  it('answers of two events on one connection the second alone: Kong has given up the first', async () => {
+    const kong = await connectAsKong(server.socket)
+    const instance = await kong.startInstance({ source: 'tap', sidecar_url: fake.url, linger_ms: 1 })
+    kong.close()
+    const event = (id: number) =>
+      Buffer.from(request(id, 'plugin.HandleEvent', { InstanceId: instance, EventName: 'log' }))
+    expect(await exchange([Buffer.concat([event(11), event(12)])], 1)).toEqual([12])
+    expect(await exchange([event(13), event(14)], 2)).toEqual([13, 14])
+  })
+
+  it('refuses what is no method of it', async () => {
+    const kong = await connectAsKong(server.socket)
+    await expect(kong.call('plugin.constructor')).rejects.toThrow('not implemented')
+    await expect(kong.call('plugin.Unknown')).rejects.toThrow('not implemented')
+    await expect(kong.call('other.GetStatus')).rejects.toThrow('not supported')
+    kong.close()
+  })
+
   it('takes captures of 300 KB', async () => {
     const kong = await connectAsKong(server.socket)
     const instance = await kong.startInstance({ source: 'tap', sidecar_url: fake.url, linger_ms: 1 })

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import net from 'node:net'
 import { dirname } from 'node:path'
+import { codecOf, type Methods, makeDispatch } from './dispatch.ts'
 import { FramingError, makeFramer } from './message-framing.ts'
 import { makeNotices, type Notices } from './notices.ts'
 import { failProcess } from './shippers.ts'
@@ -10,6 +11,8 @@ import { failProcess } from './shippers.ts'
  * Mends, from outside, what breaks kong-pdk 0.6.0's plugin server. The plugin is loaded before the server listens:
  * - a message split at an unlucky byte, or joined to another, killed the process or lost the second one:
  *   the listener now gets exactly one whole message at a time;
+ * - each message was written out as JSON for a debug line, and a call that Kong had given up was answered late, into
+ *   the next one: see dispatch.ts;
  * - a message that is not what it expects threw out of its 'data' handler: that connection is closed instead;
  * - sockets had no error handler, so that a client that hung up killed the process;
  * - the listen queue held 511: when Node stalls, Kong's next connections failed and their events were lost;
@@ -46,8 +49,6 @@ interface Listener {
 interface ListenerClass {
   prototype: Listener
 }
-type ConnectionHandler = (socket: net.Socket) => void
-
 const guarded = new WeakSet<ListenerClass>()
 const servers: PluginServer[] = []
 
@@ -56,24 +57,30 @@ export function guardPluginServer(): void {
   // One cache for the whole process: it holds the copy of kong-pdk that runs, wherever that is installed.
   const loaded = createRequire(import.meta.url).cache
   for (const [file, module] of Object.entries(loaded))
-    if (/[\\/]kong-pdk[\\/]listener\.js$/.test(file) && isListenerClass(module?.exports)) guardListener(module.exports)
+    if (/[\\/]kong-pdk[\\/]listener\.js$/.test(file) && isListenerClass(module?.exports))
+      guardListener(module.exports, file)
 }
 
 function isListenerClass(value: unknown): value is ListenerClass {
   return typeof value === 'function' && typeof (value.prototype as Partial<Listener> | undefined)?.serve === 'function'
 }
 
-export function guardListener(listenerClass: ListenerClass): void {
+export function guardListener(listenerClass: ListenerClass, listenerFile: string): void {
   if (guarded.has(listenerClass)) return
   guarded.add(listenerClass)
   const notices = makeNotices()
+  const codec = codecOf(listenerFile)
   const serve = listenerClass.prototype.serve
   listenerClass.prototype.serve = function guardedServe(this: Listener): net.Server {
     makeFolder(dirname(this.prefix), notices)
     const createServer = net.createServer
     // The listener makes its server inside serve(), synchronously: no other server is touched.
-    net.createServer = ((handler: ConnectionHandler) =>
-      withBacklog(createServer((socket) => guardConnection(socket, handler, notices)))) as typeof net.createServer
+    net.createServer = (() =>
+      withBacklog(
+        createServer((socket) =>
+          serveConnection(socket, makeDispatch(socket, this.ps as unknown as Methods, codec), notices),
+        ),
+      )) as typeof net.createServer
     try {
       return serve.call(this)
     } finally {
@@ -101,17 +108,12 @@ function withBacklog(server: net.Server): net.Server {
   return server
 }
 
-function guardConnection(socket: net.Socket, handler: ConnectionHandler, notices: Notices): void {
+function serveConnection(socket: net.Socket, dispatch: (message: Uint8Array) => void, notices: Notices): void {
   socket.on('error', () => socket.destroy())
-  handler(socket)
-  const onData = socket.listeners('data') as ((data: Buffer) => void)[]
-  socket.removeAllListeners('data')
   const framer = makeFramer(MAX_MESSAGE_BYTES)
   socket.on('data', (chunk: Buffer) => {
     try {
-      framer.push(chunk, (message) => {
-        for (const receive of onData) receive.call(socket, message)
-      })
+      framer.push(chunk, dispatch)
     } catch (error) {
       const reason = error instanceof FramingError ? error.message : 'unexpected message'
       notices.say('warn', 'a connection to the plugin server was closed', { reason })

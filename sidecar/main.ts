@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createReadStream, existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { tapAsPlugin } from '../plugin/tap-text.ts'
+import { tapAsPlugins } from '../plugin/tap-text.ts'
 import { openPriceBook, PriceFileError } from '../pricing/open-price-book.ts'
 import { type Command, parseCommandLine, type ReconcileCommand, USAGE, UsageError } from './command-line.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
@@ -45,8 +45,8 @@ async function main(): Promise<void> {
       return
     }
     case 'tap': {
-      const source = readFileSync(join(dirname(import.meta.dirname), 'plugin/tap.lua'), 'utf8')
-      const tap = tapAsPlugin(source, { url: command.sidecarUrl, token: command.sidecarToken })
+      const { ship, postFunction, sidecarUrl: url, sidecarToken: token, content, global } = command
+      const tap = tapAsPlugins(ship, { url, token, content, global })[postFunction ? 1 : 0]
       process.stdout.write(`${JSON.stringify(tap)}\n`)
       return
     }

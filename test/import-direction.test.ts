@@ -12,6 +12,7 @@ const ROOMS: Record<string, readonly string[]> = {
   'sidecar/call.ts': [],
   'sidecar/capture.ts': [],
   'sidecar/capture-batch.ts': ['sidecar/capture.ts'],
+  'sidecar/frames.ts': ['sidecar/capture-batch.ts', 'sidecar/json-depth.ts'],
   'sidecar/json-depth.ts': [],
   'sidecar/logger.ts': [],
   'sidecar/optional.ts': [],

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { TAP_HOOKS, tapSections, withSidecar } from '../../plugin/tap-text.ts'
+import { readTap, type Ship, TAP_HOOKS, withSidecar } from '../../plugin/tap-text.ts'
 import { makeChild } from '../child-process.ts'
 import { freePort } from '../free-port.ts'
 
@@ -22,17 +22,20 @@ export interface Written {
 
 /**
  * A real nginx with one worker, in which the tap's chunks run unchanged under a small shim of Kong: `/tapped/…` and
- * `/plain/…` go to the same upstream, `/memory` says how many KB Lua holds.
+ * `/plain/…` go to the same upstream, `/state` says how many KB Lua holds and how often Kong's serializer was asked.
  */
 export async function startNginx(options: {
   directory: string
   upstreamPort: number
   sidecar: { url: string; token: string }
+  ship?: Ship
 }) {
   const { directory } = options
   mkdirSync(directory, { recursive: true })
-  const sections = tapSections(withSidecar(readFileSync(join(root, 'plugin/tap.lua'), 'utf8'), options.sidecar))
-  for (const hook of TAP_HOOKS) writeFileSync(join(directory, `${hook}.lua`), sections[hook])
+  const tap = readTap(options.ship)
+  for (const hook of TAP_HOOKS)
+    writeFileSync(join(directory, `${hook}.lua`), withSidecar(tap['pre-function'][hook], options.sidecar))
+  writeFileSync(join(directory, 'body.lua'), tap['post-function'].access)
   const capturesFile = join(directory, 'captures.jsonl')
   writeFileSync(capturesFile, '')
   const port = await freePort()
@@ -65,10 +68,11 @@ http {
     listen 127.0.0.1:${port};
     location /plain/ { ${proxied} }
     location /tapped/ {
+      set $upstream_uri '';
       ${TAP_HOOKS.map(run).join('\n      ')}
       ${proxied}
     }
-    location = /memory { content_by_lua_block { collectgarbage() collectgarbage() ngx.say(collectgarbage("count")) } }
+    location = /state { content_by_lua_block { ngx.say(shim.state()) } }
   }
 }
 `,
@@ -79,7 +83,7 @@ http {
     command: 'nginx',
     args: ['-p', directory, '-c', configFile, '-e', join(directory, 'start.log')],
     logFile: join(directory, 'nginx.log'),
-    ready: async () => (await fetch(`${url}/memory`)).ok,
+    ready: async () => (await fetch(`${url}/state`)).ok,
   })
   await child.start()
   return {
@@ -96,7 +100,7 @@ http {
     /** What Lua let out. */
     luaErrors: () =>
       readFileSync(join(directory, 'error.log'), 'utf8').match(/^.*\blua\b.*(?:error|failed).*$/gim) ?? [],
-    luaKilobytes: async () => Number(await (await fetch(`${url}/memory`)).text()),
+    state: async () => (await (await fetch(`${url}/state`)).json()) as { kilobytes: number; serialized: number },
     /** New workers with new chunks, as `kong reload`; the old ones end when their requests have. */
     reload: () => child.signal('SIGHUP'),
     close: () => child.kill('SIGTERM'),

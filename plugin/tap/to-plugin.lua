@@ -1,0 +1,73 @@
+-- Leaves the capture for the plugin llm-observer, as one JSON text: bodies as base64, because strings that are not UTF-8
+-- do not survive Kong's RPC. A timer tells the sidecar how many there were, so that lost last ones show.
+local TELL_EVERY, TELL_AT_LEAST_EVERY = 1, 30
+local told, telling, delay = 0, false, TELL_EVERY
+
+-- Says how many captures this epoch has had. True where the sidecar has stored it.
+local function tell(total)
+  local body = string.format('{"v":2,"node":%s,"epoch":"%s","sequence":%d,"tap_errors":%d}', node, epoch, total, errors)
+  local secret = token()
+  local sock, host = connect(SOCKET_TIMEOUT_MS)
+  if not sock then return false end
+  local lines = {
+    "POST /v1/totals HTTP/1.1", "Host: " .. host, "Content-Type: application/json", "Content-Length: " .. #body,
+    "Connection: close",
+  }
+  if secret ~= "" then lines[#lines + 1] = "Authorization: Bearer " .. secret end
+  local sent = sock:send(table.concat(lines, "\r\n") .. "\r\n\r\n" .. body)
+  local status = sent and sock:receive("*l")
+  sock:close()
+  return type(status) == "string" and string.find(status, "^HTTP/1%.%d 202") ~= nil
+end
+
+-- Runs as long as there is something to tell: an idle worker, or the chunk of an old configuration, has no timer.
+local schedule
+local function tick(premature)
+  telling = false
+  local total = sequence
+  if told == total then return end
+  if attempt(function() return tell(total) end) then
+    told, delay = math.max(told, total), TELL_EVERY
+  else
+    delay = math.min(delay * 2, TELL_AT_LEAST_EVERY)
+  end
+  if not premature and told ~= sequence then schedule() end
+end
+schedule = function()
+  if telling or SIDECAR_URL == "" then return end
+  telling = ngx.timer.at(delay, function(premature)
+    if not pcall(tick, premature) then telling = false end
+  end) and true or false
+end
+
+local function base64(name, pieces)
+  local bytes = #pieces == 1 and pieces[1] or table.concat(pieces)
+  if bytes == "" then return "" end
+  return ',"' .. name .. '":"' .. ngx.encode_base64(bytes) .. '"'
+end
+
+local function log()
+  local shared = kong.ctx.shared
+  local state = state_of(shared)
+  local members = capture_text(state, shared)
+  local body, tail = response_pieces(state)
+  local bodies = base64("request_body", { state.request_body or "" }) .. base64("response_body", body)
+  if tail then bodies = bodies .. base64("response_tail", tail) end
+
+  -- Numbered last: what failed before has used no number, and the plugin takes Kong's own log instead. A request without an
+  -- answer – its client broke off the upload – may reach no other plugin: a number of it would be a gap.
+  local number = ""
+  if state.answered then
+    epoch = epoch or new_epoch()
+    sequence = sequence + 1
+    number = string.format(',"epoch":"%s","sequence":%d', epoch, sequence)
+  end
+  shared.llm_observer = '{"v":2,"source":"tap","node":' .. node .. number .. "," .. members .. bodies .. "}"
+  if sequence > 0 then pcall(schedule) end
+end
+
+return function()
+  if not pcall(log) then errors = errors + 1 end
+  -- The raw bytes are not needed any more; the event may wait long for its turn.
+  pcall(function() kong.ctx.shared.llm_observer_tap = nil end)
+end
