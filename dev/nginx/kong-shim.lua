@@ -64,7 +64,7 @@ local function document()
     workspace = "w",
     workspace_name = "default",
     request = {
-      id = ngx.var.request_id, method = ngx.req.get_method(), uri = ngx.var.request_uri,
+      id = ngx.ctx.request_id, method = ngx.req.get_method(), uri = ngx.var.request_uri,
       size = tonumber(ngx.var.request_length), headers = ngx.req.get_headers(),
     },
     response = { status = ngx.status, size = tonumber(ngx.var.bytes_sent), headers = ngx.resp.get_headers() },

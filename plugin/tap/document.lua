@@ -220,7 +220,8 @@ local function log_text(state)
   if picks then
     local ok, document = pcall(pick_document)
     if ok and document then ok, picked = pcall(document_text, document, state, true) end
-    if not ok then picks, picked = false, nil end
+    -- A call that fails, or a sandbox without ngx.ctx: this one is serialized.
+    if not ok then picked = nil end
     if picked and checked >= CHECKED then return picked end
   end
   local document = kong.log.serialize()
