@@ -31,13 +31,15 @@ local function tick(premature)
   else
     delay = math.min(delay * 2, TELL_AT_LEAST_EVERY)
   end
-  if not premature and told ~= sequence then schedule() end
+  if told ~= sequence and not (premature and told < total) then schedule() end
 end
 schedule = function()
   if telling or SIDECAR_URL == "" then return end
-  telling = ngx.timer.at(delay, function(premature)
+  local function run(premature)
     if not pcall(tick, premature) then telling = false end
-  end) and true or false
+  end
+  -- A worker that ends takes timers without delay alone.
+  telling = (ngx.timer.at(delay, run) or ngx.timer.at(0, run)) and true or false
 end
 
 local function base64(name, pieces)

@@ -339,7 +339,7 @@ end
 results["serializer asked"] = {
   ["all alike"] = picking("picked", nil),
   ["another key"] = picking("picked, another key", function(ngx) ngx.ctx.KONG_WAITING_TIME = 38 end),
-  ["a key gone later"] = picking("picked, a key gone later", function(ngx, n) if n == 9 then ngx.resp = nil end end),
+  ["a key gone once"] = picking("picked, a key gone once", function(ngx, n) if n == 9 then ngx.resp = nil end end),
   ["a document that plugins have set"] = picking("picked, set", nil, function(n)
     if n == 9 then return { { key = "ai.proxy.usage", value = { prompt_tokens = 1 }, mode = "set" } } end
     return { { key = "custom.field", value = 1, mode = "set" }, { key = "request.headers.authorization", value = "R", mode = "replace" } }
