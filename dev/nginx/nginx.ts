@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readTap, type Ship, TAP_HOOKS, withSidecar } from '../../plugin/tap-text.ts'
+import { readTap, type Ship, TAP_HOOKS, type TapHook, withSidecar } from '../../plugin/tap-text.ts'
 import { makeChild } from '../child-process.ts'
 import { freePort } from '../free-port.ts'
 
@@ -27,14 +27,21 @@ export interface Written {
 export async function startNginx(options: {
   directory: string
   upstreamPort: number
-  sidecar: { url: string; token: string }
+  sidecar: { url: string; token: string; content?: 'on' | 'off' }
   ship?: Ship
+  /** Changes the text of the log chunk: bounds that no test can reach as they are. */
+  change?: (log: string) => string
+  /** Lines of nginx's http block. */
+  http?: string
 }) {
   const { directory } = options
   mkdirSync(directory, { recursive: true })
   const tap = readTap(options.ship)
-  for (const hook of TAP_HOOKS)
-    writeFileSync(join(directory, `${hook}.lua`), withSidecar(tap['pre-function'][hook], options.sidecar))
+  const chunkOf = (hook: TapHook) => {
+    const chunk = withSidecar(tap['pre-function'][hook], options.sidecar)
+    return hook === 'log' ? (options.change?.(chunk) ?? chunk) : chunk
+  }
+  for (const hook of TAP_HOOKS) writeFileSync(join(directory, `${hook}.lua`), chunkOf(hook))
   writeFileSync(join(directory, 'body.lua'), tap['post-function'].access)
   const capturesFile = join(directory, 'captures.jsonl')
   writeFileSync(capturesFile, '')
@@ -60,6 +67,7 @@ http {
   client_body_buffer_size 8k;
   client_max_body_size 0;
   lua_socket_log_errors off;
+  ${options.http ?? ''}
   init_worker_by_lua_block {
     shim = assert(loadfile("${import.meta.dirname}/kong-shim.lua"))()
     shim.load("${directory}", "${root}/dev/gateway/sandbox.lua")
