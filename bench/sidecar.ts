@@ -1,121 +1,154 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'undici'
 import { stringify } from 'yaml'
 import { makeChild } from '../dev/child-process.ts'
 import { freePort } from '../dev/free-port.ts'
-import { sumOfMetric } from '../dev/metrics-text.ts'
 import { waitUntil } from '../dev/wait-until.ts'
-import { benchCapture } from './bench-capture.ts'
-import { cpuSeconds, residentMebibytes } from './process-cost.ts'
+import { type BenchLoad, makeBenchCaptures } from './bench-capture.ts'
+import { openCountingSink } from './counting-sink.ts'
+import { cpuByName, residentMebibytes, type ThreadCpu, threadsCpu } from './process-cost.ts'
 
-const BATCH = 100
+export interface SidecarBenchOptions {
+  load: BenchLoad
+  /** Measured, after `warm` others: until then the compiler is in the figure. */
+  calls: number
+  warm: number
+  /** Captures a request. */
+  batch: number
+  /** auto: as the sidecar does it by default. */
+  gzip: 'on' | 'off' | 'auto'
+  /** The checkout whose sidecar is measured. */
+  root: string
+  /** A folder for CPU profiles. */
+  profiles?: string | undefined
+}
 
 export interface SidecarBench {
-  calls: number
   callsPerSecond: number
   cpuMicrosPerCall: number
+  threads: { name: string; microsPerCall: number }[]
   /** Resident memory after each tenth of the calls. */
   residentMebibytes: number[]
+  /** What all sinks got of a call, as it came. */
+  sentBytesPerCall: number
 }
 
-/** A sink that takes everything and looks at nothing, so that only the sidecar's work is measured. */
-async function openSink(status: number): Promise<Server> {
-  const server = createServer((request, response) => {
-    request.resume()
-    request.on('end', () => response.writeHead(status).end())
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return server
-}
-const urlOf = (server: Server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+/** How long the sidecar is left alone before its CPU is read, so that what it does afterwards is in the figure. */
+const REST_MS = 300
+const MAX_BODY_BYTES = 64 * 1024 * 1024
 
-/** The sidecar as a process, 4 KB content, ledger, OTLP, Langfuse and Loki on, fed over its unix socket. */
-export async function benchSidecar(calls: number): Promise<SidecarBench> {
+/**
+ * The sidecar as a process with ledger, OTLP, Langfuse and Loki, fed over its unix socket. Only its doors are used:
+ * captures go in, and what the sinks have got says how far it is.
+ */
+export async function benchSidecar(options: SidecarBenchOptions): Promise<SidecarBench> {
+  const { load, batch, root } = options
   const directory = mkdtempSync(join(tmpdir(), 'bench-sidecar-'))
-  const sinks = [await openSink(200), await openSink(200), await openSink(204)]
+  const sinks = [
+    await openCountingSink(200, 'kong.llm.call.id'),
+    // With its quotes: a text that speaks of the same name has them escaped.
+    await openCountingSink(200, '"key":"langfuse.internal.is_app_root"'),
+    await openCountingSink(204, '"call_id"'),
+  ]
   const socket = join(directory, 's.sock')
   const config = join(directory, 'observer.yaml')
   const port = await freePort()
+  const gzip = options.gzip === 'auto' ? {} : { gzip: options.gzip === 'on' }
   writeFileSync(
     config,
     stringify({
-      listen: { port, socket },
+      listen: { port, socket, maxBodyBytes: MAX_BODY_BYTES },
       data: join(directory, 'data'),
       log: { level: 'WARN' },
+      content: { maxBytes: Math.max(64 * 1024, load.bytes * 2) },
       exporters: {
-        otlp: { endpoint: urlOf(sinks[0]!) },
-        langfuse: { url: urlOf(sinks[1]!), publicKey: 'pk', secretKey: 'sk' },
-        loki: { url: urlOf(sinks[2]!) },
+        otlp: { endpoint: sinks[0]!.url, ...gzip },
+        langfuse: { url: sinks[1]!.url, publicKey: 'pk', secretKey: 'sk', ...gzip },
+        loki: { url: sinks[2]!.url, ...gzip },
       },
     }),
   )
-  const metrics = `http://127.0.0.1:${port}/metrics`
+  const profiling = options.profiles === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', options.profiles]
   const sidecar = makeChild({
     name: 'sidecar',
     command: process.execPath,
-    args: [join(import.meta.dirname, '../sidecar/main.ts'), '--config', config],
+    args: [...profiling, join(root, 'sidecar/main.ts'), '--config', config],
     logFile: join(directory, 'log'),
     ready: async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok,
   })
   await sidecar.start()
   const pool = new Pool('http://localhost', { connections: 2, socketPath: socket })
-  try {
-    let n = 0
-    const push = async (): Promise<void> => {
-      const captures = Array.from({ length: BATCH }, () => benchCapture(++n))
-      const body = JSON.stringify({ v: 1, plugin: { version: 'bench', instance: 'bench' }, dropped: [], captures })
-      for (;;) {
-        const response = await pool.request({
-          method: 'POST',
-          path: '/v1/captures',
-          headers: { 'content-type': 'application/json' },
-          body,
-        })
-        await response.body.dump()
-        if (response.statusCode === 202) return
-        if (response.statusCode !== 503) throw new Error(`the sidecar answered ${response.statusCode}`)
-        await new Promise((resolve) => setTimeout(resolve, 100))
-      }
-    }
-    const drained = () =>
-      waitUntil(async () => sumOfMetric(await (await fetch(metrics)).text(), 'observer_reader_lag_calls') === 0, {
-        withinMs: 300_000,
-        everyMs: 100,
+  const captureOf = makeBenchCaptures(load)
+  const epoch = randomBytes(16).toString('hex')
+  let sent = 0
+  const push = async (): Promise<void> => {
+    const captures = Array.from({ length: batch }, () => ({ ...captureOf(++sent), epoch }))
+    const body = JSON.stringify({
+      v: captures[0]!.v,
+      plugin: { version: 'bench', instance: 'bench' },
+      ...(captures[0]!.v === 1 ? { dropped: [] } : {}),
+      captures,
+    })
+    for (;;) {
+      const response = await pool.request({
+        method: 'POST',
+        path: '/v1/captures',
+        headers: { 'content-type': 'application/json' },
+        body,
       })
-    // Warm: the compiler and the caches have seen the work.
-    for (let i = 0; i < 30; i++) await push()
-    await drained()
-
-    const resident: number[] = []
-    const started = performance.now()
-    const cpu = cpuSeconds(sidecar.pid)
-    const tenth = Math.max(1, Math.floor(calls / BATCH / 10))
-    for (let batch = 1; batch <= calls / BATCH; batch++) {
-      await push()
-      if (batch % tenth === 0) {
-        await drained()
-        resident.push(Math.round(residentMebibytes(sidecar.pid)))
-      }
+      const text = await response.body.text()
+      if (response.statusCode === 202) return
+      if (response.statusCode !== 503) throw new Error(`the sidecar answered ${response.statusCode}: ${text}`)
+      await sleep(100)
     }
+  }
+  const drained = () =>
+    waitUntil(
+      async () => {
+        const counts = sinks.map(({ calls }) => calls())
+        return { done: counts.every((count) => count >= sent), seen: `${counts.join(', ')} of ${sent} calls` }
+      },
+      { withinMs: 300_000, everyMs: 20 },
+    )
+  const pushAll = async (calls: number): Promise<void> => {
+    for (let left = calls; left > 0; left -= batch) await push()
     await drained()
+  }
+  try {
+    await pushAll(options.warm)
+    await sleep(REST_MS)
+    const resident: number[] = []
+    const before = { sent, bytes: sum(sinks.map(({ bytes }) => bytes())), threads: threadsCpu(sidecar.pid) }
+    const started = performance.now()
+    for (let tenth = 0; tenth < 10; tenth++) {
+      await pushAll(options.calls / 10)
+      resident.push(Math.round(residentMebibytes(sidecar.pid)))
+    }
     const seconds = (performance.now() - started) / 1000
+    await sleep(REST_MS)
+    const threads = cpuByName(before.threads, threadsCpu(sidecar.pid))
+    const calls = sent - before.sent
+    for (const sink of sinks) if (sink.calls() !== sent) throw new Error(`a sink got ${sink.calls()} of ${sent} calls`)
+    const micros = (used: readonly ThreadCpu[]) => sum(used.map(({ nanoseconds }) => nanoseconds)) / 1000 / calls
     return {
-      calls,
       callsPerSecond: Math.round(calls / seconds),
-      cpuMicrosPerCall: Math.round(((cpuSeconds(sidecar.pid) - cpu) / calls) * 1e6),
+      cpuMicrosPerCall: micros(threads),
+      threads: threads.map((thread) => ({ name: thread.name, microsPerCall: micros([thread]) })),
       residentMebibytes: resident,
+      sentBytesPerCall: Math.round((sum(sinks.map(({ bytes }) => bytes())) - before.bytes) / calls),
     }
   } finally {
     await pool.close()
     await sidecar.kill('SIGTERM')
-    for (const sink of sinks) {
-      sink.closeAllConnections()
-      sink.close()
-    }
+    for (const sink of sinks) sink.close()
     rmSync(directory, { recursive: true, force: true })
   }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0)
 }

@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Agent, request } from 'undici'
-import { nginxPresent, startNginx } from '../dev/nginx/nginx.ts'
+import { startNginx } from '../dev/nginx/nginx.ts'
+import { binary } from '../dev/servers/binary.ts'
 import { readTap } from '../plugin/tap-text.ts'
 import { cpuSeconds } from './process-cost.ts'
 
@@ -17,13 +18,17 @@ import { cpuSeconds } from './process-cost.ts'
 const requests = Number(process.argv[2] ?? 20_000)
 if (!Number.isInteger(requests) || requests < 1000 || requests > 1_000_000)
   throw new Error('requests: from 1000 to 1000000')
-if (!nginxPresent()) throw new Error('needs nginx with ngx_lua: apt-get install nginx libnginx-mod-http-lua')
+binary('nginx')
 
 const tap = readTap()
 const sections = [...Object.entries(tap['pre-function']), ['body', tap['post-function'].access]]
 const program = `local SECTIONS = { ${sections.map(([name, source]) => `${name} = [==[\n${source}]==]`).join(', ')} }
 ${readFileSync(join(import.meta.dirname, 'tap.lua'), 'utf8')}`
-const alone = spawnSync('luajit', ['-e', `io.write((function() ${program} end)())`], { encoding: 'utf8' })
+const figures = `string.format("%.1f µs a request with an answer in one piece, %.1f µs with one in 100",
+  tap.microseconds(200000, string.rep("a", 4096), 1), tap.microseconds(20000, string.rep("a", 60), 100))`
+const alone = spawnSync('luajit', ['-e', `local tap = (function() ${program} end)() io.write(${figures})`], {
+  encoding: 'utf8',
+})
 console.log(
   alone.status === 0 ? `the tap's Lua alone, LuaJIT: ${alone.stdout}` : 'no luajit on PATH: not measured alone',
 )

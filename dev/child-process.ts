@@ -44,7 +44,7 @@ export function makeChild(options: ChildOptions): Child {
       closeSync(log)
       const failed = new Promise<never>((_resolve, reject) => child?.once('error', reject))
       failed.catch(() => {})
-      const deadline = Date.now() + (options.readyWithinMs ?? 20_000)
+      const deadline = Date.now() + (options.readyWithinMs ?? 300_000)
       while (!(await Promise.race([options.ready().catch(() => false), failed]))) {
         if (!running()) throw new Error(`${options.name} ended before it was ready:\n${tail(options.logFile)}`)
         if (Date.now() > deadline) {

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Counter, Registry } from 'prom-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { LEDGER_MIGRATIONS } from '../sidecar/ledger/schema.ts'
+import { migrateStore } from '../sidecar/store/migrations.ts'
+import { openForWriting } from '../sidecar/store/open-database.ts'
 import { fromAccessLog, fromLedger, fromMetrics, fromSink, readLedger } from './columns.ts'
 import { LIST_PRICES } from './list-prices.ts'
 import { ANTHROPIC_MODELS, OPENAI_MODELS } from './provider/models.ts'
@@ -77,12 +78,11 @@ describe('fromAccessLog', () => {
 })
 
 describe('fromLedger', () => {
-  const file = join(directory, 'ledger.db')
+  const file = join(directory, 'observer.db')
   let writer: DatabaseSync
   beforeAll(() => {
-    writer = new DatabaseSync(file)
-    writer.exec('PRAGMA journal_mode = WAL')
-    for (const migration of LEDGER_MIGRATIONS) writer.exec(migration)
+    writer = openForWriting(file)
+    migrateStore(writer, file)
   })
   afterAll(() => writer.close())
 

@@ -13,7 +13,7 @@ import { BILLED_UNITS, type BilledUnit, type BilledUsage } from './provider/answ
  */
 const UNATTRIBUTED = 'unattributed'
 const TENANT_TAG = 'tenant:'
-const SCRAPE_LIMIT_MS = 10_000
+const SCRAPE_LIMIT_MS = 60_000
 const TOKEN_COLUMN = 'tokens_'
 const PICO_PER_USD = 1_000_000_000_000n
 

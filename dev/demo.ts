@@ -86,7 +86,7 @@ async function demo(): Promise<number> {
     const scraped = await (await fetch(`${stack.sidecarUrl}/metrics`)).text()
     const hits = sumOfMetric(scraped, 'kong_semantic_cache_hits_total')
     say(
-      `The cache answered ${hits} of ${sumOfMetric(scraped, 'kong_semantic_cache_requests_total')} cacheable calls and saved $${sumOfMetric(scraped, 'llm_savings_usd_total').toFixed(6)}; captures lost on the way: ${sumOfMetric(scraped, 'observer_capture_gaps_total')}.`,
+      `The cache answered ${hits} of ${sumOfMetric(scraped, 'kong_semantic_cache_requests_total')} cacheable calls and saved $${sumOfMetric(scraped, 'llm_savings_usd_total').toFixed(6)}; captures lost on the way: ${sumOfMetric(scraped, 'observer_captures_lost_total')}.`,
     )
     say(
       'Each column is read from its own source: the gateway’s access log priced by a list of its own, the ledger’s SQLite',

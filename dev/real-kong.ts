@@ -90,7 +90,6 @@ export async function startRealKong(options: RealKongOptions): Promise<Gateway> 
     logFile: join(options.directory, 'kong.log'),
     // No route at /: any answer of Kong will do.
     ready: async () => (await fetch(url)).status === 404,
-    readyWithinMs: 60_000,
   })
   await child.start()
   return {

@@ -49,7 +49,7 @@ const OURS: Record<keyof typeof OWN, string> = {
   consumer: "Kong's consumer",
   team: 'by the attribution rules',
   app: 'by the attribution rules',
-  callId: 'the id by which ledger, spool, Loki and Langfuse know the call',
+  callId: 'the id by which store, Loki and Langfuse know the call',
   requestId: "Kong's request id",
   status: 'outcome; the values stand in [metrics](metrics.md)',
   dialect: 'the wire format that was read',

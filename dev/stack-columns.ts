@@ -20,6 +20,6 @@ export async function readColumns(stack: Stack): Promise<Column[]> {
 export async function caughtUp(stack: Stack, calls: number): Promise<{ done: boolean; seen: string }> {
   const text = await (await fetch(`${stack.sidecarUrl}/metrics`)).text()
   const counted = sumOfMetric(text, 'llm_calls_total')
-  const lag = sumOfMetric(text, 'observer_reader_lag_calls')
+  const lag = sumOfMetric(text, 'observer_sink_lag_calls')
   return { done: counted >= calls && lag === 0, seen: `${counted} calls, lag ${lag}` }
 }

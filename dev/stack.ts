@@ -15,7 +15,7 @@ import { startOtlpSink } from './sinks/otlp.ts'
 const root = join(import.meta.dirname, '..')
 const LANGFUSE_KEYS = { publicKey: 'pk-lf-demo', secretKey: 'sk-lf-demo' }
 const TOKEN = 'demo-token'
-const OPEN_TIMEOUT_MS = 1000
+const OPEN_TIMEOUT_MS = 30_000
 
 export interface StackOptions {
   /** Everything that is written – stores, sockets, logs, configuration – lands here. */
@@ -127,7 +127,7 @@ export async function startStack(options: StackOptions) {
     pluginServer,
     gateway,
     accessLog,
-    ledgerFile: join(directory, 'data', 'ledger.db'),
+    ledgerFile: join(directory, 'data', 'observer.db'),
     async close() {
       await gateway.close()
       await pluginServer.kill('SIGTERM')

@@ -1,7 +1,7 @@
-/** Polls a condition; when time is up, says what was seen last. */
+/** Polls a condition; when time is up, says what was seen last. The limit ends what hangs: no busy machine reaches it. */
 export async function waitUntil(
   condition: () => Promise<boolean | { done: boolean; seen: string }>,
-  { withinMs = 20_000, everyMs = 50 }: { withinMs?: number; everyMs?: number } = {},
+  { withinMs = 300_000, everyMs = 50 }: { withinMs?: number; everyMs?: number } = {},
 ): Promise<void> {
   const deadline = Date.now() + withinMs
   let seen = ''

@@ -1,17 +1,17 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { stringify } from 'yaml'
+import { BOARDS } from '../dashboards/index.ts'
+import { lintFile } from '../dashboards/lint.ts'
 import { alertRule } from './alert.ts'
 import { ALERT_GROUPS } from './alerts/index.ts'
-import { BOARDS } from './dashboards/index.ts'
-import { lintFile } from './dashboards/lint.ts'
 import { RECORDING_GROUPS } from './recording-rules.ts'
 import { runbookIndex } from './runbook-index.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-const HEADER = '# Written by `npm run monitoring` from monitoring/. Change it there.\n'
+const HEADER = '# Written by `npm run monitoring` from monitoring/ and dashboards/. Change it there.\n'
 /** What is generated is alone in its folder: a board or rule file that is gone from the source goes here as well. */
-const FOLDERS = ['deploy/prometheus/rules', 'deploy/grafana/dashboards']
+const FOLDERS = ['deploy/prometheus/rules', 'dashboards/grafana']
 
 function files(): Map<string, string> {
   const recording = {
@@ -25,10 +25,8 @@ function files(): Map<string, string> {
     ['deploy/prometheus/rules/recording.yaml', yaml(recording)],
     ['deploy/prometheus/rules/alerts.yaml', yaml(alerts)],
     ['docs/runbooks/README.md', runbookIndex()],
-    ...BOARDS.map(
-      (board) => [`deploy/grafana/dashboards/${board.uid}.json`, `${JSON.stringify(board, null, 2)}\n`] as const,
-    ),
-    ['deploy/grafana/dashboards/.lint', HEADER + stringify(lintFile(BOARDS), { lineWidth: 0 })],
+    ...BOARDS.map((board) => [`dashboards/grafana/${board.uid}.json`, `${JSON.stringify(board, null, 2)}\n`] as const),
+    ['dashboards/grafana/.lint', HEADER + stringify(lintFile(BOARDS), { lineWidth: 0 })],
   ])
 }
 

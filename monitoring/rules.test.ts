@@ -1,14 +1,12 @@
-import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { binariesPresent, binary } from '../dev/servers/binary.ts'
 import { SEVERITIES } from './alert.ts'
 import { RECORDED, type RecordedName, THINNED } from './recorded.ts'
 import { milliseconds } from './testing/evaluate.ts'
 import { definitionOf, isCounter, isInside, labelsOf, nodesOf, textOf, treeOf } from './testing/promql-tree.ts'
-import { RULE_FILES, RULES, type Rule, recordedNamesIn } from './testing/rule-files.ts'
+import { RULES, type Rule, recordedNamesIn } from './testing/rule-files.ts'
 
 /** What pint checks, on the committed rule files: pint itself is not to be had where the tests run. */
 const ALERTS = RULES.filter(({ alert }) => alert !== undefined)
@@ -21,18 +19,6 @@ const WITHOUT_FOR: Readonly<Record<string, string>> = {
   LLMWatchdog: 'fires always',
   LLMPriceFileRefused: 'one refusal is the whole event',
 }
-
-describe.runIf(binariesPresent('promtool'))('promtool', () => {
-  it('finds nothing to complain of', () => {
-    const { status, stdout, stderr } = spawnSync(
-      binary('promtool'),
-      ['check', 'rules', '--lint=all', '--lint-fatal', ...RULE_FILES],
-      { encoding: 'utf8' },
-    )
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
-    expect(stdout).toContain(`SUCCESS: ${ALERTS.length} rules found`)
-  })
-})
 
 describe('alerts', () => {
   it.each(ALERTS)(
@@ -171,7 +157,7 @@ describe('recorded series', () => {
     expect(expressions.filter((expr, at) => expressions.indexOf(expr) !== at)).toEqual([])
   })
   it('are each read by an alert, a board or another rule', () => {
-    const boards = join(import.meta.dirname, '../deploy/grafana/dashboards')
+    const boards = join(import.meta.dirname, '../dashboards/grafana')
     const texts = readdirSync(boards).map((name) => readFileSync(join(boards, name), 'utf8'))
     const read = new Set([...RULES.map(({ expr }) => expr), ...texts].flatMap(recordedNamesIn))
     expect(Object.keys(RECORDED).filter((name) => !read.has(name))).toEqual([])

@@ -1,26 +1,16 @@
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { stringify } from 'yaml'
 import { z } from 'zod'
-import { binariesPresent, binary } from '../dev/servers/binary.ts'
 import { parseCommandLine } from '../sidecar/command-line.ts'
 import { configSchema } from '../sidecar/config.ts'
 import { allAlerts, runbookIndex } from './runbook-index.ts'
 import { logqlProblems } from './testing/logql-check.ts'
 import { promqlProblems, TABLE_NAMES } from './testing/promql-check.ts'
+import { blocksIn, RUNBOOK_FOLDER, RUNBOOKS } from './testing/runbooks.ts'
 
-const FOLDER = join(import.meta.dirname, '../docs/runbooks')
 const SECTIONS = ['Meaning', 'Impact', 'First three checks', 'Mitigation', 'Escalation']
 const ALERTS = allAlerts().flatMap(({ alerts }) => alerts)
-const PAGES = readdirSync(FOLDER)
-  .filter((name) => name !== 'README.md')
-  .map((name) => ({ name: name.replace(/\.md$/, ''), text: readFileSync(join(FOLDER, name), 'utf8') }))
-
-const blocks = (text: string, language: string) =>
-  [...text.matchAll(/```(\w+)\n(.*?)```/gs)].filter(([, of]) => of === language).map(([, , query]) => query!.trim())
 const inline = (text: string) => [...text.replace(/```.*?```/gs, '').matchAll(/`([^`\n]+)`/g)].map(([, code]) => code!)
 function sectionsOf(text: string): Map<string, string> {
   const parts = text.split(/^## (.*)$/m).slice(1)
@@ -40,17 +30,17 @@ function isSetting(path: readonly string[]): boolean {
 
 describe('runbooks', () => {
   it('each alert has a page, and each page an alert', () => {
-    expect(PAGES.map(({ name }) => name).sort()).toEqual(ALERTS.map(({ name }) => name).sort())
+    expect(RUNBOOKS.map(({ name }) => name).sort()).toEqual(ALERTS.map(({ name }) => name).sort())
   })
 
   it('the index is what the alerts say', () => {
-    expect(readFileSync(join(FOLDER, 'README.md'), 'utf8')).toBe(runbookIndex())
+    expect(readFileSync(join(RUNBOOK_FOLDER, 'README.md'), 'utf8')).toBe(runbookIndex())
   })
 
-  describe.each(PAGES)('$name', ({ name, text }) => {
+  describe.each(RUNBOOKS)('$name', ({ name, text }) => {
     const alert = ALERTS.find((alert) => alert.name === name)
     const sections = sectionsOf(text)
-    const commands = [...inline(text), ...blocks(text, 'sh').flatMap((block) => block.split('\n'))]
+    const commands = [...inline(text), ...blocksIn(text, 'sh').flatMap((block) => block.split('\n'))]
 
     it('has the form of a page', () => {
       const [title, first] = text.split('\n')
@@ -67,19 +57,19 @@ describe('runbooks', () => {
         .slice(1)
       expect(checks.map((check) => Number.parseInt(check, 10))).toEqual([1, 2, 3])
       for (const check of checks) {
-        const queries = ['promql', 'logql', 'sh'].flatMap((language) => blocks(check, language))
+        const queries = ['promql', 'logql', 'sh'].flatMap((language) => blocksIn(check, language))
         const command = inline(check).some((code) => /^(docker|kong-llm-observer|npm run) /.test(code))
         expect(queries.length > 0 || command, check).toBe(true)
       }
-      expect(blocks(text, alert?.by === 'loki' ? 'logql' : 'promql')).not.toEqual([])
+      expect(blocksIn(text, alert?.by === 'loki' ? 'logql' : 'promql')).not.toEqual([])
       // Every block stands in one of the languages that this test reads.
       const languages = [...text.matchAll(/^ *```(\w+)$/gm)].map(([, language]) => language)
       expect(['promql', 'logql', 'sh']).toEqual(expect.arrayContaining(languages))
     })
 
     it('its queries can be run', () => {
-      for (const query of blocks(text, 'promql')) expect(promqlProblems(query), query).toEqual([])
-      for (const query of blocks(text, 'logql')) expect(logqlProblems(query), query).toEqual([])
+      for (const query of blocksIn(text, 'promql')) expect(promqlProblems(query), query).toEqual([])
+      for (const query of blocksIn(text, 'logql')) expect(logqlProblems(query), query).toEqual([])
     })
 
     it('names alerts, metrics, settings and commands that are there', () => {
@@ -101,22 +91,5 @@ describe('runbooks', () => {
           expect(() => parseCommandLine(own[1]!.trim().split(/\s+/)), command).not.toThrow()
       }
     })
-  })
-
-  it.runIf(binariesPresent('promtool'))('promtool takes all queries', () => {
-    const rules = PAGES.flatMap(({ name, text }) =>
-      blocks(text, 'promql').map((expr, index) => ({ record: `${name}:check${index}`, expr })),
-    )
-    const folder = mkdtempSync(join(tmpdir(), 'runbooks-'))
-    try {
-      const file = join(folder, 'queries.yaml')
-      writeFileSync(file, stringify({ groups: [{ name: 'queries', rules }] }, { lineWidth: 0 }))
-      const { status, stdout, stderr } = spawnSync(binary('promtool'), ['check', 'rules', file], { encoding: 'utf8' })
-      expect(stderr).toBe('')
-      expect(stdout).toContain(`SUCCESS: ${rules.length} rules found`)
-      expect(status).toBe(0)
-    } finally {
-      rmSync(folder, { recursive: true, force: true })
-    }
   })
 })

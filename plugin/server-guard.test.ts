@@ -237,7 +237,8 @@ describe('the guarded plugin server', () => {
       process.kill(server.pid, 'SIGCONT')
     }
     const next = await connectAsKong(server.socket)
-    for (let n = 1; n <= 5; n++) await next.event(instance, () => makeCapture({ n }))
+    const patient = await next.startInstance({ source: 'tap', sidecar_url: fake.url, linger_ms: 1 })
+    for (let n = 1; n <= 5; n++) await next.event(patient, () => makeCapture({ n }))
     await waitUntil(() => fake.stored().length === before + 5, 'it takes events again')
     expect(server.running()).toBe(true)
     next.close()

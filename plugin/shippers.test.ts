@@ -8,7 +8,7 @@ const fakes: FakeSidecar[] = []
 afterEach(async () => {
   for (const fake of fakes.splice(0)) {
     fake.behave({ status: 202 })
-    await Promise.all(allShippers().map((shipper) => shipper.handOver(performance.now() + 5000, true)))
+    await Promise.all(allShippers().map((shipper) => shipper.handOver(performance.now() + 120_000, true)))
     closeIdleShippers(0)
     await fake.close()
   }

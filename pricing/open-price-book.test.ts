@@ -91,7 +91,7 @@ describe('while it runs', () => {
   }
   const until = async (condition: () => boolean) => {
     for (let tries = 0; !condition(); tries++) {
-      if (tries > 500) throw new Error(`never: ${events.join(', ')}`)
+      if (tries > 12_000) throw new Error(`never: ${events.join(', ')}`)
       await new Promise((resolve) => setTimeout(resolve, 10))
     }
   }

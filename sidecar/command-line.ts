@@ -8,6 +8,9 @@ export const USAGE = `usage: kong-llm-observer [command] [options]
 
 commands
   serve                        run the sidecar (default)
+  check                        add up the whole store anew: checksums, sums, numbers; ends with 1 where something is wrong
+  backup [FILE]                a whole copy of the store, also of a running sidecar
+  confirm-rollback             an older store was put back, and you know it: makes the sidecar ready again
   dead-letters list            calls that a sink will never take, with the reason
   dead-letters replay          send them to their sink again
   read FILE.jsonl              usage and cost of recorded exchanges, one JSON line each (- reads the standard input)
@@ -20,7 +23,7 @@ commands
 options
   -c, --config FILE            observer.yaml (default: $OBSERVER_CONFIG, else ./observer.yaml where it exists)
       --check-config           check the configuration, say all that is wrong with it, and end
-      --reader NAME            dead-letters: only those of one sink
+      --sink NAME              dead-letters: only those of one sink
       --explain                read: how each number came about, for a person
       --from, --to DAY         reprice, unpriced, reconcile: days in UTC, both included, as 2026-11-30
       --tenant, --provider, --model NAME
@@ -39,7 +42,9 @@ options
 
 export type Command =
   | { name: 'serve' | 'check-config'; config?: string }
-  | { name: 'dead-letters'; action: 'list' | 'replay'; config?: string; reader?: string }
+  | { name: 'check' | 'confirm-rollback'; config?: string }
+  | { name: 'backup'; file?: string; config?: string }
+  | { name: 'dead-letters'; action: 'list' | 'replay'; config?: string; sink?: string }
   | { name: 'read'; file: string; explain: boolean; config?: string }
   | ({ name: 'reprice'; dryRun: boolean; config?: string; tenant?: string; provider?: string; model?: string } & Period)
   | { name: 'unpriced'; period?: Period; json: boolean; config?: string }
@@ -92,12 +97,14 @@ export function parseCommandLine(argv: readonly string[]): Command {
       throw new UsageError('read: name one file of exchanges, or - for the standard input')
     return { name: 'read', file: action, explain: values.explain === true, ...config }
   }
+  if ((name === 'check' || name === 'confirm-rollback') && action === undefined) return { name, ...config }
+  if (name === 'backup' && rest.length === 0) return { name, ...config, ...optional('file', action) }
   if (name === 'dead-letters' && (action === 'list' || action === 'replay') && rest.length === 0)
     return {
       name: 'dead-letters',
       action,
       ...config,
-      ...(values.reader === undefined ? {} : { reader: values.reader }),
+      ...optional('sink', values.sink ?? values.reader),
     }
   if (name === 'reprice' && action === undefined) {
     const period = periodOf(values)
@@ -177,6 +184,8 @@ function parse(argv: readonly string[]) {
     options: {
       config: { type: 'string', short: 'c' },
       'check-config': { type: 'boolean' },
+      sink: { type: 'string' },
+      // Its name up to version 0.1.
       reader: { type: 'string' },
       explain: { type: 'boolean' },
       from: { type: 'string' },

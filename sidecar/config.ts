@@ -59,11 +59,25 @@ export const configSchema = z
         /** Tenants and models beyond these fold into `__other__` (metric labels are bounded). */
         maxTenants: z.number().int().positive().default(1000),
         maxModels: z.number().int().positive().default(500),
+        /** Lines of `/metrics` that tenants, providers and models may make together; beyond it models fold as well. */
+        maxSeries: z.number().int().min(1000).default(200_000),
+        /** A series that has not grown for so long leaves `/metrics`, and comes back with its value. */
+        idleSeriesDays: z.number().positive().default(7),
         /** A capture that the tap numbered and that has not come for this long is reported as lost. */
         /** Longer than the 60 s for which Kong lets an event wait for a plugin server that stands still. */
         gapGraceSeconds: z.number().positive().default(90),
         /** How long each call keeps a line of its own, so that `reprice` can price it again. */
         callRetentionDays: z.number().positive().max(3660).default(62),
+      })
+      .prefault({}),
+    /** A whole copy of the store, beside the running sidecar; the newest `keep` are kept. */
+    backup: z
+      .strictObject({
+        enabled: z.boolean().default(true),
+        everyHours: z.number().positive().default(24),
+        keep: z.number().int().positive().default(3),
+        /** By default `backups` in the data folder. */
+        folder: z.string().min(1).optional(),
       })
       .prefault({}),
     budgets: budgetsConfigSchema.prefault({}),

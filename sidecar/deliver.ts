@@ -1,16 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { LlmCall } from './call.ts'
-import type { Exporter, Rejection, SendResult } from './exporters/exporter.ts'
+import { attempt, dependsOnCall, endTrouble, noTrouble, SEARCH_AFTER, windowOf } from './delivery/attempt.ts'
+import { backOff, pauseFor } from './delivery/back-off.ts'
+import { type Held, makeHeldTenants } from './delivery/held-tenants.ts'
+import { type Decided, decided, makeSink, type SinkStats } from './delivery/sink.ts'
+import type { Exporter, Retry } from './exporters/exporter.ts'
+import { makeLogLimit } from './log-limit.ts'
 import type { Logger } from './logger.ts'
-import type { Entry, Settlement, Spool } from './spool/spool.ts'
+import type { Batch, SinkLog } from './store/sink-log.ts'
 
-export interface SinkStats {
-  retries: Map<string, number>
-  /** Calls of the push that is under way. */
-  inFlight: number
-  /** Epoch ms. */
-  lastSuccessAt: number | undefined
-}
+export type { SinkStats } from './delivery/sink.ts'
 export type DeliverStats = Map<string, SinkStats>
 export const newDeliverStats = (): DeliverStats => new Map()
 
@@ -19,158 +16,173 @@ export interface DeliverOptions {
   signal: AbortSignal
   stats: DeliverStats
   random?: () => number
+  /** Ends after so many ms, or at the signal, without an error. */
   pause?: (ms: number, signal: AbortSignal) => Promise<void>
   now?: () => number
 }
 
-const BASE_MS = 200
-const CAP_MS = 30_000
-const RETRY_AFTER_CAP_MS = 10 * 60_000
+const DEFAULTS = { lingerMs: 0, poisonAfterMs: 60_000 }
 
 /**
- * The only retry loop: reads a batch, sends it, settles it.
+ * The only loop that retries: reads a batch, sends it, settles it.
  *
- *   read ─▶ wants? ─no─▶ sampled_out ─────────────────────────────┐
- *             │ yes                                               ▼
- *             ▼                                                 commit ─▶ read …
- *           send ── sent, rejected ──────────────────────────────▲
- *             │ ├── retry: wait (full jitter, Retry-After), send ─┘ until it is taken: no budget but the spool's size
- *             └──── drop: halve; a single call is buried (dead letter) and settled as rejected
+ *   read ─▶ wants? ─no─▶ sampled_out ───────────────────────────────────────────────────┐
+ *             │ yes                                                                     ▼
+ *           blocked? ─yes─▶ held ─────────────────────────────────────────────────────▶ settle ─▶ read …
+ *             │ no                                                                      ▲
+ *           send ── sent, rejected ─────────────────────────────────────────────────────┤
+ *             ├── never (4xx): halve; a single call becomes a dead letter, rejected ────┤
+ *             ├── not now, of a tenant alone: held, tried again on its own back-off ────┤
+ *             ├── not now, of single calls alone: found by halving, held as suspects ───┘
+ *             └── not now: wait (full jitter, Retry-After), read and send again, for ever
  *
- * What the spool drops for want of room while the sink is away is not sent any more; only a push that is under way at
- * that moment can bring a call to the sink that is counted as dropped.
+ * A batch that is refused for `poisonAfterMs`, with a run of calls behind it that are refused too, is set aside (held): a
+ * run of calls that fail cannot hide those behind it, however long it is.
  *
- * Ends when the signal aborts: what is not committed is sent again at the next start, with the same ids.
+ * Held calls stay in the log; `makeHeldTenants` sends them. A suspect that is refused for `poisonAfterMs` while others are
+ * taken becomes a dead letter. Each try reads the log anew: what it dropped meanwhile is not sent, and newcomers join.
+ *
+ * Ends when the signal aborts: what is not settled is sent again at the next start, with the same ids. Rejects when the
+ * log fails; the log retries by itself what is transient.
  */
-export async function deliver(spool: Spool, exporter: Exporter, options: DeliverOptions): Promise<void> {
-  const { logger, signal } = options
-  const random = options.random ?? Math.random
-  const pause = options.pause ?? waitFor
-  const now = options.now ?? Date.now
-  const stats: SinkStats = { retries: new Map(), inFlight: 0, lastSuccessAt: undefined }
-  options.stats.set(exporter.id, stats)
-  let failures = 0
-  /** Position of the first call that was still to be sent when we last looked. */
-  let oursFrom = 0
-
-  async function push(calls: readonly LlmCall[]): Promise<SendResult> {
-    stats.inFlight = calls.length
-    try {
-      return await exporter.send(calls, signal)
-    } catch (error) {
-      // An exporter that cannot even write a call would stop at it for ever: the call is found and set aside instead.
-      logger.error({ sink: exporter.id, error: (error as Error).name }, 'the exporter failed on a batch')
-      return { drop: 'exporter_error' }
-    } finally {
-      stats.inFlight = 0
-    }
+export async function deliver(log: SinkLog, exporter: Exporter, options: DeliverOptions): Promise<void> {
+  const { random = Math.random, pause = pauseFor, now = Date.now } = options
+  const { id, limits } = exporter
+  const { lingerMs, poisonAfterMs } = exporter.delivery ?? DEFAULTS
+  const stats: SinkStats = {
+    retries: new Map(),
+    inFlight: 0,
+    lastSuccessAt: undefined,
+    lastError: undefined,
+    held: new Map(),
   }
+  options.stats.set(id, stats)
+  const stop = new AbortController()
+  const { signal } = stop
+  const onAbort = () => stop.abort()
+  if (options.signal.aborted) return
+  options.signal.addEventListener('abort', onAbort, { once: true })
 
-  /** Sends until the sink has decided; undefined when the signal ended it before. */
-  async function sendUntilDecided(
-    given: readonly Entry[],
-  ): Promise<{ entries: readonly Entry[]; result: Decision } | undefined> {
-    while (!signal.aborted) {
-      const entries = given.filter(({ position }) => position >= oursFrom)
-      if (entries.length === 0) return { entries, result: { sent: 0, rejected: [] } }
-      const result = await push(entries.map(({ call }) => call))
-      if (!('retry' in result)) {
-        if (failures > 0) logger.info({ sink: exporter.id, failures }, 'the sink takes calls again')
-        failures = 0
-        return { entries, result }
+  const limit = makeLogLimit(options.logger, now)
+  const sink = makeSink(exporter, { stats, limit, signal, now })
+  const held = makeHeldTenants({
+    ...{ log, sink, sinkId: id, limits, poisonAfterMs, stats, limit, signal, now, random, pause },
+    settle: (done) => (done.length === 0 ? Promise.resolve() : log.settle(id, settlementOf(done))),
+  })
+
+  /** What is known of calls after the cursor that others, still unsettled, stand before. */
+  const ahead = new Map<number, Decided | Held>()
+  const trouble = noTrouble()
+  /** Since when nothing at the front of the log was decided; ms of `now`. */
+  let stuckSince = now()
+
+  /** Settles from the batch's start as far as everything is known. */
+  async function settleKnown(batch: Batch): Promise<void> {
+    const done: Decided[] = []
+    const toHold: Held[] = []
+    let upTo: number | undefined
+    let whole = true
+    for (const { position } of batch.entries) {
+      const known = ahead.get(position)
+      if (known === undefined) {
+        whole = false
+        break
       }
-      if (signal.aborted) return undefined
-      failures++
-      stats.retries.set(result.retry, (stats.retries.get(result.retry) ?? 0) + 1)
-      if (failures === 1)
-        logger.warn(
-          { sink: exporter.id, reason: result.retry },
-          'the sink does not take calls now; they wait in the spool',
-        )
-      const jitter = random() * Math.min(CAP_MS, BASE_MS * 2 ** Math.min(failures - 1, 20))
-      await pause(Math.min(result.afterMs ?? 0, RETRY_AFTER_CAP_MS) + jitter, signal)
-      await lookWhatIsStillOurs()
+      upTo = position
+      if ('outcome' in known) done.push(known)
+      else toHold.push(known)
     }
-    return undefined
+    if (whole) upTo = batch.upTo
+    if (upTo === undefined) return
+    await log.settle(id, { upTo, ...settlementOf(done), held: toHold.map(({ entry }) => keyOf(entry)) })
+    for (const position of ahead.keys()) if (position <= upTo) ahead.delete(position)
+    if (toHold.length > 0) held.add(toHold)
   }
 
-  /** A full spool moves its readers on while they wait, and counts what it passed as dropped: that is not sent as well. */
-  async function lookWhatIsStillOurs(): Promise<void> {
-    const next = await spool.read(exporter.id, { calls: 1, bytes: 1 }, signal)
-    if (next !== undefined) oursFrom = next.entries[0]!.position
+  /** Waits until there is a call, and a little longer for others. */
+  async function linger(): Promise<void> {
+    if (lingerMs === 0) return
+    const first = await log.read(id, { calls: 1, bytes: 1 }, signal)
+    if (first !== undefined) await pause(lingerMs, signal)
   }
 
-  async function bury(entry: Entry, reason: string): Promise<Settlement> {
-    const { requestId, trace } = entry.call
-    await spool.bury(exporter.id, [{ entry, reason }])
-    logger.warn(
-      { sink: exporter.id, reason, request_id: requestId, trace_id: trace.traceId },
-      'the sink will never take this call; it is kept as a dead letter',
+  async function wait(failure: Retry): Promise<void> {
+    trouble.last = failure
+    await pause(backOff(trouble.failures, failure.afterMs, random), signal)
+  }
+
+  async function readWindow() {
+    const window = await log.read(id, windowOf(limits, trouble.searches), signal)
+    return (window?.entries ?? []).filter(
+      ({ position, call }) => !ahead.has(position) && (exporter.wants === undefined || exporter.wants(call)),
     )
-    return settlement(entry, 'rejected', reason)
   }
 
-  while (!signal.aborted) {
-    const batch = await spool.read(exporter.id, exporter.limits, signal)
-    if (batch === undefined) return
-    const wanted: Entry[] = []
-    const sampledOut: Settlement[] = []
-    for (const entry of batch.entries) {
-      if (exporter.wants === undefined || exporter.wants(entry.call)) wanted.push(entry)
-      else sampledOut.push(settlement(entry, 'sampled_out'))
-    }
-    // Pieces of the batch in their order. Each is committed as soon as it is settled, so that what is settled stays so.
-    const pieces: (readonly Entry[])[] = [wanted]
-    for (let piece = pieces.shift(); piece !== undefined; piece = pieces.shift()) {
-      const decided = await sendUntilDecided(piece)
-      if (decided === undefined) return
-      const { entries, result } = decided
-      if ('drop' in result && entries.length > 1) {
-        const middle = entries.length >> 1
-        pieces.unshift(entries.slice(0, middle), entries.slice(middle))
+  async function follow(): Promise<void> {
+    let isBehind = false
+    while (!signal.aborted) {
+      if (!isBehind) await linger()
+      const batch = await log.read(id, limits, signal)
+      if (batch === undefined) return
+      isBehind = batch.more ?? batch.entries.length >= limits.calls
+      const toSend = batch.entries.filter((entry) => {
+        if (ahead.has(entry.position)) return false
+        if (exporter.wants !== undefined && !exporter.wants(entry.call)) {
+          ahead.set(entry.position, decided(entry, 'sampled_out', ''))
+          return false
+        }
+        const failure = held.blocks(sink.partitionOf(entry))
+        if (failure !== undefined) ahead.set(entry.position, { entry, failure })
+        return failure === undefined
+      })
+      if (toSend.length === 0) {
+        await settleKnown(batch)
         continue
       }
-      let settled: Settlement[]
-      if ('drop' in result) settled = [await bury(entries[0]!, result.drop)]
-      else {
-        if (entries.length > 0) stats.lastSuccessAt = now()
-        settled = settlementsOf(entries, result.rejected)
+      const result = await attempt(sink, toSend, trouble, { window: readWindow, random, now, signal })
+      for (const done of result.decided) ahead.set(done.entry.position, done)
+      for (const one of [...result.refused, ...result.suspects]) ahead.set(one.entry.position, one)
+      await settleKnown(batch)
+      if (signal.aborted) return
+      const isProgress = result.decided.length + result.refused.length + result.suspects.length > 0
+      const failure = result.left.at(-1)?.failure
+      if (isProgress || trouble.failures === 0) stuckSince = now()
+      else if (failure !== undefined && dependsOnCall(failure) && isBehind && now() - stuckSince >= poisonAfterMs) {
+        for (const entry of toSend) ahead.set(entry.position, { entry, failure, aside: true })
+        await settleKnown(batch)
+        stuckSince = now()
       }
-      const upTo = pieces.length === 0 ? batch.upTo : (entries.at(-1)?.position ?? piece.at(-1)!.position)
-      while (sampledOut.length > 0 && sampledOut[0]!.position <= upTo) settled.push(sampledOut.shift()!)
-      await spool.commit(exporter.id, upTo, settled)
+      if (failure === undefined && (result.untried.length === 0 || isProgress)) {
+        if (result.untried.length > 0) continue
+        if (trouble.failures > 0)
+          limit.info(`${id} again`, { sink: id, failures: trouble.failures }, 'the sink takes calls again')
+        endTrouble(trouble)
+        continue
+      }
+      isBehind = true
+      trouble.failures = isProgress ? Math.min(trouble.failures + 1, SEARCH_AFTER) : trouble.failures + 1
+      await wait(failure ?? trouble.last ?? { retry: 'connection' })
     }
   }
+
+  const failures: unknown[] = []
+  const run = (work: Promise<void>) =>
+    work.catch((error: unknown) => {
+      failures.push(error)
+      stop.abort()
+    })
+  await Promise.all([run(follow()), run(held.run())])
+  options.signal.removeEventListener('abort', onAbort)
+  if (failures.length > 0) throw failures[0]
 }
 
-type Decision = Exclude<SendResult, { retry: string }>
+const keyOf = ({ position, call }: Held['entry']) => ({ position, tenant: call.tenant })
 
-function settlement({ position, call }: Entry, outcome: Settlement['outcome'], reason = ''): Settlement {
-  return { position, tenant: call.tenant, outcome, reason }
-}
-
-function settlementsOf(entries: readonly Entry[], rejections: readonly Rejection[]): Settlement[] {
-  const rejected = rejectedByIndex(rejections, entries.length)
-  return entries.map((entry, index) => {
-    const reason = rejected.get(index)
-    return reason === undefined ? settlement(entry, 'sent') : settlement(entry, 'rejected', reason)
-  })
-}
-
-/** A sink may say how many it refused and not which: the last ones are taken for them, so that the count is right. */
-function rejectedByIndex(rejections: readonly Rejection[], size: number): Map<number, string> {
-  const reasons = new Map<number, string>()
-  for (const { index, reason } of rejections) if (index >= 0) reasons.set(index, reason)
-  let last = size - 1
-  for (const { index, reason } of rejections) {
-    if (index >= 0) continue
-    while (reasons.has(last)) last--
-    if (last < 0) break
-    reasons.set(last, reason)
+function settlementOf(done: readonly Decided[]) {
+  return {
+    outcomes: done.map(({ outcome }) => outcome),
+    deadLetters: done
+      .filter(({ deadLetter }) => deadLetter)
+      .map(({ entry, outcome }) => ({ entry, reason: outcome.reason })),
   }
-  return reasons
-}
-
-async function waitFor(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal }).catch(() => {})
 }

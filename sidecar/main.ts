@@ -4,9 +4,11 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { tapAsPlugins } from '../plugin/tap-text.ts'
 import { openPriceBook, PriceFileError } from '../pricing/open-price-book.ts'
+import { administer } from './administration/client.ts'
 import { type Command, parseCommandLine, type ReconcileCommand, USAGE, UsageError } from './command-line.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
 import { makeEstimator } from './estimate/estimate.ts'
+import type { Adjustment } from './ledger/adjustments.ts'
 import { readSources } from './ledger/read-sources.ts'
 import { readUsage } from './ledger/read-usage.ts'
 import { repriceText, unpricedJson, unpricedText } from './ledger/reports.ts'
@@ -19,11 +21,15 @@ import { parseNames } from './reconcile/names.ts'
 import { distance, reportJson, reportText } from './reconcile/report.ts'
 import { reconcile } from './reconcile/run.ts'
 import { serve } from './serve.ts'
-import { openSqliteSpool } from './spool/sqlite.ts'
+import { backupName, backupStore } from './store/backup.ts'
+import { checkStore, checkText } from './store/check.ts'
+import { storeFile } from './store/data-folder.ts'
+import type { LetterPlace } from './store/reader-thread.ts'
 import { readText } from './yaml-document.ts'
 
 // The only file that touches process.env, signals and exit. Exit codes: 0 well, 1 failed while running, 2 bad usage, configuration or input, 3 a reconciliation that differs.
 const SHUTDOWN_LIMIT_MS = 20_000
+const LETTERS_A_TIME = 500
 
 async function main(): Promise<void> {
   const command = parseCommandLine(process.argv.slice(2))
@@ -51,8 +57,36 @@ async function main(): Promise<void> {
       return
     }
     case 'dead-letters':
-      await deadLetters(loadConfig(configFile(command), process.env), command.action, command.reader)
+      await deadLetters(loadConfig(configFile(command), process.env), command.action, command.sink)
       return
+    case 'check': {
+      const findings = checkStore(storeFile(loadConfig(configFile(command), process.env).data))
+      process.stdout.write(checkText(findings))
+      if (findings.some(({ wrong }) => wrong.length > 0)) process.exitCode = 1
+      return
+    }
+    case 'backup': {
+      const { data, backup } = loadConfig(configFile(command), process.env)
+      const to = command.file ?? join(backup.folder ?? join(data, 'backups'), backupName(Date.now()))
+      if (existsSync(to)) throw new Error(`${to} is there already: name another file`)
+      const { bytes } = await backupStore(data, to)
+      process.stdout.write(`${to}: ${bytes} bytes\n`)
+      return
+    }
+    case 'confirm-rollback': {
+      const administration = await administer(loadConfig(configFile(command), process.env).data)
+      try {
+        const captures = await administration.confirmRollback()
+        process.stdout.write(
+          captures === 0
+            ? 'nothing to confirm\n'
+            : `confirmed: ${captures} acknowledged captures are not in this store\n`,
+        )
+      } finally {
+        await administration.close()
+      }
+      return
+    }
     case 'read':
       await readCommand(command)
       return
@@ -61,7 +95,7 @@ async function main(): Promise<void> {
       return
     case 'unpriced': {
       const { data } = loadConfig(configFile(command), process.env)
-      const list = listUnpriced(join(data, 'ledger.db'), command.period)
+      const list = listUnpriced(storeFile(data), command.period)
       process.stdout.write(command.json ? unpricedJson(list) : unpricedText(list))
       return
     }
@@ -75,7 +109,19 @@ async function main(): Promise<void> {
 
 async function run(config: Config, file: string | undefined): Promise<void> {
   const logger = makeLogger(config.log.level)
-  const sidecar = await serve(config, { logger, environment: process.env })
+  // Prompts rest in what it writes: its owner alone may read it.
+  process.umask(0o077)
+  const sidecar = await serve(config, {
+    logger,
+    environment: process.env,
+    onFatal(error) {
+      logger.fatal(
+        { error: error.message },
+        'this cannot be mended while the process runs: it ends, so that its supervisor starts it again; what was acknowledged is stored',
+      )
+      process.exit(1)
+    },
+  })
   logger.info(
     {
       url: sidecar.url,
@@ -112,19 +158,34 @@ async function run(config: Config, file: string | undefined): Promise<void> {
   process.on('SIGINT', stop)
 }
 
-async function deadLetters(config: Config, action: 'list' | 'replay', reader: string | undefined): Promise<void> {
-  const spool = await openSqliteSpool({ file: join(config.data, 'spool.db'), tool: true })
+async function deadLetters(config: Config, action: 'list' | 'replay', sink: string | undefined): Promise<void> {
+  const administration = await administer(config.data)
+  const sinks = new Map<string, number>()
   try {
-    if (action === 'list') {
-      for (const { call: _call, ...letter } of await spool.deadLetters(reader))
-        process.stdout.write(`${JSON.stringify({ ...letter, at: new Date(letter.at).toISOString() })}\n`)
-      return
+    for (let after: LetterPlace | undefined; ; ) {
+      const letters = await administration.deadLetters(sink, after, LETTERS_A_TIME)
+      if (letters.length === 0) break
+      for (const { call: _call, ...letter } of letters) {
+        sinks.set(letter.sink, (sinks.get(letter.sink) ?? 0) + 1)
+        if (action === 'list')
+          process.stdout.write(`${JSON.stringify({ ...letter, at: new Date(letter.at).toISOString() })}\n`)
+        after = { sink: letter.sink, position: letter.position }
+      }
     }
-    const readers =
-      reader === undefined ? [...new Set((await spool.deadLetters()).map((letter) => letter.reader))] : [reader]
-    for (const name of readers) process.stdout.write(`${name}: ${await spool.replay(name)} sent again\n`)
+    if (action === 'list') return
+    if (sinks.size === 0) process.stdout.write('no dead letters\n')
+    for (const [name, letters] of sinks) {
+      let replayed = 0
+      // Slices: the sidecar stores captures in between.
+      for (let more = 1; more > 0 && replayed < letters; replayed += more) more = await administration.replay(name)
+      process.stdout.write(
+        replayed > 0
+          ? `${name}: ${replayed} sent again\n`
+          : `${name}: is no sink of this store any more; its ${letters} dead letters stay\n`,
+      )
+    }
   } finally {
-    await spool.close()
+    await administration.close()
   }
 }
 
@@ -150,14 +211,21 @@ async function repriceCommand(command: Command & { name: 'reprice' }): Promise<v
   const { name: _name, config: _config, ...wanted } = command
   const { data, prices } = loadConfig(configFile(command), process.env)
   const book = openPriceBook(prices.file)
-  const summary = await reprice(join(data, 'ledger.db'), { ...wanted, book, now: Date.now })
-  process.stdout.write(repriceText(summary, { ...wanted, bookVersion: book.version }))
+  // A dry run only reads.
+  const administration = wanted.dryRun ? undefined : await administer(data)
+  try {
+    const write = async (adjustments: readonly Adjustment[]) => (await administration?.adjust(adjustments)) ?? true
+    const summary = await reprice(storeFile(data), { ...wanted, book, write })
+    process.stdout.write(repriceText(summary, { ...wanted, bookVersion: book.version }))
+  } finally {
+    await administration?.close()
+  }
 }
 
 /** Ends with 3 where the totals are further apart than they may be. */
 function reconcileCommand(command: ReconcileCommand): void {
   const { data } = loadConfig(configFile(command), process.env)
-  const ledger = join(data, 'ledger.db')
+  const ledger = storeFile(data)
   const text = (file: string) => {
     const content = readText(file)
     if (typeof content !== 'string') throw new ExportError([content.problem])

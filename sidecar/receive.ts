@@ -1,13 +1,15 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { Readable } from 'node:stream'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
-import { z } from 'zod'
-import type { LlmCall } from './call.ts'
-import { type Capture, captureSchema, type Totals, totalsSchema } from './capture.ts'
-import { readBatch } from './capture-batch.ts'
+import { totalsSchema } from './capture.ts'
+import { type Batch, readBatch } from './capture-batch.ts'
+import { FRAMES_CONTENT_TYPE, readFrames } from './frames.ts'
+import { CAPTURE_RESULTS, type CaptureResult, type Intake } from './intake.ts'
 import { nestsDeeperThan } from './json-depth.ts'
+import type { LogLimit } from './log-limit.ts'
 import type { Logger } from './logger.ts'
-import type { Spool } from './spool/spool.ts'
+import { StoreUnavailable } from './store/errors.ts'
 
 /** Why a whole request was refused. A closed list: it is a metric label. */
 export const REFUSALS = [
@@ -20,15 +22,11 @@ export const REFUSALS = [
   'too_deep',
   'wrong_version',
   'invalid_batch',
-  'no_valid_capture',
-  'spool_full',
+  'not_ready',
+  'store_unavailable',
   'internal',
 ] as const
 export type Refusal = (typeof REFUSALS)[number]
-
-/** What became of captures. `refused` ones come again: the plugin keeps them. `not_llm`: other requests, see is-llm-call.ts. */
-export const CAPTURE_RESULTS = ['stored', 'duplicate', 'invalid', 'refused', 'not_llm'] as const
-export type CaptureResult = (typeof CAPTURE_RESULTS)[number]
 
 export interface ReceiveCounters {
   captures: Record<CaptureResult, number>
@@ -42,50 +40,24 @@ export function newReceiveCounters(): ReceiveCounters {
   return { captures: zero(CAPTURE_RESULTS), refusals: zero(REFUSALS), bytes: 0 }
 }
 
-export interface Drops {
-  instance: string
-  totals: { reason: string; total: number }[]
-  sequences: [epoch: string, sequence: number][]
-}
-
-export interface TapErrors {
-  node: string
-  epoch: string
-  /** Running total of the epoch. */
-  total: number
-}
-
 export interface ReceiveOptions {
   token: string | undefined
   maxBodyBytes: number
   logger: Logger
-  /** Takes time only where tokens must be estimated. Undefined: the request was no LLM call. */
-  observe: (capture: Capture) => LlmCall | Promise<LlmCall> | undefined
-  spool: Pick<Spool, 'append'>
+  log: LogLimit
+  /** Undefined while the store is opened (a migration may take its time). */
+  intake: () => Intake | undefined
   counters: ReceiveCounters
-  /** The plugin's own losses, told with each batch. */
-  onDrops: (drops: Drops) => Promise<void>
-  /** Captures were not taken for now: they come again. */
-  onRefused: () => void
-  /** How many captures an epoch of the tap has had, told by its timer. */
-  onTapTotal: (total: Totals) => Promise<void>
-  /** What the tap could not gather, told with a capture. */
-  onTapErrors: (errors: readonly TapErrors[]) => Promise<void>
-  /** In the format that the Accept header asks for. */
-  metrics: (accept: string | undefined) => Promise<{ contentType: string; body: string }>
+  /** In the format that the Accept header asks for; undefined while the store is opened. */
+  metrics: (accept: string | undefined) => Promise<{ contentType: string; body: readonly string[] } | undefined>
   /** Empty when ready, else what is missing. */
   notReady: () => string[]
+  /** Empty when every thread runs, else what does not. */
+  notAlive: () => string[]
 }
-
-/** What even a capture that is none may say: which one it would have been. */
-const numberedSchema = z.object({ epoch: z.string().min(1).max(64), sequence: z.number().int().positive() })
 
 const MAX_DEPTH = 64
 const MAX_TOTALS_BYTES = 4096
-/** Numbers of one tombstone that are named to the ledger, which takes them one by one. */
-const MAX_NAMED = 100_000
-/** How many faulty captures of a batch are described in the answer. */
-const MAX_DESCRIBED = 20
 
 interface Problem {
   status: number
@@ -95,11 +67,11 @@ interface Problem {
 
 /**
  * The HTTP door: `POST /v1/captures`, `POST /v1/totals`, `/metrics`, `/healthz`, `/readyz`.
- * Contract: 202 = every valid capture is stored, durably; 503 + Retry-After = nothing of it is, come again;
- * 4xx = it will never be taken like this.
+ * Contract: 202 = everything is accounted for, durably: stored, known before, or (not valid) counted as lost;
+ * 503 + Retry-After = nothing of it is, come again; 4xx = it will never be taken like this.
  */
 export function makeServer(options: ReceiveOptions): FastifyInstance {
-  const { counters, logger } = options
+  const { counters, logger, log } = options
   const server = fastify({
     bodyLimit: options.maxBodyBytes,
     logger: false,
@@ -109,12 +81,21 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
     forceCloseConnections: true,
   })
   server.removeAllContentTypeParsers()
-  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  for (const type of ['application/json', FRAMES_CONTENT_TYPE])
+    server.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
 
   const expected = options.token === undefined ? undefined : digest(`Bearer ${options.token}`)
   const refuse = (reply: FastifyReply, problem: Problem) => {
     counters.refusals[problem.refusal]++
+    const from = reply.request.ip
+    if (problem.status < 500)
+      log.warn(`refused ${problem.refusal}`, { ...problem, from, path: pathOf(reply.request) }, 'a request was refused')
     return reply.code(problem.status).send({ error: problem.refusal, message: problem.message })
+  }
+
+  const refuseForNow = (reply: FastifyReply) => {
+    reply.header('retry-after', '1')
+    return refuse(reply, { status: 503, refusal: 'not_ready', message: 'the store is being opened; send it again' })
   }
 
   server.setErrorHandler((error, request, reply) => {
@@ -127,6 +108,19 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
       })
     if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
       return refuse(reply, { status: 415, refusal: 'content_type', message: 'send application/json' })
+    if (error instanceof StoreUnavailable) {
+      log.error(
+        `unavailable ${error.reason}`,
+        { reason: error.reason, error: error.message },
+        'the store cannot write now; the captures were not taken and come again',
+      )
+      reply.header('retry-after', '1')
+      return refuse(reply, {
+        status: 503,
+        refusal: 'store_unavailable',
+        message: `the store cannot write now (${error.reason}); nothing was taken, send it again`,
+      })
+    }
     const status = (error as { statusCode?: number }).statusCode ?? 500
     if (status < 500) return refuse(reply, { status, refusal: 'invalid_batch', message: (error as Error).message })
     logger.error({ request_id: request.id, error: (error as Error).message }, 'request failed')
@@ -167,7 +161,9 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
       const parsed = totalsSchema.safeParse(json)
       if (!parsed.success)
         return refuse(reply, { status: 400, refusal: 'invalid_batch', message: describe(parsed.error) })
-      await options.onTapTotal(parsed.data)
+      const intake = options.intake()
+      if (intake === undefined) return refuseForNow(reply)
+      await intake.takeTotal(parsed.data)
       return reply.code(202).send({ stored: true })
     },
   })
@@ -180,49 +176,25 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
       if (!Buffer.isBuffer(request.body))
         return refuse(reply, { status: 415, refusal: 'content_type', message: 'send application/json' })
       counters.bytes += request.body.length
-      const batch = parseBatch(request.body)
+      const frames = request.headers['content-type'] === FRAMES_CONTENT_TYPE
+      const batch = frames ? parseFrames(request.body) : parseBatch(request.body)
       if ('refusal' in batch) return refuse(reply, batch)
 
-      const { calls, invalid, tapErrors, ignored, arrived } = await observeAll(batch.captures, options, request.id)
-      if (calls.length === 0 && ignored === 0 && invalid.length > 0) {
-        counters.captures.invalid += invalid.length
-        counters.refusals.no_valid_capture++
-        return reply.code(400).send({
-          error: 'no_valid_capture',
-          message: 'no capture of the batch is valid',
-          rejected: invalid.slice(0, MAX_DESCRIBED),
-        })
-      }
-      const appended = calls.length === 0 ? { stored: 0, duplicate: 0 } : await options.spool.append(calls)
-      if (appended === 'full') {
-        counters.captures.refused += batch.captures.length
-        options.onRefused()
-        reply.header('retry-after', '1')
-        return refuse(reply, {
-          status: 503,
-          refusal: 'spool_full',
-          message: 'the store is at its limit; the batch was not taken, send it again',
-        })
-      }
-      counters.captures.stored += appended.stored
-      counters.captures.duplicate += appended.duplicate
-      counters.captures.invalid += invalid.length
-      counters.captures.not_llm += ignored
-      // Told once and acknowledged: they must be stored before the 202 as well.
-      const sequences = [...batch.drops.sequences, ...arrived]
-      if (batch.drops.totals.length > 0 || sequences.length > 0) await options.onDrops({ ...batch.drops, sequences })
-      if (tapErrors.length > 0) await options.onTapErrors(tapErrors)
-      return reply
-        .code(202)
-        .send({ stored: appended.stored, duplicate: appended.duplicate, rejected: invalid.slice(0, MAX_DESCRIBED) })
+      const intake = options.intake()
+      if (intake === undefined) return refuseForNow(reply)
+      return reply.code(202).send(await intake.take(batch))
     },
   })
 
   server.get('/metrics', async (request, reply) => {
-    const { contentType, body } = await options.metrics(request.headers.accept)
-    return reply.header('content-type', contentType).send(body)
+    const metrics = await options.metrics(request.headers.accept)
+    if (metrics === undefined) return refuseForNow(reply)
+    return reply.header('content-type', metrics.contentType).send(Readable.from(metrics.body))
   })
-  server.get('/healthz', async () => ({ status: 'ok' }))
+  server.get('/healthz', async (_request, reply) => {
+    const missing = options.notAlive()
+    return missing.length === 0 ? { status: 'ok' } : reply.code(503).send({ status: 'not alive', missing })
+  })
   server.get('/readyz', async (_request, reply) => {
     const missing = options.notReady()
     return missing.length === 0 ? { status: 'ready' } : reply.code(503).send({ status: 'not ready', missing })
@@ -230,12 +202,13 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
   return server
 }
 
-interface ParsedBatch {
-  captures: unknown[]
-  drops: Drops
+function parseFrames(body: Buffer): Batch | Problem {
+  const batch = readFrames(body)
+  if (!('problem' in batch)) return batch
+  return { status: 400, refusal: batch.problem.kind, message: batch.problem.message }
 }
 
-function parseBatch(body: Buffer): ParsedBatch | Problem {
+function parseBatch(body: Buffer): Batch | Problem {
   if (!isUtf8(body)) return { status: 400, refusal: 'invalid_utf8', message: 'the body is not UTF-8' }
   const text = body.toString('utf8')
   if (nestsDeeperThan(text, MAX_DEPTH))
@@ -244,25 +217,16 @@ function parseBatch(body: Buffer): ParsedBatch | Problem {
   try {
     json = JSON.parse(text)
   } catch (error) {
+    // The parser quotes what it read: that may be content.
+    const place = /position \d+/.exec((error as Error).message)?.[0]
     return {
       status: 400,
       refusal: 'invalid_json',
-      message: `the body is not JSON: ${(error as Error).message.slice(0, 120)}`,
+      message: `the body is not JSON${place === undefined ? '' : ` at ${place}`}`,
     }
   }
   const batch = readBatch(json)
-  if ('problem' in batch) return { status: 400, refusal: batch.problem.kind, message: batch.problem.message }
-  const { plugin, entries, tombstones, legacyDrops } = batch
-  return {
-    captures: entries.filter((entry) => entry !== undefined),
-    drops: {
-      instance: plugin.instance,
-      totals: legacyDrops.map(({ reason, total }) => ({ reason, total })),
-      sequences: tombstones.flatMap(({ epoch, sequence, count }) =>
-        Array.from({ length: Math.min(count, MAX_NAMED) }, (_, step): [string, number] => [epoch, sequence + step]),
-      ),
-    },
-  }
+  return 'problem' in batch ? { status: 400, refusal: batch.problem.kind, message: batch.problem.message } : batch
 }
 
 function parseJson(body: Buffer): unknown {
@@ -273,53 +237,8 @@ function parseJson(body: Buffer): unknown {
   }
 }
 
-async function observeAll(captures: unknown[], options: ReceiveOptions, requestId: string) {
-  const observed: (LlmCall | Promise<LlmCall | undefined> | undefined)[] = []
-  const invalid: { index: number; message: string }[] = []
-  const tapErrors: TapErrors[] = []
-  let ignored = 0
-  /** Numbers of captures that came and are no call: counted as what they are, they must not count as a gap as well. */
-  const arrived: [epoch: string, sequence: number][] = []
-  let waits = false
-  for (let index = 0; index < captures.length; index++) {
-    const parsed = captureSchema.safeParse(captures[index])
-    if (!parsed.success) {
-      invalid.push({ index, message: describe(parsed.error) })
-      arrived.push(...numberOf(captures[index]))
-      continue
-    }
-    const { node, epoch, tap_errors: total, log } = parsed.data
-    if (total != null && total > 0) tapErrors.push({ node, epoch: epoch ?? '', total })
-    // A defect of ours must not cost the other calls of the batch, nor go unseen.
-    const unreadable = (error: unknown) => {
-      options.logger.error(
-        { request_id: requestId, call_request_id: log.request.id, error: (error as Error).message },
-        'a capture could not be read',
-      )
-      invalid.push({ index, message: 'the capture could not be read (see the log)' })
-      arrived.push(...numberOf(parsed.data))
-      return undefined
-    }
-    try {
-      const call = options.observe(parsed.data)
-      if (call === undefined) {
-        ignored++
-        arrived.push(...numberOf(parsed.data))
-        continue
-      }
-      waits ||= call instanceof Promise
-      observed.push(call instanceof Promise ? call.catch(unreadable) : call)
-    } catch (error) {
-      unreadable(error)
-    }
-  }
-  const calls = waits ? await Promise.all(observed) : (observed as LlmCall[])
-  return { calls: calls.filter((call) => call !== undefined), invalid, tapErrors, ignored, arrived }
-}
-
-function numberOf(capture: unknown): [epoch: string, sequence: number][] {
-  const parsed = numberedSchema.safeParse(capture)
-  return parsed.success ? [[parsed.data.epoch, parsed.data.sequence]] : []
+function pathOf(request: FastifyRequest): string {
+  return request.url.split('?')[0] ?? ''
 }
 
 function describe(error: { issues: { path: PropertyKey[]; message: string }[] }): string {

@@ -1,7 +1,6 @@
-import { mkdirSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import { watchPriceBook } from '../pricing/open-price-book.ts'
+import { openAdministration } from './administration/server.ts'
 import { makeBudgets } from './budgets/budgets.ts'
 import type { Config, Environment } from './config.ts'
 import { deliver, newDeliverStats } from './deliver.ts'
@@ -11,7 +10,8 @@ import type { Exporter } from './exporters/exporter.ts'
 import { makeLangfuseExporter } from './exporters/langfuse.ts'
 import { makeLokiExporter } from './exporters/loki.ts'
 import { makeOtlpExporter } from './exporters/otlp.ts'
-import { openLedger } from './ledger/ledger.ts'
+import { type Intake, makeIntake } from './intake.ts'
+import { makeLogLimit } from './log-limit.ts'
 import type { Logger } from './logger.ts'
 import { makeExemplars } from './metrics/exemplars.ts'
 import { makeExposition } from './metrics/exposition.ts'
@@ -20,8 +20,9 @@ import { makeEstimatingObserver, makeObserver } from './pipeline/observe.ts'
 import { makeRedactor } from './pipeline/redact.ts'
 import { makeServer, newReceiveCounters } from './receive.ts'
 import { resolveSecret } from './secret.ts'
-import { LEDGER_READER } from './spool/spool.ts'
-import { openSqliteSpool } from './spool/sqlite.ts'
+import { scheduleBackups } from './store/backup.ts'
+import { openDataFolder } from './store/open-data-folder.ts'
+import type { Store, StoreOptions } from './store/store.ts'
 import { listenOnSocket } from './unix-socket.ts'
 
 export interface Sidecar {
@@ -30,131 +31,186 @@ export interface Sidecar {
   close(): Promise<void>
 }
 
-/** Wires the picture of docs/architecture.md: receive → observe → spool → {ledger, exporters}. */
-export async function serve(
-  config: Config,
-  { logger, environment }: { logger: Logger; environment: Environment },
-): Promise<Sidecar> {
-  mkdirSync(config.data, { recursive: true })
+export interface ServeOptions {
+  logger: Logger
+  environment: Environment
+  /** What cannot be mended while the process runs (law 14): the caller ends it, so that its supervisor starts it again. */
+  onFatal: (error: Error) => void
+}
+
+/** A thread that says nothing for so long is dead. */
+const SILENT_MS = 30_000
+
+/**
+ * Wires the picture of docs/architecture.md: receive → observe → store → exporters.
+ * The doors are open before the store is: opening it may mean a migration, and `/readyz` says so.
+ */
+export async function serve(config: Config, { logger, environment, onFatal }: ServeOptions): Promise<Sidecar> {
   const exporters = makeExporters(config, environment)
   const token = config.listen.token === undefined ? undefined : resolveSecret(config.listen.token, environment)
+  const log = makeLogLimit(logger)
   const book = watchPriceBook(config.prices.file, {
     now: Date.now,
     onReload: (version) => logger.info({ file: config.prices.file, version }, 'new prices are in force'),
     onInvalid: (problems) =>
       logger.error({ file: config.prices.file, problems }, 'the prices are not valid; those before stay in force'),
   })
-
-  const spool = await openSqliteSpool({
-    file: join(config.data, 'spool.db'),
-    limitBytes: config.spool.limit,
-    readers: [LEDGER_READER, ...exporters.map(({ id }) => id)],
-  })
-  const tracing = exporters.filter(({ id }) => id === 'otlp' || id === 'langfuse')
-  const exemplars = makeExemplars((call) => tracing.some(({ wants }) => wants?.(call) ?? true))
-  const ledger = await openLedger({
-    file: join(config.data, 'ledger.db'),
-    labelLimits: { tenants: config.ledger.maxTenants, models: config.ledger.maxModels },
-    gapGraceMs: config.ledger.gapGraceSeconds * 1000,
-    callRetentionMs: config.ledger.callRetentionDays * 86_400_000,
-    budgets: makeBudgets(config.budgets),
-    onStall: (error) =>
-      logger.error({ error: error.message }, 'the ledger cannot write and tries again; calls wait in the spool'),
-    onCounted: (calls) => exemplars.note(calls, ledger.labelOf),
-  })
-
-  const stop = new AbortController()
-  const failures: string[] = []
-  /** A reader that ends by itself is a defect: readiness shows it, the log says why. */
-  const watch = (name: string, running: Promise<void>) =>
-    running.then(
-      () => {
-        if (!stop.signal.aborted) failures.push(`${name} ended`)
-      },
-      (error: Error) => {
-        failures.push(`${name} failed`)
-        logger.error({ reader: name, error: error.message }, 'a reader failed; restart the sidecar')
-      },
-    )
-  const deliverStats = newDeliverStats()
-  const readers = [
-    watch(LEDGER_READER, ledger.follow(spool, stop.signal)),
-    ...exporters.map((exporter) =>
-      watch(exporter.id, deliver(spool, exporter, { logger, signal: stop.signal, stats: deliverStats })),
-    ),
-  ]
-
   const { estimate } = config
   const tokens = estimate.enabled ? openTokenCounter(estimate) : undefined
-  const observing = {
-    book,
-    attribution: config.attribution,
-    semanticCache: config.semanticCache,
-    redactor: makeRedactor(config.redaction),
-    providers: config.providers,
-    maxContentBytes: config.content.maxBytes,
-    content: config.content.enabled,
-    estimateWhenContentOff: estimate.whenContentOff,
-  }
   const counters = newReceiveCounters()
-  const exposition = makeExposition({
-    ledger,
-    spool,
-    receive: counters,
-    deliver: deliverStats,
-    book,
-    exemplars,
-    estimates: tokens?.stats,
-    scores: exporters.find(({ scores }) => scores !== undefined)?.scores,
-  })
-  const observe =
-    tokens === undefined
-      ? makeObserver(observing)
-      : makeEstimatingObserver(observing, makeEstimator(tokens.count, estimate.maxTextBytes))
+  const stop = new AbortController()
+  let store: Store | undefined
+  let intake: Intake | undefined
+  let exposition: ReturnType<typeof makeExposition> | undefined
+
   const server = makeServer({
     token,
     maxBodyBytes: config.listen.maxBodyBytes,
     logger,
-    observe(capture) {
-      const call = observe(capture)
-      // What is estimated has a format, and so is one.
-      return call instanceof Promise || isLlmCall(capture, call) ? call : undefined
-    },
-    spool,
+    log,
+    intake: () => intake,
     counters,
-    onDrops: (drops) => ledger.recordPluginDrops(drops),
-    onRefused: () => ledger.capturesRefused(),
-    onTapTotal: async (told) => {
-      if (told.tap_errors !== undefined && told.tap_errors > 0)
-        await ledger.recordTapErrors([{ node: told.node, epoch: told.epoch, total: told.tap_errors }])
-      await ledger.recordTapTotal(told)
+    metrics: async (accept) => exposition?.render(accept),
+    notReady() {
+      if (stop.signal.aborted) return ['shutting down']
+      if (store === undefined) return ['the store is being opened']
+      const missing = store.trouble === undefined ? [] : [`the store cannot write: ${store.trouble.cause}`]
+      if (store.rolledBack > 0)
+        missing.push(
+          `the store went back: ${store.rolledBack} acknowledged captures are not in it; look why, then run kong-llm-observer confirm-rollback`,
+        )
+      return [...missing, ...silentThreads()]
     },
-    onTapErrors: (errors) => ledger.recordTapErrors(errors),
-    metrics: exposition.render,
-    notReady: () => (stop.signal.aborted ? ['shutting down'] : failures),
+    notAlive: silentThreads,
   })
+  function silentThreads(): string[] {
+    return store === undefined || store.silentFor() < SILENT_MS ? [] : ["the store's thread does not answer"]
+  }
   await server.listen({ host: config.listen.host, port: config.listen.port, listenTextResolver: () => '' })
   const { port } = server.server.address() as AddressInfo
-  const closeSocket =
-    config.listen.socket === undefined ? async () => {} : await listenOnSocket(server.server, config.listen.socket)
+  const closing: (() => Promise<unknown>)[] = []
+  try {
+    if (config.listen.socket !== undefined) closing.push(await listenOnSocket(server.server, config.listen.socket))
+    const exemplars = makeExemplars(tracedBy(exporters), (call) => store!.labelsOf(call))
+    const writeFailures = new Map<string, number>()
+    let damagedRows = 0
+    const opened = await openDataFolder(config.data, storeOptions(), (level, fields, message) =>
+      logger[level](fields, message),
+    )
+    store = opened
+    function storeOptions(): Omit<StoreOptions, 'file'> {
+      return {
+        sinks: exporters.map(({ id }) => id),
+        logLimitBytes: config.spool.limit,
+        labelLimits: {
+          tenants: config.ledger.maxTenants,
+          models: config.ledger.maxModels,
+          series: config.ledger.maxSeries,
+        },
+        gapGraceMs: config.ledger.gapGraceSeconds * 1000,
+        callRetentionMs: config.ledger.callRetentionDays * 86_400_000,
+        budgets: makeBudgets(config.budgets),
+        onCounted: (calls) => exemplars.note(calls),
+        onTrouble(trouble) {
+          if (trouble === undefined) {
+            logger.info('the store writes again')
+            return
+          }
+          writeFailures.set(trouble.cause, (writeFailures.get(trouble.cause) ?? 0) + 1)
+          log.error(`store ${trouble.cause}`, trouble, 'the store cannot write and tries again; nothing is lost')
+        },
+        onDamaged(rows) {
+          damagedRows += rows
+          logger.error({ rows }, 'rows of the log are damaged: set aside and counted as dropped (reason damaged)')
+        },
+        onDeath: onFatal,
+      }
+    }
+    const deliverStats = newDeliverStats()
+    exposition = makeExposition({
+      store: opened,
+      limits: { logBytes: config.spool.limit, series: config.ledger.maxSeries },
+      idleMs: config.ledger.idleSeriesDays * 86_400_000,
+      writeFailures,
+      damagedRows: () => damagedRows,
+      receive: counters,
+      deliver: deliverStats,
+      book,
+      exemplars,
+      estimates: tokens?.stats,
+      scores: exporters.find(({ scores }) => scores !== undefined)?.scores,
+    })
+    const readers = exporters.map((exporter) =>
+      deliver(opened, exporter, { logger, signal: stop.signal, stats: deliverStats }).then(
+        () => {
+          if (!stop.signal.aborted) onFatal(new Error(`the delivery to ${exporter.id} ended`))
+        },
+        (error: Error) => {
+          if (!stop.signal.aborted) onFatal(new Error(`the delivery to ${exporter.id} failed: ${error.message}`))
+        },
+      ),
+    )
+    const observe = makeObserve()
+    intake = makeIntake({
+      store: opened,
+      observe(capture) {
+        const call = observe(capture)
+        // What is estimated has a format, and so is one.
+        return call instanceof Promise || isLlmCall(capture, call) ? call : undefined
+      },
+      log,
+      counters: counters.captures,
+    })
+    const administration = await openAdministration(config.data, opened)
+    const backups = scheduleBackups(config.data, config.backup, { logger, now: Date.now })
+    closing.push(
+      () => administration.close(),
+      () => backups.close(),
+      async () => {
+        stop.abort()
+        await Promise.all(readers)
+        await Promise.all(exporters.map((exporter) => exporter.close()))
+      },
+      () => opened.close(),
+    )
+  } catch (error) {
+    await server.close()
+    throw error
+  }
+
+  function makeObserve() {
+    const observing = {
+      book,
+      attribution: config.attribution,
+      semanticCache: config.semanticCache,
+      redactor: makeRedactor(config.redaction),
+      providers: config.providers,
+      maxContentBytes: config.content.maxBytes,
+      content: config.content.enabled,
+      estimateWhenContentOff: estimate.whenContentOff,
+    }
+    return tokens === undefined
+      ? makeObserver(observing)
+      : makeEstimatingObserver(observing, makeEstimator(tokens.count, estimate.maxTextBytes))
+  }
 
   return {
-    url: `http://${config.listen.host}:${port}`,
+    url: `http://${config.listen.host.includes(':') ? `[${config.listen.host}]` : config.listen.host}:${port}`,
     async close() {
-      // First no more calls, then no more sends; what is unsent stays in the spool and goes out after the next start.
-      const socketClosed = closeSocket()
+      // First no more calls, then no more sends; what is unsent stays in the store and goes out after the next start.
       await server.close()
-      await socketClosed
       await tokens?.close()
-      stop.abort()
-      await Promise.all(readers)
-      await Promise.all(exporters.map((exporter) => exporter.close()))
-      await ledger.close()
-      await spool.close()
-      exposition.close()
+      for (const close of closing) await close()
+      exposition?.close()
       book.close()
     },
   }
+}
+
+/** Whether some sink keeps the call's span. */
+function tracedBy(exporters: readonly Exporter[]) {
+  const tracing = exporters.filter(({ id }) => id === 'otlp' || id === 'langfuse')
+  return (call: Parameters<NonNullable<Exporter['wants']>>[0]) => tracing.some(({ wants }) => wants?.(call) ?? true)
 }
 
 function makeExporters(config: Config, environment: Environment): Exporter[] {

@@ -74,7 +74,7 @@ describe('a hostile client', () => {
     return statusCode
   }
   const metrics = async () => (await fetch(`${stack.sidecarUrl}/metrics`)).text()
-  const settled = () => waitUntil(() => caughtUp(stack, sent), { withinMs: 30_000 })
+  const settled = () => waitUntil(() => caughtUp(stack, sent))
 
   it('stays the tenant that Kong authenticated, whatever it says', async () => {
     for (const headers of Object.values(FORGERIES)) {
@@ -120,7 +120,7 @@ describe('a hostile client', () => {
     for (const name of readdirSync(directory, { recursive: true, encoding: 'utf8' }))
       if (/\.(db|db-wal|log)$/.test(name) && !name.startsWith('gateway'))
         places[name] = readFileSync(join(directory, name)).toString('latin1')
-    expect(Object.keys(places)).toEqual(expect.arrayContaining(['data/spool.db', 'data/ledger.db', 'sidecar.log']))
+    expect(Object.keys(places)).toEqual(expect.arrayContaining(['data/observer.db', 'sidecar.log']))
     // What was said is there, without what it held.
     expect(places.observations).toContain('my key is [API_KEY], and [API_KEY]')
     for (const [name, text] of Object.entries(places))

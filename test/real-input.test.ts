@@ -110,7 +110,7 @@ describe.skipIf(!present)('real recordings through gateway, plugin and sidecar',
     ))
       if (Number(calls) > 0) sources.set(tenant!, source!)
     ledger = readLedger(stack.ledgerFile)
-  }, 120_000)
+  })
   afterAll(async () => {
     await agent.close()
     await stack?.close()

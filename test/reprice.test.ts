@@ -39,7 +39,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
 /** What the ledger keeps of the calls, priced again by the book that priced them first. */
 async function repriced(calls: readonly LlmCall[]) {
-  const file = join(folder, 'ledger.db')
+  const file = join(folder, 'observer.db')
   writeLedger({ file }, [calls])
   return reprice(file, { from: '2026-11-01', to: '2026-11-30', book, now: Date.now })
 }

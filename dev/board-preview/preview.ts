@@ -8,7 +8,7 @@ import { build } from 'esbuild'
 import { chromium } from 'playwright-core'
 
 const HERE = import.meta.dirname
-const BOARDS = join(HERE, '../../deploy/grafana/dashboards')
+const BOARDS = join(HERE, '../../dashboards/grafana')
 const ICONS = join(HERE, 'node_modules/@grafana/ui/dist/public')
 /** The two families of Grafana, which its server has and its npm package has not. */
 function fontOf(path: string): string | undefined {
@@ -128,7 +128,7 @@ try {
     .filter((name) => name.endsWith('.json'))
     .map((name) => name.slice(0, -'.json'.length))
     .filter((name) => values.board === undefined || name === values.board)
-  if (names.length === 0) throw new Error(`no board ${values.board} in deploy/grafana/dashboards`)
+  if (names.length === 0) throw new Error(`no board ${values.board} in dashboards/grafana`)
   for (const name of names) {
     const board = JSON.parse(readFileSync(join(BOARDS, `${name}.json`), 'utf8'))
     const page = await context.newPage()

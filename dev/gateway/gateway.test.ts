@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
+import { waitUntil } from '../wait-until.ts'
 import { type Fixture, type FixtureOptions, projectKongYml, startFixture } from './testing/gateway-fixture.ts'
 
 const KEY = { apikey: 'alice-demo-key' }
@@ -63,7 +64,7 @@ describe('proxying', () => {
         response.writeHead(200, { 'content-type': 'text/event-stream' })
         for (let n = 0; n < 5; n++) {
           response.write(`data: ${n}\n\n`)
-          await vi.waitFor(() => expect(received.join('')).toContain(`data: ${n}\n\n`))
+          await waitUntil(async () => received.join('').includes(`data: ${n}\n\n`), { everyMs: 1 })
         }
         response.end()
       },
@@ -105,11 +106,11 @@ describe('proxying', () => {
     client.write(`POST /openai/v1 HTTP/1.1\r\nhost: x\r\napikey: ${KEY.apikey}\r\ncontent-length: 0\r\n\r\n`)
     let last = 0
     let still = 0
-    await vi.waitUntil(() => {
+    await waitUntil(async () => {
       still = sent() > 0 && sent() === last ? still + 1 : 0
       last = sent()
       return still === 5
-    }, 5000)
+    })
     expect(last).toBeLessThan(size / 2)
     client.destroy()
   })
@@ -263,7 +264,7 @@ describe('an answer that breaks off', () => {
     })
     const answer = await fixture.send('/openai/v1', { headers: KEY, onChunk: () => true })
     expect(answer.broken).toBe(true)
-    await vi.waitFor(() => expect(stopped).toBe(true))
+    await waitUntil(async () => stopped)
     const { document, capture } = await fixture.only()
     expect(document).toMatchObject({ response: { status: 200 }, upstream_status: '200', source: 'upstream' })
     expect(capture).toMatchObject({
@@ -285,11 +286,11 @@ describe('an answer that breaks off', () => {
     const sent = fixture.send('/openai/v1', {
       headers: KEY,
       onSent: (request) => {
-        void vi.waitFor(() => expect(fixture.upstreamRequests).toHaveLength(1)).then(() => request.destroy())
+        void waitUntil(async () => fixture.upstreamRequests.length === 1).then(() => request.destroy())
       },
     })
     await expect(sent).rejects.toThrow(/socket hang up/)
-    await vi.waitFor(() => expect(stopped).toBe(true))
+    await waitUntil(async () => stopped)
     const { document, capture } = await fixture.only()
     expect(document).toMatchObject({ response: { status: 499 } })
     expect(capture).toMatchObject({ log: { response: { status: 499 } }, response_complete: false, response_bytes: 0 })
@@ -302,7 +303,7 @@ describe('an answer that breaks off', () => {
       headers: { ...KEY, 'content-length': '1000' },
       body: 'only this',
       onSent: (request) => {
-        void vi.waitFor(() => expect(fixture.gateway.stats().requests).toBe(1)).then(() => request.destroy())
+        void waitUntil(async () => fixture.gateway.stats().requests === 1).then(() => request.destroy())
       },
     })
     await expect(sent).rejects.toThrow()

@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
+import { waitUntil } from '../wait-until.ts'
 import { encodeLogDocument } from './log-document.ts'
 import { type Fixture, type Sending, startFixture, type Upstream } from './testing/gateway-fixture.ts'
 import { makeEvent } from './testing/make-event.ts'
@@ -148,7 +149,7 @@ describe.skipIf(!recordingsPresent)('the log document is built as Kong 3.9.3 bui
     const sent = fixture.send('/key/v1', {
       ...alice,
       onSent: (request) => {
-        void vi.waitFor(() => expect(fixture.upstreamRequests).toHaveLength(1)).then(() => request.destroy())
+        void waitUntil(async () => fixture.upstreamRequests.length === 1).then(() => request.destroy())
       },
     })
     await expect(sent).rejects.toThrow()

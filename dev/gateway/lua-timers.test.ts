@@ -42,13 +42,14 @@ function world() {
   return { said, timers, run: (source: string) => lua.run(source, 'chunk', 0) }
 }
 
-const ASK = (connect: string, timeout = 1000) => `
+const ASK = (connect: string, timeout = 120_000) => `
   ngx.timer.at(0, function(premature)
     local ok, err = pcall(function()
       local sock = ngx.socket.tcp()
-      sock:settimeout(${timeout})
+      sock:settimeout(120000)
       local connected, why = sock:connect(${connect})
       if not connected then return say("no connection: " .. why) end
+      sock:settimeout(${timeout})
       sock:send("hello")
       local line, reason = sock:receive("*l")
       say(line or reason)

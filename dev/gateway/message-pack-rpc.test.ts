@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { waitUntil } from '../wait-until.ts'
 import { makeMessagePackRpc, RpcError, type RpcOptions } from './message-pack-rpc.ts'
 import { type Call, type Reply, startScriptedServer } from './testing/scripted-server.ts'
 
@@ -34,7 +35,8 @@ describe('MessagePack-RPC', () => {
   it('lets an idle connection go after a while', async () => {
     const { rpc } = await start(() => ({ result: 1 }), { idleMs: 10 })
     await rpc.call('any', {})
-    await vi.waitFor(() => expect(rpc.connections()).toEqual({ idle: 0, busy: 0 }))
+    await waitUntil(async () => rpc.connections().idle === 0)
+    expect(rpc.connections()).toEqual({ idle: 0, busy: 0 })
     expect(await rpc.call('any', {})).toBe(1)
   })
 
@@ -51,7 +53,7 @@ describe('MessagePack-RPC', () => {
     })
     await rpc.call('any', {})
     server.hangUp()
-    await vi.waitFor(() => expect(onServerGone).toHaveBeenCalledTimes(1))
+    await waitUntil(async () => onServerGone.mock.calls.length === 1)
     const unanswered = rpc.call('hang', {})
     rpc.close()
     await expect(unanswered).rejects.toThrow('closed')

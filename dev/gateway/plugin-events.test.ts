@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
+import { waitUntil } from '../wait-until.ts'
 import type { Exchange, Headers } from './exchange.ts'
 import type { LogDocument } from './log-document.ts'
 import type { Packable, Unpacked } from './message-pack.ts'
@@ -198,7 +199,7 @@ describe('a plugin server that fails', () => {
     )
     for (let n = 0; n < 9; n++) events.push(makeEvent())
     expect(events.stats()).toEqual({ sent: 0, lost: 4, running: 2, waiting: 3 })
-    await vi.waitFor(() => expect(held).toHaveLength(2))
+    await waitUntil(async () => held.length === 2)
     release = () => {}
     // The two that run are lost with their connections; those that wait come through.
     server.hangUp()

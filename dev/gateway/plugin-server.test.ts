@@ -3,14 +3,14 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { somebodyServes } from '../../sidecar/unix-socket.ts'
+import { waitUntil } from '../wait-until.ts'
 import { type Fixture, startFixture } from './testing/gateway-fixture.ts'
 
 const root = join(import.meta.dirname, '../..')
 const SERVER = join(root, 'node_modules/kong-pdk/bin/kong-js-pluginserver')
 const WITHOUT_TS_NODE = join(root, 'plugin/without-ts-node.cjs')
-const WITHIN = { timeout: 15_000, interval: 20 }
 
 /** A plugin that writes down what it can learn, by kong-pdk as Kong's users have it. */
 const PROBE = `
@@ -54,7 +54,7 @@ describe('the real kong-js-pluginserver, with a probe', () => {
       env: { PATH: process.env.PATH ?? '' },
       stdio: 'ignore',
     })
-    await vi.waitFor(async () => expect(await somebodyServes(socket)).toBe(true), WITHIN)
+    await waitUntil(() => somebodyServes(socket))
   }
   const stopServer = async (signal: NodeJS.Signals) => {
     const ended = once(child!, 'exit')
@@ -148,7 +148,7 @@ describe('the real kong-js-pluginserver, with a probe', () => {
     const before = seen().length
     child!.kill('SIGSTOP')
     for (let n = 0; n < 10; n++) await send()
-    await vi.waitFor(() => expect(fixture.gateway.stats().eventsRunning).toBe(10), WITHIN)
+    await waitUntil(async () => fixture.gateway.stats().eventsRunning === 10)
     child!.kill('SIGCONT')
     await fixture.gateway.idle()
     expect(seen().length - before).toBe(10)

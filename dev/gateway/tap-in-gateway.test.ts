@@ -146,37 +146,6 @@ describe('head and tail', () => {
   })
 })
 
-describe('what it costs', () => {
-  const [route] = parseKongConfig(projectKongYml()).routes
-  const lua = createKongLua({ nodeId: 'n', workerPid: 1 })
-  lua.load(route!.preFunction!)
-  lua.load(route!.postFunction!)
-
-  function millisecondsOf(chunks: readonly Buffer[]): number {
-    const { exchange } = makeEvent({ route: route!, requestBody: Buffer.alloc(4096, 'a'), ...lua.begin() })
-    const started = performance.now()
-    lua.hook(route!.preFunction, 'access', exchange)
-    lua.hook(route!.postFunction, 'access', exchange)
-    lua.hook(route!.preFunction, 'header_filter', exchange)
-    for (const chunk of chunks) lua.filterBody(route!.preFunction, exchange, chunk, false)
-    lua.filterBody(route!.preFunction, exchange, Buffer.alloc(0), true)
-    lua.hook(route!.preFunction, 'log', exchange)
-    const took = performance.now() - started
-    lua.end(exchange)
-    return took
-  }
-  const median = (chunks: readonly Buffer[]) =>
-    Array.from({ length: 201 }, () => millisecondsOf(chunks)).toSorted((a, b) => a - b)[100]!
-
-  // In fengari, which is slow: some 0.15 ms, and 0.01 ms more for each further chunk. The bounds are for a busy machine: they
-  // find work that grows with what is kept, which would be hundreds of times as much.
-  it('is little, and grows with the chunks alone', () => {
-    const one = median([Buffer.alloc(4096, 'b')])
-    expect(one).toBeLessThan(6)
-    expect(median(Array.from({ length: 100 }, () => Buffer.alloc(200, 'b')))).toBeLessThan(one + 100 * 0.4)
-  })
-})
-
 describe('an error in any call of any hook', () => {
   const [route] = parseKongConfig(projectKongYml()).routes
   const chunks = [Buffer.from('data: 1\n\n'), Buffer.alloc(200_000, 'x'), ALL_BYTES]

@@ -1,27 +1,11 @@
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
-import { readTap } from '../../plugin/tap-text.ts'
+import { describe, expect, it } from 'vitest'
 import { captureSchema } from '../../sidecar/capture.ts'
-import { createLua } from './lua.ts'
+import { scenariosInFengari } from './testing/tap-scenarios.ts'
 
 /**
  * The tap itself, under a fake of Kong that stands in testing/tap-scenarios.lua: in fengari, in which the stand-in
  * gateway runs it, and in LuaJIT, in which Kong does.
  */
-const root = join(import.meta.dirname, '../..')
-const read = (path: string) => readFileSync(join(root, path), 'utf8')
-const quoted = (lua: string) => `[==[\n${lua}]==]`
-const tap = readTap()
-const sections = [...Object.entries(tap['pre-function']), ['body', tap['post-function'].access] as const]
-const program = [
-  `local SANDBOX = ${quoted(read('dev/gateway/sandbox.lua'))}`,
-  `local SECTIONS = { ${sections.map(([name, source]) => `${name} = ${quoted(source)}`).join(', ')} }`,
-  read('dev/gateway/testing/tap-scenarios.lua'),
-].join('\n')
-
 interface Served {
   capture: Record<string, unknown> & { log: Record<string, Record<string, unknown>> }
   raised: unknown
@@ -34,16 +18,10 @@ interface Second {
   told: { to: string; sent?: string; closed: boolean; timeout: number }[]
   waiting: number
 }
-const { 'epochs differ': epochsDiffer, totals, 'serializer asked': asked, ...rest } = JSON.parse(inFengari(program))
+const { 'epochs differ': epochsDiffer, totals, 'serializer asked': asked, ...rest } = JSON.parse(scenariosInFengari())
 const scenarios = rest as Record<string, Served[]>
 const seconds = (name: string) => (totals as Record<string, Second[]>)[name]!
 const captures = (name: string) => scenarios[name]!.map(({ capture }) => capture)
-
-function inFengari(source: string): string {
-  const lua = createLua()
-  lua.run(source, 'scenarios', 1)
-  return Buffer.from(lua.topBytes()!).toString()
-}
 
 describe('every scenario', () => {
   it.each(Object.entries(scenarios))('%s: no error gets out, no byte is changed, nothing is left', (_name, served) => {
@@ -419,25 +397,5 @@ describe('totals', () => {
     expect(seconds('to nobody')[0]).toEqual({ timers: {}, told: {}, waiting: 0 })
     expect(seconds('to TLS')[0]!.told[0]).toMatchObject({ to: 'sidecar:443', tls: 'sidecar, verified' })
     expect(seconds('to what it does not speak')[0]).toMatchObject({ timers: [{ ok: true }], waiting: 1 })
-  })
-})
-
-const luajitPresent = spawnSync('luajit', ['-v']).status === 0
-if (!luajitPresent) {
-  if (process.env.CI) throw new Error('CI must have luajit: it decides where fengari differs')
-  console.warn('skipped: luajit is not on this machine')
-}
-
-describe.skipIf(!luajitPresent)('LuaJIT, in which Kong runs it', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'tap-'))
-  afterAll(() => rmSync(directory, { recursive: true, force: true }))
-
-  it('gives the same captures as fengari', () => {
-    const file = join(directory, 'scenarios.lua')
-    writeFileSync(file, `io.write((function()\n${program}\nend)())`)
-    const { stdout, stderr, status } = spawnSync('luajit', [file], { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 })
-    expect({ stderr, status }).toEqual({ stderr: '', status: 0 })
-    const inLuaJit = JSON.parse(stdout)
-    expect(inLuaJit).toEqual({ ...scenarios, totals, 'serializer asked': asked, 'epochs differ': true })
   })
 })

@@ -1,17 +1,11 @@
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readTap, type Ship, TAP_HOOKS, type TapHook, withSidecar } from '../../plugin/tap-text.ts'
 import { makeChild } from '../child-process.ts'
 import { freePort } from '../free-port.ts'
+import { NGINX_MODULES } from '../servers/binary.ts'
 
-const MODULES = ['ndk_http_module.so', 'ngx_http_lua_module.so'].map((name) => join('/usr/lib/nginx/modules', name))
 const root = join(import.meta.dirname, '../..')
-
-/** Debian's nginx with ngx_lua: `apt-get install libnginx-mod-http-lua`. */
-export function nginxPresent(): boolean {
-  return MODULES.every(existsSync) && spawnSync('nginx', ['-v']).status === 0
-}
 
 /** One captured request, as kong-shim.lua writes it. */
 export interface Written {
@@ -54,7 +48,7 @@ export async function startNginx(options: {
   const configFile = join(directory, 'nginx.conf')
   writeFileSync(
     configFile,
-    `${MODULES.map((file) => `load_module ${file};`).join('\n')}
+    `${NGINX_MODULES.map((file) => `load_module ${file};`).join('\n')}
 ${process.getuid?.() === 0 ? 'user root;' : ''}
 daemon off;
 worker_processes 1;

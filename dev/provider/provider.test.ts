@@ -4,7 +4,8 @@ import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { waitUntil } from '../wait-until.ts'
 import { type Provider, startProvider } from './provider.ts'
 import { loadRecordings } from './recordings.ts'
 import { call, eventsOf } from './testing-client.ts'
@@ -149,7 +150,7 @@ describe('the server', () => {
     sent.on('error', () => {})
     sent.on('response', (response) => response.once('data', () => sent.destroy()))
     sent.end(JSON.stringify(request({ stream: true })))
-    await vi.waitFor(() => expect(provider.stats().aborted).toBe(before + 1), { timeout: 5000 })
+    await waitUntil(async () => provider.stats().aborted === before + 1)
   })
 
   test('pieces of a text are the text, at least one character each', () => {

@@ -66,14 +66,10 @@ export async function startPluginServer(
     stderr += text
   })
   const running = () => child.exitCode === null && child.signalCode === null
-  await waitUntil(
-    async () => {
-      if (!running()) throw new Error(`the plugin server ended:\n${stdout}\n${stderr}`)
-      return madeAt(socket) !== taken && (await somebodyServes(socket))
-    },
-    'the plugin server listens',
-    20_000,
-  )
+  await waitUntil(async () => {
+    if (!running()) throw new Error(`the plugin server ended:\n${stdout}\n${stderr}`)
+    return madeAt(socket) !== taken && (await somebodyServes(socket))
+  }, 'the plugin server listens')
   return {
     child,
     pid: child.pid!,

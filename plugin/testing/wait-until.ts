@@ -2,7 +2,7 @@
 export async function waitUntil(
   condition: () => boolean | Promise<boolean>,
   what: string,
-  withinMs = 10_000,
+  withinMs = 300_000,
 ): Promise<void> {
   const deadline = Date.now() + withinMs
   while (!(await condition())) {

@@ -118,8 +118,8 @@ export function defaultProviderOf(dialectId: string): string | undefined {
 }
 
 /** Reads an exchange by the first dialect that knows it. Never throws: a defect of a reader is named in `usageReason`. */
-export function read(exchange: Exchange): Reading {
-  const body = requestBodyOf(exchange)
+export function read(exchange: Exchange, requestBody = requestBodyOf(exchange)): Reading {
+  const body = requestBody?.members
   const dialect = dialectOf(exchange, body)
   try {
     const reading = dialect.read(exchange, body)
@@ -165,14 +165,23 @@ function dialectOfResponse({ method, path, status, responseBody }: Exchange): Di
     ?.dialect
 }
 
+export interface RequestBody {
+  /** Of the JSON object, or the fields of a form. Undefined where it is neither. */
+  members: JsonObject | undefined
+  /** These are not all, or not JSON. */
+  cut: boolean
+}
+
 /** The request's JSON, or the fields of its form; of one that was cut, the members that stand whole. */
-function requestBodyOf({ requestBody, requestTruncated, requestHeaders }: Exchange): JsonObject | undefined {
+export function requestBodyOf(exchange: Exchange): RequestBody | undefined {
+  const { requestBody, requestTruncated, requestHeaders } = exchange
   if (requestBody === undefined || requestBody.length === 0) return undefined
   const contentType = requestHeaders['content-type']
-  if (contentType?.toLowerCase().startsWith('multipart/') === true) return multipartFields(requestBody, contentType)
+  if (contentType?.toLowerCase().startsWith('multipart/') === true)
+    return { members: multipartFields(requestBody, contentType), cut: true }
   const text = decodeText(requestBody)
   const whole = parseJson(text)
-  if (whole !== undefined || !requestTruncated) return asObject(whole)
+  if (whole !== undefined || !requestTruncated) return { members: asObject(whole), cut: false }
   const members = membersBeforeCut(text)
-  return Object.keys(members).length > 0 ? members : undefined
+  return { members: Object.keys(members).length > 0 ? members : undefined, cut: true }
 }

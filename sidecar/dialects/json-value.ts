@@ -43,7 +43,7 @@ export function toJson(value: unknown): string | undefined {
 /** The same object without its undefined members: "not known" is a missing field. */
 export function withoutUndefined<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   const result: Record<string, unknown> = {}
-  for (const [key, member] of Object.entries(value)) if (member !== undefined) result[key] = member
+  for (const key in value) if (value[key] !== undefined) result[key] = value[key]
   return result as { [K in keyof T]?: Exclude<T[K], undefined> }
 }
 
@@ -52,6 +52,7 @@ export function withoutUndefined<T extends object>(value: T): { [K in keyof T]?:
  * decoder, which is several times faster.
  */
 export function decodeText(bytes: Uint8Array): string {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+  const buffer = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const text = buffer.toString('utf8')
   return text.startsWith('\uFEFF') ? text.slice(1) : text
 }

@@ -142,7 +142,7 @@ describe.skipIf(!present)('recorded exchanges (skipped where ../shared/data is a
     expect(misses).toEqual([])
   })
 
-  it('cut at any place they never throw and never claim more than the bytes hold', { timeout: 120_000 }, () => {
+  it('cut at any place they never throw and never claim more than the bytes hold', () => {
     const wrong: string[] = []
     for (const row of rows) {
       // Four answers of a test fixture in one body: each end is an end.
@@ -163,7 +163,7 @@ describe.skipIf(!present)('recorded exchanges (skipped where ../shared/data is a
     expect(wrong).toEqual([])
   })
 
-  it('with the middle cut out they never claim other numbers than the whole', { timeout: 120_000 }, () => {
+  it('with the middle cut out they never claim other numbers than the whole', () => {
     const wrong: string[] = []
     let read_ = 0
     // Where an answer's own numbers contradict each other, the end alone says only one of them.

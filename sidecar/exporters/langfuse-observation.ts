@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto'
-import type { Attributes, AttributeValue } from '@opentelemetry/api'
-import type { ReadableSpan } from '@opentelemetry/sdk-trace-node'
+import { hash } from 'node:crypto'
 import {
+  type Content,
   decimalUsd,
   EXTRA_UNITS,
   type LlmCall,
@@ -12,7 +11,8 @@ import {
   type UsageUnit,
 } from '../call.ts'
 import { GEN_AI, LANGFUSE } from './semantic-conventions.ts'
-import { guardrailTime, makeChildSpan, makeSpan } from './spans.ts'
+import { type SetAttribute, SPAN_KIND, type SpanHead, type SpanWriter } from './span-writer.ts'
+import { guardrailTime, headOf } from './spans.ts'
 
 export interface LangfuseProfile {
   /** Where the call itself names none. */
@@ -40,44 +40,82 @@ const BUCKETS: Record<TokenType, string> = {
   output_image: 'output_image_tokens',
 }
 
+/** Made once: a name that is put together for each call is slow to look up. */
+const METADATA = {
+  traceTenant: `${LANGFUSE.traceMetadata}tenant_id`,
+  traceRequest: `${LANGFUSE.traceMetadata}request_id`,
+  stage: `${LANGFUSE.metadata}stage`,
+  action: `${LANGFUSE.metadata}action`,
+  categories: `${LANGFUSE.metadata}categories`,
+  count: `${LANGFUSE.metadata}count`,
+  latencyMs: `${LANGFUSE.metadata}latency_ms`,
+  finishReason: `${LANGFUSE.metadata}finish_reason`,
+  httpStatus: `${LANGFUSE.metadata}http_status`,
+  errorType: `${LANGFUSE.metadata}error_type`,
+  consumer: `${LANGFUSE.metadata}consumer`,
+  usageSource: `${LANGFUSE.metadata}usage_source`,
+  usageReason: `${LANGFUSE.metadata}usage_reason`,
+  costState: `${LANGFUSE.metadata}cost_state`,
+  costReason: `${LANGFUSE.metadata}cost_reason`,
+  priceId: `${LANGFUSE.metadata}price_id`,
+  costPicoUsd: `${LANGFUSE.metadata}cost_pico_usd`,
+  savedPicoUsd: `${LANGFUSE.metadata}saved_pico_usd`,
+  cache: `${LANGFUSE.metadata}cache`,
+  cacheLookupPicoUsd: `${LANGFUSE.metadata}cache_lookup_pico_usd`,
+  rateLimitedBy: `${LANGFUSE.metadata}rate_limited_by`,
+  attempts: `${LANGFUSE.metadata}attempts`,
+  contentTruncated: `${LANGFUSE.metadata}content_truncated`,
+} as const
+
 /** The call, and each guardrail event as an observation under it. */
-export function langfuseSpans(call: LlmCall, profile: LangfuseProfile): ReadableSpan[] {
-  const attributes: Attributes = {}
-  setTraceAttributes(attributes, call, profile)
-  setCallAttributes(attributes, call, profile)
-  return [makeSpan({ call, attributes }), ...call.guardrails.map((_, index) => guardrailSpan(call, index, profile))]
+export function writeLangfuseSpans(call: LlmCall, profile: LangfuseProfile, writer: SpanWriter): void {
+  writer.open(headOf(call))
+  setTraceAttributes(call, profile, writer.set)
+  setCallAttributes(call, profile, writer)
+  writer.close([])
+  for (let index = 0; index < call.guardrails.length; index++) {
+    writer.open(guardrailHead(call, index))
+    setGuardrailAttributes(call, index, writer.set)
+    setTraceAttributes(call, profile, writer.set)
+    writer.close([])
+  }
 }
 
-function guardrailSpan(call: LlmCall, index: number, profile: LangfuseProfile): ReadableSpan {
-  const event = call.guardrails[index]!
-  const attributes: Attributes = {
-    [LANGFUSE.type]: 'guardrail',
-    [LANGFUSE.level]: 'WARNING',
-    [LANGFUSE.statusMessage]: event.reason ?? `${event.action} (${event.stage})`,
-    [`${LANGFUSE.metadata}stage`]: event.stage,
-    [`${LANGFUSE.metadata}action`]: event.action,
-  }
-  const set = setter(attributes)
-  set(`${LANGFUSE.metadata}categories`, event.categories === undefined ? undefined : JSON.stringify(event.categories))
-  set(`${LANGFUSE.metadata}count`, event.count)
-  set(`${LANGFUSE.metadata}latency_ms`, event.latencyMs)
-  setTraceAttributes(attributes, call, profile)
-  return makeChildSpan({
-    call,
+/** A moment inside the call. */
+function guardrailHead(call: LlmCall, index: number): SpanHead {
+  const { guardrail, stage } = call.guardrails[index]!
+  const at = guardrailTime(call, stage)
+  return {
+    traceId: call.trace.traceId,
     spanId: guardrailSpanId(call, index),
-    name: `guardrail ${event.guardrail}`,
-    at: guardrailTime(call, event.stage),
-    attributes,
-  })
+    parentSpanId: call.trace.spanId,
+    parentIsRemote: false,
+    name: `guardrail ${guardrail}`,
+    kind: SPAN_KIND.internal,
+    start: at,
+    end: at,
+    error: undefined,
+  }
 }
 
 export function guardrailSpanId(call: LlmCall, index: number): string {
-  return createHash('sha256').update(`${call.id} guardrail ${index}`).digest('hex').slice(0, 16)
+  return hash('sha256', `${call.id} guardrail ${index}`).slice(0, 16)
+}
+
+function setGuardrailAttributes(call: LlmCall, index: number, set: SetAttribute): void {
+  const { action, stage, reason, categories, count, latencyMs } = call.guardrails[index]!
+  set(LANGFUSE.type, 'guardrail')
+  set(LANGFUSE.level, 'WARNING')
+  set(LANGFUSE.statusMessage, reason ?? `${action} (${stage})`)
+  set(METADATA.stage, stage)
+  set(METADATA.action, action)
+  set(METADATA.categories, categories === undefined ? undefined : JSON.stringify(categories))
+  set(METADATA.count, count)
+  set(METADATA.latencyMs, latencyMs)
 }
 
 /** v4 looks at observations first: what belongs to the trace stands on every span. */
-function setTraceAttributes(attributes: Attributes, call: LlmCall, profile: LangfuseProfile): void {
-  const set = setter(attributes)
+function setTraceAttributes(call: LlmCall, profile: LangfuseProfile, set: SetAttribute): void {
   const tags = [`tenant:${call.tenant}`, `status:${call.status}`]
   if (call.gateway.route !== undefined) tags.push(`route:${call.gateway.route}`)
   if (call.cache !== undefined) tags.push(`cache:${call.cache}`)
@@ -90,17 +128,17 @@ function setTraceAttributes(attributes: Attributes, call: LlmCall, profile: Lang
   set(LANGFUSE.userId, call.user)
   set(LANGFUSE.sessionId, call.session)
   set(LANGFUSE.tags, tags)
-  set(`${LANGFUSE.traceMetadata}tenant_id`, call.tenant)
-  set(`${LANGFUSE.traceMetadata}request_id`, call.requestId)
+  set(METADATA.traceTenant, call.tenant)
+  set(METADATA.traceRequest, call.requestId)
   set(LANGFUSE.environment, langfuseEnvironment(call.environment ?? profile.environment))
   set(LANGFUSE.release, profile.release)
 }
 
 const DOUBTFUL_USAGE = new Set<LlmCall['usageSource']>(['unknown', 'estimated', 'partial'])
 
-function setCallAttributes(attributes: Attributes, call: LlmCall, profile: LangfuseProfile): void {
-  const set = setter(attributes)
-  const { content, cost } = call
+function setCallAttributes(call: LlmCall, profile: LangfuseProfile, writer: SpanWriter): void {
+  const { set } = writer
+  const { cost } = call
   // The caller's own span, if there is one, never reaches Langfuse: without this the trace is hidden by default.
   set(LANGFUSE.appRoot, true)
   // Of the conventions only what Langfuse maps: anything else would sink into metadata.attributes.
@@ -123,30 +161,27 @@ function setCallAttributes(attributes: Attributes, call: LlmCall, profile: Langf
   set(LANGFUSE.cost, costDetails(call))
   if (call.timeToFirstByteMs !== undefined)
     set(LANGFUSE.completionStart, new Date(call.startedAt + call.timeToFirstByteMs).toISOString())
-  if (profile.content && content?.input !== undefined)
-    set(LANGFUSE.input, JSON.stringify(inputOf(content.system, content.input)))
-  if (profile.content && content?.output !== undefined) set(LANGFUSE.output, JSON.stringify(outputOf(content.output)))
-  const setMetadata = (name: string, value: AttributeValue | undefined) => set(LANGFUSE.metadata + name, value)
-  setMetadata('finish_reason', call.finishReasons?.join(','))
-  setMetadata('http_status', call.httpStatus)
-  setMetadata('error_type', call.status === 'ok' ? undefined : call.errorType)
-  setMetadata('consumer', call.consumer)
-  setMetadata('usage_source', call.usageSource)
-  setMetadata('usage_reason', call.usageReason)
-  setMetadata('cost_state', cost.state)
-  setMetadata('cost_reason', cost.state === 'priced' ? undefined : cost.reason)
-  setMetadata('price_id', cost.state === 'priced' ? cost.priceId : undefined)
+  if (profile.content && call.content !== undefined) setContentAttributes(call.content, writer)
+  set(METADATA.finishReason, call.finishReasons?.join(','))
+  set(METADATA.httpStatus, call.httpStatus)
+  set(METADATA.errorType, call.status === 'ok' ? undefined : call.errorType)
+  set(METADATA.consumer, call.consumer)
+  set(METADATA.usageSource, call.usageSource)
+  set(METADATA.usageReason, call.usageReason)
+  set(METADATA.costState, cost.state)
+  set(METADATA.costReason, cost.state === 'priced' ? undefined : cost.reason)
+  set(METADATA.priceId, cost.state === 'priced' ? cost.priceId : undefined)
   // Exact as text: Langfuse reads cost_details as float64, where the last digit of a pico-USD is lost from 8,192 USD on.
-  setMetadata('cost_pico_usd', cost.state === 'priced' ? String(cost.picoUsd) : undefined)
-  setMetadata('saved_pico_usd', call.savedPicoUsd === undefined ? undefined : String(call.savedPicoUsd))
-  setMetadata('cache', call.cache)
-  setMetadata(
-    'cache_lookup_pico_usd',
+  set(METADATA.costPicoUsd, cost.state === 'priced' ? String(cost.picoUsd) : undefined)
+  set(METADATA.savedPicoUsd, call.savedPicoUsd === undefined ? undefined : String(call.savedPicoUsd))
+  set(METADATA.cache, call.cache)
+  set(
+    METADATA.cacheLookupPicoUsd,
     call.cacheLookup?.picoUsd === undefined ? undefined : String(call.cacheLookup.picoUsd),
   )
-  setMetadata('rate_limited_by', call.rateLimit?.refusedBy)
-  setMetadata('attempts', call.attempts === undefined ? undefined : JSON.stringify(call.attempts))
-  setMetadata('content_truncated', call.content?.truncated)
+  set(METADATA.rateLimitedBy, call.rateLimit?.refusedBy)
+  set(METADATA.attempts, call.attempts === undefined ? undefined : JSON.stringify(call.attempts))
+  set(METADATA.contentTruncated, call.content?.truncated)
 }
 
 /** Always explicit: with a known model and no usage Langfuse counts the texts itself, and prices that. */
@@ -185,6 +220,19 @@ export function langfuseEnvironment(name: string): string {
   return clean === '' ? 'default' : clean.startsWith('langfuse') ? `x-${clean}`.slice(0, 40) : clean
 }
 
+function setContentAttributes({ system, input, output }: Content, { set, setEscaped }: SpanWriter): void {
+  if (input !== undefined) {
+    const pieces = setEscaped && inputPieces(system, input)
+    if (pieces !== undefined) setEscaped!(LANGFUSE.input, pieces)
+    else set(LANGFUSE.input, JSON.stringify(inputOf(system, input)))
+  }
+  if (output !== undefined) {
+    const pieces = setEscaped && outputPieces(output)
+    if (pieces !== undefined) setEscaped!(LANGFUSE.output, pieces)
+    else set(LANGFUSE.output, JSON.stringify(outputOf(output)))
+  }
+}
+
 function inputOf(system: string | undefined, messages: readonly Message[]) {
   const all = messages.map(chatMessage)
   return { messages: system === undefined ? all : [{ role: 'system', content: system }, ...all] }
@@ -213,6 +261,44 @@ function chatMessage({ role, parts }: Message) {
   }
 }
 
+/** The same JSON where every message is one text, as most are: each text is escaped once for both JSONs around it. */
+function inputPieces(system: string | undefined, messages: readonly Message[]): string[] | undefined {
+  const pieces = ['{\\"messages\\":[']
+  if (system !== undefined) {
+    pieces.push('{\\"role\\":\\"system\\",\\"content\\":')
+    addText(pieces, system)
+    pieces.push('}')
+  }
+  for (const message of messages) {
+    if (pieces.length > 1) pieces.push(',')
+    if (!addMessage(pieces, message)) return undefined
+  }
+  pieces.push(']}')
+  return pieces
+}
+function outputPieces(messages: readonly Message[]): string[] | undefined {
+  const pieces: string[] = []
+  return messages.length === 1 && addMessage(pieces, messages[0]!) ? pieces : undefined
+}
+function addMessage(pieces: string[], { role, parts }: Message): boolean {
+  const [only] = parts
+  if (parts.length !== 1 || only!.type !== 'text') return false
+  pieces.push('{\\"role\\":')
+  addText(pieces, role)
+  pieces.push(',\\"content\\":')
+  addText(pieces, only!.content)
+  pieces.push('}')
+  return true
+}
+
+/** A text as it stands in JSON that stands in a JSON string. */
+function addText(pieces: string[], text: string): void {
+  const json = JSON.stringify(text)
+  // Without a backslash there is nothing but the quotes around it to escape again.
+  if (json.includes('\\')) pieces.push(json.replaceAll('\\', '\\\\').replaceAll('"', '\\"'))
+  else pieces.push('\\', json.slice(0, -1), '\\"')
+}
+
 /** `max_tokens`, `top_p` …, as the providers name them. */
 function modelParameters(parameters: RequestParameters): string {
   const named = Object.entries(parameters).map(([name, value]) => [
@@ -220,10 +306,4 @@ function modelParameters(parameters: RequestParameters): string {
     value,
   ])
   return JSON.stringify(Object.fromEntries(named))
-}
-
-function setter(attributes: Attributes) {
-  return (name: string, value: AttributeValue | undefined) => {
-    if (value !== undefined) attributes[name] = value
-  }
 }

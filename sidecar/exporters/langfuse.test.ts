@@ -277,24 +277,50 @@ describe('projects', () => {
     expect(sink.requests() - before).toBe(2)
   })
 
-  it('one project in trouble: the batch comes again, and nothing is stored twice', async () => {
+  it('one project in trouble: its calls come again, and nothing is stored twice', async () => {
     const calls = mixed(20_100)
     const before = sink.observations().length
     sink.setFault({ kind: 'status', status: 500, times: 1 })
-    expect(await send(calls, { tenants })).toEqual({ retry: 'http_500' })
+    expect(await send(calls, { tenants })).toMatchObject({
+      sent: 2,
+      failed: [{ indexes: { length: 2 }, failure: { retry: 'http_500' } }],
+    })
     expect(await send(calls, { tenants })).toEqual({ sent: 4, rejected: [] })
     expect(sink.observations().length - before).toBe(4)
   })
 
-  it('wrong keys of one tenant are the operator’s to mend: retry', async () => {
+  it('wrong keys of one tenant are the operator’s to mend: its calls alone wait', async () => {
     const wrong = { green: { publicKey: 'pk-lf-green', secretKey: 'sk-lf-old' } }
-    expect(await send(mixed(20_200), { tenants: wrong })).toEqual({ retry: 'unauthorized' })
+    const cause = `${new URL(sink.url).host} answered 401`
+    const failure = { retry: 'unauthorized', scope: 'tenant', cause }
+    const calls = mixed(20_200)
+    expect(await send(calls, { tenants: wrong })).toEqual({
+      sent: 2,
+      rejected: [],
+      failed: [{ indexes: [1, 3], failure }],
+    })
+    expect(projectsOf(calls)).toEqual(['pk-lf-a', undefined, 'pk-lf-a', undefined])
+    expect(await send([calls[1]!], { tenants: wrong })).toEqual(failure)
+  })
+
+  it('a wrong common key is no tenant’s own: the sink as a whole does not take calls', async () => {
+    const result = await send([makeCall({ tenant: 'red' }, 20_250)], { secretKey: 'sk-lf-old', tenants })
+    expect(result).toMatchObject({ retry: 'unauthorized' })
+    expect(result).not.toHaveProperty('scope')
+  })
+
+  it('keeps apart the tenants with keys of their own', async () => {
+    const exporter = makeLangfuseExporter(langfuseConfigSchema.parse({ url: sink.url, ...keys, tenants }), {
+      environment: {},
+    })
+    expect([exporter.apart?.('green'), exporter.apart?.('blue')]).toEqual([true, false])
+    await exporter.close()
   })
 
   it('an id that Langfuse does not take refuses the whole batch, so that the caller halves it', async () => {
     const calls = mixed(20_300)
     calls[2] = makeCall({ trace: { traceId: '0'.repeat(32), spanId: '1'.repeat(16) } }, 20_302)
-    expect(await send(calls)).toEqual({ drop: 'http_400' })
+    expect(await send(calls)).toMatchObject({ drop: 'http_400' })
     expect(projectsOf(calls)).toEqual([undefined, undefined, undefined, undefined])
   })
 })

@@ -1,14 +1,16 @@
 import { z } from 'zod'
 import type { LlmCall } from '../call.ts'
 import { resolveSecret, type Secret, secretSchema } from '../secret.ts'
-import type { Exporter, SendResult } from './exporter.ts'
-import { langfuseSpans } from './langfuse-observation.ts'
-import { type ScoresTaken, scoresBody, scoresTaken } from './langfuse-scores.ts'
-import { type ExporterDeps, spansResult, tracesPush } from './otlp.ts'
-import { makePoster } from './post.ts'
-import { sendGroups } from './send-groups.ts'
 
-export { langfuseSpans } from './langfuse-observation.ts'
+import { deliverySettings, type Exporter, type SendResult } from './exporter.ts'
+import { gzipSchema, usesGzip } from './gzip-setting.ts'
+import { makeJsonSpans } from './json-spans.ts'
+import { writeLangfuseSpans } from './langfuse-observation.ts'
+
+import { type ScoresTaken, scoresBody, scoresTaken } from './langfuse-scores.ts'
+import { type ExporterDeps, spansResult } from './otlp.ts'
+import { makePoster } from './post.ts'
+import { sendGroups, tenantsOwn } from './send-groups.ts'
 
 const projectSchema = z.strictObject({ publicKey: z.string().min(1), secretKey: secretSchema })
 
@@ -26,6 +28,8 @@ export const langfuseConfigSchema = z.strictObject({
   /** A score for each guardrail event. */
   scores: z.boolean().default(true),
   timeoutMs: z.number().int().positive().default(10_000),
+  ...deliverySettings,
+  gzip: gzipSchema,
 })
 export type LangfuseConfig = z.infer<typeof langfuseConfigSchema>
 
@@ -38,23 +42,27 @@ const LIMITS = { calls: 100, bytes: 2 * 1024 * 1024 }
  */
 export function makeLangfuseExporter(config: LangfuseConfig, { environment }: ExporterDeps): Exporter {
   const poster = makePoster(config.timeoutMs)
+  const writer = makeJsonSpans()
   const authorization = (project: { publicKey: string; secretKey: Secret }) =>
     `Basic ${Buffer.from(`${project.publicKey}:${resolveSecret(project.secretKey, environment)}`).toString('base64')}`
   const fallback = authorization(config)
   const perTenant = new Map(Object.entries(config.tenants).map(([tenant, project]) => [tenant, authorization(project)]))
   const base = config.url.replace(/\/$/, '')
+  const gzip = usesGzip(config.gzip, base)
   const scores: ScoresTaken = { sent: 0, refused: 0 }
   /** Calls whose spans were taken and whose scores were not: when they come again, their scores alone go out. */
   const spansTaken = new Set<string>()
 
   async function sendSpans(project: string, calls: readonly LlmCall[], signal: AbortSignal): Promise<SendResult> {
-    const push = tracesPush(
-      `${base}/api/public/otel/v1/traces`,
-      calls.flatMap((call) => langfuseSpans(call, config)),
-      'json',
-    )
-    const headers = { ...push.headers, authorization: project, 'x-langfuse-ingestion-version': '4' }
-    return spansResult(await poster.post({ ...push, headers, gzip: true }, signal), calls.length, 'json')
+    writer.begin()
+    for (const call of calls) writeLangfuseSpans(call, config, writer)
+    const headers = {
+      'content-type': 'application/json',
+      authorization: project,
+      'x-langfuse-ingestion-version': '4',
+    }
+    const push = { url: `${base}/api/public/otel/v1/traces`, headers, body: writer.end(), gzip }
+    return spansResult(await poster.post(push, signal), calls.length, 'json')
   }
 
   /** Undefined where they are taken, or refused for good: a score is no reason to hold up a call. */
@@ -76,22 +84,26 @@ export function makeLangfuseExporter(config: LangfuseConfig, { environment }: Ex
   return {
     id: 'langfuse',
     limits: LIMITS,
+    delivery: config,
     scores,
+    apart: (tenant) => perTenant.has(tenant),
     send: (batch, signal) =>
       sendGroups(
         batch,
         ({ tenant }) => perTenant.get(tenant) ?? fallback,
         async (project, calls) => {
+          const own = (result: SendResult) => (perTenant.has(calls[0]!.tenant) ? tenantsOwn(result) : result)
           const fresh = calls.filter(({ id }) => !spansTaken.has(id))
           const result = fresh.length === 0 ? { sent: 0, rejected: [] } : await sendSpans(project, fresh, signal)
-          if (!('sent' in result)) return result
+          if (!('sent' in result)) return own(result)
           const retry = await sendScores(project, calls, signal)
           // What was refused in part is said again with the next push, and what grows without end is forgotten.
           if (spansTaken.size > MAX_REMEMBERED) spansTaken.clear()
           for (const { id } of calls)
             if (retry === undefined) spansTaken.delete(id)
             else if (result.rejected.length === 0) spansTaken.add(id)
-          return retry ?? { sent: calls.length - result.rejected.length, rejected: result.rejected }
+          if (retry !== undefined) return own(retry)
+          return { sent: calls.length - result.rejected.length, rejected: result.rejected }
         },
       ),
     close: () => poster.close(),

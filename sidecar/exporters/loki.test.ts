@@ -79,8 +79,24 @@ describe('lines for Loki', () => {
   it('what is a week old is refused for good, so that the caller finds it', async () => {
     const exporter = makeLokiExporter(lokiConfigSchema.parse({ url: sink.url }), { environment: {} })
     const old = makeCall({ startedAt: now - 8 * 24 * 3600 * 1000 }, 500)
-    expect(await exporter.send([makeCall({}, 501), old], never)).toEqual({ drop: 'http_400' })
+    expect(await exporter.send([makeCall({}, 501), old], never)).toMatchObject({ drop: 'http_400' })
     expect(await exporter.send([makeCall({}, 501)], never)).toEqual({ sent: 1, rejected: [] })
+    await exporter.close()
+  })
+
+  it('a limit is of one organisation, a wrong credential of all', async () => {
+    const exporter = makeLokiExporter(lokiConfigSchema.parse({ url: sink.url }), { environment: {} })
+    sink.setFault({ kind: 'status', status: 429, retryAfter: 7, times: 1 })
+    expect(await exporter.send([makeCall({}, 600)], never)).toMatchObject({
+      retry: 'http_429',
+      scope: 'tenant',
+      afterMs: 7000,
+    })
+    sink.setFault({ kind: 'status', status: 401, times: 1 })
+    const refused = await exporter.send([makeCall({}, 600)], never)
+    expect(refused).toMatchObject({ retry: 'unauthorized' })
+    expect(refused).not.toHaveProperty('scope')
+    expect(exporter.apart?.('blue')).toBe(true)
     await exporter.close()
   })
 })

@@ -1,10 +1,13 @@
 import { z } from 'zod'
 import { EXTRA_UNITS, type LlmCall, TOKEN_TYPES, type UsageUnit } from '../call.ts'
 import { secretSchema } from '../secret.ts'
-import type { Exporter } from './exporter.ts'
+
+import { deliverySettings, type Exporter } from './exporter.ts'
+import { gzipSchema, usesGzip } from './gzip-setting.ts'
+
 import type { ExporterDeps } from './otlp.ts'
 import { makePoster, resolveHeaders } from './post.ts'
-import { sendGroups } from './send-groups.ts'
+import { sendGroups, tenantsOwn } from './send-groups.ts'
 
 export const lokiConfigSchema = z.strictObject({
   /** Base address; `/loki/api/v1/push` is added. */
@@ -12,6 +15,8 @@ export const lokiConfigSchema = z.strictObject({
   headers: z.record(z.string(), secretSchema).default({}),
   environment: z.string().default('default'),
   timeoutMs: z.number().int().positive().default(10_000),
+  ...deliverySettings,
+  gzip: gzipSchema,
 })
 export type LokiConfig = z.infer<typeof lokiConfigSchema>
 
@@ -21,10 +26,13 @@ const LIMITS = { calls: 500, bytes: 4 * 1024 * 1024 }
 export function makeLokiExporter(config: LokiConfig, { environment }: ExporterDeps): Exporter {
   const poster = makePoster(config.timeoutMs)
   const url = `${config.url.replace(/\/$/, '')}/loki/api/v1/push`
+  const gzip = usesGzip(config.gzip, url)
   const own = resolveHeaders(config.headers, environment)
   return {
     id: 'loki',
     limits: LIMITS,
+    delivery: config,
+    apart: () => true,
     // Loki refuses a push for one line that is too old or too long: the caller halves until it is found.
     send: (batch, signal) =>
       sendGroups(
@@ -33,8 +41,10 @@ export function makeLokiExporter(config: LokiConfig, { environment }: ExporterDe
         async (tenant, calls) => {
           const headers = { ...own, 'content-type': 'application/json', 'x-scope-orgid': organisation(tenant) }
           const body = lokiBody(calls, config.environment)
-          const answer = await poster.post({ url, headers, body, gzip: true }, signal)
-          return 'ok' in answer ? { sent: calls.length, rejected: [] } : answer
+          const answer = await poster.post({ url, headers, body, gzip }, signal)
+          if ('ok' in answer) return { sent: calls.length, rejected: [] }
+          // One key for all, but each organisation has limits of its own.
+          return 'retry' in answer && answer.retry === 'unauthorized' ? answer : tenantsOwn(answer)
         },
       ),
     close: () => poster.close(),

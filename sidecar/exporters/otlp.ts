@@ -1,13 +1,15 @@
 import { JsonTraceSerializer, ProtobufTraceSerializer } from '@opentelemetry/otlp-transformer'
-import type { ReadableSpan } from '@opentelemetry/sdk-trace-node'
 import { z } from 'zod'
 import type { LlmCall } from '../call.ts'
 import { secretSchema } from '../secret.ts'
-import type { Exporter, SendResult } from './exporter.ts'
+import { deliverySettings, type Exporter, type SendResult } from './exporter.ts'
+import { gzipSchema, usesGzip } from './gzip-setting.ts'
+import { makeJsonSpans } from './json-spans.ts'
 import { type Answer, makePoster, resolveHeaders } from './post.ts'
+import { makeProtobufSpans } from './protobuf-spans.ts'
 import { makeSampler, samplingConfigSchema } from './sampling.ts'
 import { OWN } from './semantic-conventions.ts'
-import { attemptEvents, contentAttributes, guardrailEvents, makeSpan, standardAttributes } from './spans.ts'
+import { eventsOf, headOf, setContentAttributes, setStandardAttributes } from './spans.ts'
 
 export const otlpConfigSchema = z.strictObject({
   /** Base address; `/v1/traces` is added. */
@@ -15,10 +17,11 @@ export const otlpConfigSchema = z.strictObject({
   protocol: z.enum(['protobuf', 'json']).default('protobuf'),
   headers: z.record(z.string(), secretSchema).default({}),
   timeoutMs: z.number().int().positive().default(10_000),
-  gzip: z.boolean().default(true),
+  gzip: gzipSchema,
   /** Prompts and answers on spans (opt-in, as the conventions ask). */
   content: z.boolean().default(false),
   sampling: samplingConfigSchema.prefault({}),
+  ...deliverySettings,
 })
 export type OtlpConfig = z.infer<typeof otlpConfigSchema>
 
@@ -33,37 +36,32 @@ export function makeOtlpExporter(config: OtlpConfig, { environment }: ExporterDe
   const poster = makePoster(config.timeoutMs)
   const sampler = makeSampler(config.sampling)
   const headers = resolveHeaders(config.headers, environment)
-  const toSpan = (call: LlmCall): ReadableSpan =>
-    makeSpan({
-      call,
-      attributes: {
-        ...standardAttributes(call),
-        ...(config.content && contentAttributes(call)),
-        [OWN.samplingRatio]: sampler.ratioFor(call),
-      },
-      events: [...attemptEvents(call), ...guardrailEvents(call)],
-    })
+  const url = `${config.endpoint.replace(/\/$/, '')}/v1/traces`
+  const contentType = config.protocol === 'protobuf' ? 'application/x-protobuf' : 'application/json'
+  const gzip = usesGzip(config.gzip, url)
+  const writer = config.protocol === 'protobuf' ? makeProtobufSpans() : makeJsonSpans()
+  function bodyOf(batch: readonly LlmCall[]): Buffer {
+    writer.begin()
+    for (const call of batch) {
+      writer.open(headOf(call))
+      setStandardAttributes(call, writer.set)
+      if (config.content) setContentAttributes(call, writer.set)
+      writer.set(OWN.samplingRatio, sampler.ratioFor(call))
+      writer.close(eventsOf(call))
+    }
+    return writer.end()
+  }
   return {
     id: 'otlp',
     limits: LIMITS,
+    delivery: config,
     wants: sampler.keeps,
     async send(batch, signal) {
-      const push = tracesPush(`${config.endpoint.replace(/\/$/, '')}/v1/traces`, batch.map(toSpan), config.protocol)
-      const answer = await poster.post({ ...push, headers: { ...headers, ...push.headers }, gzip: config.gzip }, signal)
+      const push = { url, headers: { ...headers, 'content-type': contentType }, body: bodyOf(batch), gzip }
+      const answer = await poster.post(push, signal)
       return spansResult(answer, batch.length, config.protocol)
     },
     close: () => poster.close(),
-  }
-}
-
-/** An OTLP/HTTP request of these spans; Langfuse takes the same. */
-export function tracesPush(url: string, spans: ReadableSpan[], protocol: OtlpConfig['protocol']) {
-  const serializer = protocol === 'protobuf' ? ProtobufTraceSerializer : JsonTraceSerializer
-  const body = serializer.serializeRequest(spans) ?? new Uint8Array()
-  return {
-    url,
-    body,
-    headers: { 'content-type': protocol === 'protobuf' ? 'application/x-protobuf' : 'application/json' },
   }
 }
 

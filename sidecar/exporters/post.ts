@@ -1,8 +1,10 @@
-import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { STATUS_CODES, validateHeaderName, validateHeaderValue } from 'node:http'
 import { promisify } from 'node:util'
 import { constants, gzip } from 'node:zlib'
 import { Agent, request } from 'undici'
 import { resolveSecret, type Secret } from '../secret.ts'
+import { addressOf, causeOf } from './causes.ts'
+import type { Drop, Retry } from './exporter.ts'
 
 const compress = promisify(gzip)
 const MAX_ANSWER_BYTES = 64 * 1024
@@ -16,7 +18,7 @@ export interface Push {
 }
 
 /** What a sink made of one push; reasons are words of a closed list and carry nothing of the request. */
-export type Answer = { ok: Buffer } | { retry: string; afterMs?: number } | { drop: string }
+export type Answer = { ok: Buffer } | Retry | Drop
 
 /**
  * Statuses below 500 after which the same push may be taken later. 404 and 405 are a wrong address: the operator's to
@@ -45,24 +47,33 @@ export function makePoster(timeoutMs: number): Poster {
         const headers = push.gzip ? { ...push.headers, 'content-encoding': 'gzip' } : push.headers
         const response = await request(push.url, { method: 'POST', headers, body, dispatcher: agent, signal: limit })
         const answer = await readBounded(response.body)
-        return classify(response.statusCode, answer, response.headers['retry-after'])
-      } catch {
-        // undici's errors name addresses and headers: only their kind is told.
-        return { retry: signal.aborted ? 'aborted' : limit.aborted ? 'timeout' : 'connection' }
+        return classify(response.statusCode, answer, response.headers['retry-after'], addressOf(push.url))
+      } catch (error) {
+        if (signal.aborted) return { retry: 'aborted' }
+        const address = addressOf(push.url)
+        if (limit.aborted) return { retry: 'timeout', cause: `${address} gave no answer within ${timeoutMs} ms` }
+        return causeOf(error, address)
       }
     },
     close: () => agent.destroy(),
   }
 }
 
-function classify(status: number, body: Buffer, retryAfter: string | string[] | undefined): Answer {
+function classify(status: number, body: Buffer, retryAfter: string | string[] | undefined, address: string): Answer {
   if (status >= 200 && status < 300) return { ok: body }
+  const reason = statusReason(status)
+  const cause = `${address} answered ${status}`
   // 500 too: Langfuse answers it where its own S3 or Redis is away.
-  if (status >= 500 || LATER.has(status)) return { retry: `http_${status}`, ...afterOf(retryAfter) }
+  if (status >= 500 || LATER.has(status)) return { retry: reason, cause, ...afterOf(retryAfter) }
   // Credentials and addresses (a redirect) are the operator's to mend: no call is given up for them.
-  if (status === 401 || status === 403) return { retry: 'unauthorized' }
-  if (status < 400) return { retry: `http_${status}` }
-  return { drop: `http_${status}` }
+  if (status === 401 || status === 403) return { retry: 'unauthorized', cause }
+  if (status < 400) return { retry: reason, cause }
+  return { drop: reason, cause }
+}
+
+/** A closed list: statuses that HTTP registers, by number; any other by its class. */
+function statusReason(status: number): string {
+  return STATUS_CODES[status] === undefined ? `http_${Math.floor(status / 100)}xx` : `http_${status}`
 }
 
 async function readBounded(body: AsyncIterable<Buffer> & { destroy(): unknown }): Promise<Buffer> {

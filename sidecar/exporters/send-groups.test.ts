@@ -24,22 +24,58 @@ describe('one result for several pushes', () => {
     ])
   })
 
-  it('any retry is a retry of all, at the latest time asked for; it stands above a drop', async () => {
+  it('each group’s answer is its own', async () => {
     const answers: Record<string, SendResult> = {
       a: { drop: 'http_400' },
-      b: { retry: 'http_429', afterMs: 2000 },
-      c: { retry: 'http_429', afterMs: 9000 },
+      b: { retry: 'http_429', afterMs: 2000, scope: 'tenant' },
+      c: { retry: 'http_500' },
       d: { sent: 1, rejected: [] },
     }
-    const result = await sendGroups(batchOf('a', 'b', 'c', 'd'), byTenant, async (tenant) => answers[tenant]!)
-    expect(result).toEqual({ retry: 'http_429', afterMs: 9000 })
+    const result = await sendGroups(batchOf('a', 'b', 'c', 'd', 'b'), byTenant, async (tenant) => answers[tenant]!)
+    expect(result).toEqual({
+      sent: 1,
+      rejected: [],
+      failed: [
+        { indexes: [0], failure: answers.a },
+        { indexes: [1, 4], failure: answers.b },
+        { indexes: [2], failure: answers.c },
+      ],
+    })
   })
 
-  it('a drop of one group is a drop of all, so that the caller halves', async () => {
-    const result = await sendGroups(batchOf('a', 'b'), byTenant, async (tenant, calls) =>
-      tenant === 'b' ? { drop: 'http_413' } : taken(calls),
+  it('a batch of one group has its answer', async () => {
+    for (const answer of [{ drop: 'http_413' }, { retry: 'http_500', afterMs: 5 }])
+      expect(await sendGroups(batchOf('a', 'a'), byTenant, async () => answer)).toEqual(answer)
+  })
+
+  it('where all groups say that the sink is in trouble it is a retry of all, at the latest time asked for', async () => {
+    const after: Record<string, number> = { a: 1000, b: 9000, c: 2000 }
+    const result = await sendGroups(batchOf('a', 'b', 'c'), byTenant, async (tenant) => ({
+      retry: 'http_503',
+      afterMs: after[tenant]!,
+    }))
+    expect(result).toEqual({ retry: 'http_503', afterMs: 9000 })
+  })
+
+  it('a tenant’s own refusal stops no other group', async () => {
+    const tenants = Array.from({ length: 50 }, (_, n) => `t${n}`)
+    const result = await sendGroups(batchOf(...tenants), byTenant, async (tenant, calls) =>
+      tenant === 't49' ? taken(calls) : { retry: 'unauthorized', scope: 'tenant' },
     )
-    expect(result).toEqual({ drop: 'http_413' })
+    expect(result).toMatchObject({ sent: 1, failed: { length: 49 } })
+  })
+
+  it('after a sink in trouble the groups that were not begun are told apart', async () => {
+    let begun = 0
+    const tenants = Array.from({ length: 50 }, (_, n) => `t${n}`)
+    const result = await sendGroups(batchOf(...tenants), byTenant, async (_, calls) =>
+      ++begun === 1 ? taken(calls) : { retry: 'timeout' },
+    )
+    if (!('sent' in result)) throw new Error('expected a result by parts')
+    const failed = result.failed!.flatMap(({ indexes }) => indexes)
+    expect([result.sent, failed.length + result.untried!.length]).toEqual([1, 49])
+    expect(begun).toBeLessThanOrEqual(6)
+    expect(new Set([0, ...failed, ...result.untried!]).size).toBe(50)
   })
 
   it('begins no further group once one is to be tried again', async () => {

@@ -1,16 +1,14 @@
 import type { LlmCall } from '../call.ts'
-import type { Rejection, SendResult } from './exporter.ts'
+import type { Failure, Rejection, Retry, SendResult } from './exporter.ts'
 
 /** Requests under way at once; as many as the pool of an exporter has connections. */
 const AT_ONCE = 4
 
 /**
- * One push for each group of the batch (a Langfuse project, a Loki tenant), and one result for all:
- *   any retry → retry (the latest time that was asked for): the whole batch comes again, and what was taken comes again
- *               with identical ids, which every sink recognises;
- *   else any drop → drop: the caller halves until the call is found;
- *   else sent, each rejection at its index in the whole batch.
- * After a retry no further group is begun: a sink in trouble is not pressed.
+ * One push for each group of the batch (a Langfuse project, a Loki tenant); each group's answer is its own.
+ * A batch of one group has its answer. Of several: what was taken is sent, what was not stands in `failed`, by group.
+ * After a retry that is not of a tenant alone no further group is begun (`untried`): a sink in trouble is not pressed.
+ * Where nothing but such retries came, it is a retry of all, at the latest time that was asked for.
  */
 export async function sendGroups<K>(
   batch: readonly LlmCall[],
@@ -24,26 +22,50 @@ export async function sendGroups<K>(
     if (members === undefined) groups.set(group, [index])
     else members.push(index)
   })
-  let retry: { retry: string; afterMs?: number } | undefined
-  let drop: { drop: string } | undefined
+  if (groups.size === 1) {
+    const [[group, indexes]] = [...groups] as [[K, number[]]]
+    const result = await push(group, batch)
+    return 'sent' in result ? { ...result, rejected: inBatch(result.rejected, indexes) } : result
+  }
+  /** Answers of a sink in trouble. */
+  const away: Retry[] = []
+  let sent = 0
+  let pushed = 0
   const rejected: Rejection[] = []
-  const queue = groups.entries()
+  const failed: { indexes: readonly number[]; failure: Failure }[] = []
+  const queue = [...groups]
+  const untried: number[] = []
 
   async function worker(): Promise<void> {
-    for (const [group, indexes] of queue) {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const [group, indexes] = next
+      if (away.length > 0) {
+        untried.push(...indexes)
+        continue
+      }
+      pushed++
       const result = await push(
         group,
         indexes.map((index) => batch[index]!),
       )
-      if ('retry' in result) {
-        if (retry === undefined || (result.afterMs ?? 0) > (retry.afterMs ?? 0)) retry = result
-      } else if ('drop' in result) drop = result
-      else rejected.push(...inBatch(result.rejected, indexes))
-      if (retry !== undefined) return
+      if ('sent' in result) {
+        sent += result.sent
+        rejected.push(...inBatch(result.rejected, indexes))
+        continue
+      }
+      failed.push({ indexes, failure: result })
+      if ('retry' in result && result.scope !== 'tenant') away.push(result)
     }
   }
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, groups.size) }, worker))
-  return retry ?? drop ?? { sent: batch.length - rejected.length, rejected }
+  if (away.length > 0 && away.length === pushed)
+    return away.reduce((latest, one) => ((one.afterMs ?? 0) > (latest.afterMs ?? 0) ? one : latest))
+  return {
+    sent,
+    rejected,
+    ...(failed.length > 0 && { failed }),
+    ...(untried.length > 0 && { untried }),
+  }
 }
 
 /** Where a sink said only how many, the last of its group stand for them, so that they count for the right group. */
@@ -51,4 +73,11 @@ function inBatch(rejections: readonly Rejection[], indexes: readonly number[]): 
   const named = new Set(rejections.map(({ index }) => index))
   const free = indexes.map((_, index) => index).filter((index) => !named.has(index))
   return rejections.map(({ index, reason }) => ({ index: indexes[index] ?? indexes[free.pop()!]!, reason }))
+}
+
+/** A group with a key and a limit of its own: what is refused for these is no sign of the sink's state. */
+export function tenantsOwn<R extends SendResult>(result: R): R | Retry {
+  return 'retry' in result && (result.retry === 'unauthorized' || result.retry === 'http_429')
+    ? { ...result, scope: 'tenant' }
+    : result
 }

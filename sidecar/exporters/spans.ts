@@ -1,14 +1,4 @@
 import {
-  type Attributes,
-  type AttributeValue,
-  type HrTime,
-  SpanKind,
-  SpanStatusCode,
-  TraceFlags,
-} from '@opentelemetry/api'
-import { resourceFromAttributes } from '@opentelemetry/resources'
-import type { ReadableSpan, TimedEvent } from '@opentelemetry/sdk-trace-node'
-import {
   EXTRA_UNITS,
   inputTokens,
   type LlmCall,
@@ -18,73 +8,22 @@ import {
   TOKEN_TYPES,
 } from '../call.ts'
 import { GEN_AI, OWN } from './semantic-conventions.ts'
-
-const COMMON = {
-  resource: resourceFromAttributes({ 'service.name': 'kong-llm-observer' }),
-  instrumentationScope: { name: 'kong-llm-observer' },
-  links: [],
-  ended: true,
-  droppedAttributesCount: 0,
-  droppedEventsCount: 0,
-  droppedLinksCount: 0,
-}
-
-export interface SpanParts {
-  call: LlmCall
-  attributes: Attributes
-  events?: TimedEvent[]
-}
-export interface ChildSpanParts {
-  call: LlmCall
-  spanId: string
-  name: string
-  /** Epoch milliseconds. */
-  at: number
-  attributes: Attributes
-}
+import { type SetAttribute, SPAN_KIND, type SpanEvent, type SpanHead } from './span-writer.ts'
 
 /** The call's own span. A function of the call alone: sent again it is the same span (design law 4). */
-export function makeSpan({ call, attributes, events = [] }: SpanParts): ReadableSpan {
+export function headOf(call: LlmCall): SpanHead {
   const { traceId, spanId, parentSpanId } = call.trace
   return {
-    ...COMMON,
+    traceId,
+    spanId,
+    parentSpanId,
+    parentIsRemote: parentSpanId !== undefined,
     name: spanName(call),
-    kind: SpanKind.CLIENT,
-    spanContext: () => contextOf(traceId, spanId, false),
-    ...(parentSpanId !== undefined && { parentSpanContext: contextOf(traceId, parentSpanId, true) }),
-    startTime: timeOf(call.startedAt),
-    endTime: timeOf(call.startedAt + call.durationMs),
-    duration: timeOf(call.durationMs),
-    status:
-      call.status === 'ok'
-        ? { code: SpanStatusCode.UNSET }
-        : { code: SpanStatusCode.ERROR, message: call.errorMessage ?? call.status },
-    attributes,
-    events,
+    kind: SPAN_KIND.client,
+    start: call.startedAt,
+    end: call.startedAt + call.durationMs,
+    error: call.status === 'ok' ? undefined : (call.errorMessage ?? call.status),
   }
-}
-
-/** A moment inside the call, as a span of its own under it. */
-export function makeChildSpan({ call, spanId, name, at, attributes }: ChildSpanParts): ReadableSpan {
-  const { traceId, spanId: parentSpanId } = call.trace
-  const time = timeOf(at)
-  return {
-    ...COMMON,
-    name,
-    kind: SpanKind.INTERNAL,
-    spanContext: () => contextOf(traceId, spanId, false),
-    parentSpanContext: contextOf(traceId, parentSpanId, false),
-    startTime: time,
-    endTime: time,
-    duration: [0, 0],
-    status: { code: SpanStatusCode.UNSET },
-    attributes,
-    events: [],
-  }
-}
-
-function contextOf(traceId: string, spanId: string, isRemote: boolean) {
-  return { traceId, spanId, traceFlags: TraceFlags.SAMPLED, isRemote }
 }
 
 export function spanName(call: LlmCall): string {
@@ -92,21 +31,10 @@ export function spanName(call: LlmCall): string {
   return call.requestModel === undefined ? operation : `${operation} ${call.requestModel}`
 }
 
-/** Epoch milliseconds as seconds and nanoseconds. */
-export function timeOf(milliseconds: number): HrTime {
-  const whole = Math.round(milliseconds * 1000)
-  return [Math.floor(whole / 1_000_000), (whole % 1_000_000) * 1000]
-}
-
 /** The call in the words of the GenAI conventions and our own. Absent stays absent: no zero is invented. */
-export function standardAttributes(call: LlmCall): Attributes {
+export function setStandardAttributes(call: LlmCall, set: SetAttribute): void {
   const { gateway, usage, cost, parameters } = call
   const known = call.usageSource !== 'unknown' && call.usageSource !== 'none'
-  const attributes: Attributes = {}
-  // Set one by one: an object that has held undefined, or lost a key, is slow to walk for the rest of its life.
-  const set = (name: string, value: AttributeValue | undefined | null) => {
-    if (value !== undefined && value !== null) attributes[name] = value
-  }
   set(GEN_AI.operation, call.operation === 'unknown' ? undefined : call.operation)
   set(GEN_AI.provider, call.provider)
   set(GEN_AI.requestModel, call.requestModel)
@@ -181,59 +109,64 @@ export function standardAttributes(call: LlmCall): Attributes {
   set(OWN.contentTruncated, call.content?.truncated)
   for (const [type, name] of USAGE_NAMES) set(name, usage[type])
   for (const [unit, name] of UNIT_NAMES) set(name, usage[unit])
-  return attributes
 }
 
 const USAGE_NAMES = TOKEN_TYPES.map((type) => [type, OWN.usagePrefix + type] as const)
 const UNIT_NAMES = EXTRA_UNITS.map((unit) => [unit, OWN.unitsPrefix + unit] as const)
 
-export function contentAttributes(call: LlmCall): Attributes {
-  const { content } = call
-  if (content === undefined) return {}
-  return {
-    ...(content.input !== undefined && { [GEN_AI.inputMessages]: JSON.stringify(content.input.map(standardMessage)) }),
-    ...(content.output !== undefined && {
-      [GEN_AI.outputMessages]: JSON.stringify(content.output.map(standardMessage)),
-    }),
-    ...(content.system !== undefined && {
-      [GEN_AI.systemInstructions]: JSON.stringify([{ type: 'text', content: content.system }]),
-    }),
-    ...(content.tools !== undefined && { [GEN_AI.toolDefinitions]: content.tools }),
-  }
+export function setContentAttributes({ content }: LlmCall, set: SetAttribute): void {
+  if (content === undefined) return
+  const { input, output, system, tools } = content
+  set(GEN_AI.inputMessages, input === undefined ? undefined : JSON.stringify(input.map(standardMessage)))
+  set(GEN_AI.outputMessages, output === undefined ? undefined : JSON.stringify(output.map(standardMessage)))
+  set(GEN_AI.systemInstructions, system === undefined ? undefined : JSON.stringify([{ type: 'text', content: system }]))
+  set(GEN_AI.toolDefinitions, tools)
 }
 
 function standardMessage({ role, parts, finishReason }: Message) {
-  return { role, parts, ...(finishReason !== undefined && { finish_reason: finishReason }) }
+  return finishReason === undefined ? { role, parts } : { role, parts, finish_reason: finishReason }
 }
 
-export function guardrailEvents(call: LlmCall): TimedEvent[] {
-  return call.guardrails.map(({ guardrail, stage, action, reason, categories, count, latencyMs }) => {
-    const attributes: Attributes = {
-      [OWN.guardrailName]: guardrail,
-      [OWN.guardrailStage]: stage,
-      [OWN.guardrailAction]: action,
-    }
-    if (reason !== undefined) attributes[OWN.guardrailReason] = reason
-    if (categories !== undefined)
-      attributes[OWN.guardrailCategories] = Object.entries(categories).map(([name, value]) => `${name}=${value}`)
-    if (count !== undefined) attributes[OWN.guardrailCount] = count
-    if (latencyMs !== undefined) attributes[OWN.guardrailLatencyMs] = latencyMs
-    return { name: OWN.guardrailEvent, time: timeOf(guardrailTime(call, stage)), attributes }
-  })
+/** Several targets for one call, each at the time when it was asked, then what guarded it. */
+export function eventsOf(call: LlmCall): SpanEvent[] {
+  if (call.attempts === undefined && call.guardrails.length === 0) return []
+  return [...attemptEvents(call), ...guardrailEvents(call)]
 }
 
-/** Several targets for one call: each as an event at the time when it was asked. */
-export function attemptEvents(call: LlmCall): TimedEvent[] {
-  return (call.attempts ?? []).map((attempt, index) => {
-    const attributes: Attributes = { [OWN.attemptNumber]: index + 1, [OWN.attemptFailed]: attempt.failed }
-    if (attempt.provider !== undefined) attributes[GEN_AI.provider] = attempt.provider
-    if (attempt.model !== undefined) attributes[GEN_AI.requestModel] = attempt.model
-    if (attempt.address !== undefined) attributes[OWN.attemptAddress] = attempt.address
-    if (attempt.httpStatus !== undefined) attributes[GEN_AI.httpStatus] = attempt.httpStatus
-    if (attempt.durationMs !== undefined) attributes[OWN.attemptDurationMs] = attempt.durationMs
-    if (attempt.picoUsd !== undefined) attributes[OWN.costPicoUsd] = attempt.picoUsd
-    return { name: OWN.attemptEvent, time: timeOf(attempt.startedAt ?? call.startedAt), attributes }
-  })
+function guardrailEvents(call: LlmCall): SpanEvent[] {
+  return call.guardrails.map(({ guardrail, stage, action, reason, categories, count, latencyMs }) => ({
+    name: OWN.guardrailEvent,
+    at: guardrailTime(call, stage),
+    setAttributes(set) {
+      set(OWN.guardrailName, guardrail)
+      set(OWN.guardrailStage, stage)
+      set(OWN.guardrailAction, action)
+      set(OWN.guardrailReason, reason)
+      set(
+        OWN.guardrailCategories,
+        categories === undefined ? undefined : Object.entries(categories).map(([name, value]) => `${name}=${value}`),
+      )
+      set(OWN.guardrailCount, count)
+      set(OWN.guardrailLatencyMs, latencyMs)
+    },
+  }))
+}
+
+function attemptEvents(call: LlmCall): SpanEvent[] {
+  return (call.attempts ?? []).map((attempt, index) => ({
+    name: OWN.attemptEvent,
+    at: attempt.startedAt ?? call.startedAt,
+    setAttributes(set) {
+      set(OWN.attemptNumber, index + 1)
+      set(OWN.attemptFailed, attempt.failed)
+      set(GEN_AI.provider, attempt.provider)
+      set(GEN_AI.requestModel, attempt.model)
+      set(OWN.attemptAddress, attempt.address)
+      set(GEN_AI.httpStatus, attempt.httpStatus)
+      set(OWN.attemptDurationMs, attempt.durationMs)
+      set(OWN.costPicoUsd, attempt.picoUsd)
+    },
+  }))
 }
 
 function budgetTexts(rateLimit: RateLimit | undefined): string[] | undefined {
@@ -246,7 +179,8 @@ export function guardrailTime(call: LlmCall, stage: 'input' | 'output'): number 
   return stage === 'input' ? call.startedAt : call.startedAt + call.durationMs
 }
 
-function sum(...values: (number | undefined)[]): number | undefined {
-  const known = values.filter((value) => value !== undefined)
-  return known.length === 0 ? undefined : known.reduce((a, b) => a + b, 0)
+/** Undefined where none is known. */
+function sum(first: number | undefined, second: number | undefined, third?: number): number | undefined {
+  if (first === undefined && second === undefined && third === undefined) return undefined
+  return (first ?? 0) + (second ?? 0) + (third ?? 0)
 }

@@ -14,30 +14,17 @@ export interface AdjustmentTotal {
 
 const MONEY = ['up', 'down'] as const
 
-export function makeAdjustmentTotals(database: DatabaseSync) {
+export function readAdjustmentTotals(database: DatabaseSync): AdjustmentTotal[] {
   const select = database.prepare('SELECT * FROM adjustment_totals')
   select.setReadBigInts(true)
-  const version = database.prepare('PRAGMA data_version')
-  const versionOf = () => (version.get() as { data_version: number }).data_version
-  let seen: number | undefined
-
-  function read(): AdjustmentTotal[] {
-    // First the version: what is written in between is read again.
-    seen = versionOf()
-    return (select.all() as unknown as Row[]).map((row) => ({
-      tenant: row.tenant,
-      provider: row.provider,
-      model: row.model,
-      entries: row.entries,
-      up: picoUsdOf(row, 'up'),
-      down: picoUsdOf(row, 'down'),
-    }))
-  }
-  return {
-    read,
-    /** What another process may have written since the last reading; undefined where none has written anything. */
-    changed: (): AdjustmentTotal[] | undefined => (versionOf() === seen ? undefined : read()),
-  }
+  return (select.all() as unknown as Row[]).map((row) => ({
+    tenant: row.tenant,
+    provider: row.provider,
+    model: row.model,
+    entries: row.entries,
+    up: picoUsdOf(row, 'up'),
+    down: picoUsdOf(row, 'down'),
+  }))
 }
 type Row = Record<'tenant' | 'provider' | 'model', string> &
   Record<'entries' | `${(typeof MONEY)[number]}_${'usd' | 'pico'}`, bigint>

@@ -1,5 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { KIND_COLUMNS, type KindLines, LINE_COLUMNS } from './call-lines.ts'
+import { crc32 } from 'node:zlib'
+import type { LlmCall } from '../call.ts'
+import { callLine, KIND_COLUMNS, LINE_COLUMNS, startOf } from './call-lines.ts'
+import type { CallLabels } from './fold-labels.ts'
 import { DAY_MS } from './period.ts'
 
 const HOUR_MS = 3_600_000
@@ -7,18 +10,18 @@ const HOUR_MS = 3_600_000
 const SLICE = 2000
 const MAX_KINDS = 10_000
 
-/** Runs inside the caller's transactions; `forget` when one was given up. */
+/** A line for each call, by start and id: the memory of which calls are stored. Inside the caller's transactions. */
 export function makeCallLineStore(database: DatabaseSync, retentionMs: number) {
   const addKind = database.prepare(
     `INSERT INTO call_kinds (${KIND_COLUMNS.join(', ')}) VALUES (${KIND_COLUMNS.map(() => '?').join(', ')})`,
   )
-  // An id that outlived its seven days in the spool and came again: it is one call, and has one line.
   const addLine = database.prepare(
-    `INSERT OR IGNORE INTO calls (kind, ${LINE_COLUMNS.join(', ')}) VALUES (?, ${LINE_COLUMNS.map(() => '?').join(', ')})`,
+    `INSERT OR IGNORE INTO calls (kind, checksum, ${LINE_COLUMNS.join(', ')}) VALUES (?, ?, ${LINE_COLUMNS.map(() => '?').join(', ')})`,
   )
+  const has = database.prepare('SELECT 1 FROM calls WHERE started_at = ? AND id = ?')
   const keptFromOf = database.prepare('SELECT kept_from FROM retention')
   const setKeptFrom = database.prepare('UPDATE retention SET kept_from = ?')
-  const trims = ['adjustments', 'calls'].map((table) => ({
+  const trims = ['adjustments', 'calls', 'answers'].map((table) => ({
     nth: database.prepare(
       `SELECT started_at FROM ${table} WHERE started_at < ? ORDER BY started_at LIMIT 1 OFFSET ${SLICE}`,
     ),
@@ -38,18 +41,29 @@ export function makeCallLineStore(database: DatabaseSync, retentionMs: number) {
   forget()
 
   return {
-    add(kinds: readonly KindLines[]): void {
-      if (stored.size > MAX_KINDS) stored.clear()
-      for (const { key, kind, lines } of kinds) {
-        let row = stored.get(key)
-        if (row === undefined) {
-          row = addKind.run(...kind).lastInsertRowid
-          stored.set(key, row)
-        }
-        for (const [startedAt, id, ...rest] of lines) addLine.run(row, startedAt!, bytesOf(id as string), ...rest)
+    /**
+     * False where the call's line is there: it is stored, and nothing is added. A call that started before lines are kept
+     * cannot be recognised; it has no line.
+     */
+    add(call: LlmCall, labels: CallLabels, cost: number): boolean {
+      if (startOf(call) < keptFrom) return true
+      const { kind, line } = callLine(call, labels, cost)
+      const key = kind.join('\u0000')
+      const known = stored.get(key)
+      if (known === undefined && has.get(line[0]!, lineId(call.id)) !== undefined) return false
+      const row = known ?? addKind.run(...kind).lastInsertRowid
+      if (known === undefined) {
+        if (stored.size > MAX_KINDS) stored.clear()
+        stored.set(key, row)
       }
+      const [startedAt, id, ...rest] = line
+      const checksum = lineChecksum(line)
+      return addLine.run(row, checksum, startedAt!, lineId(id as string), ...rest).changes > 0
     },
-    /** Drops a slice of what is older than the retention: by the hour, so that the most batches drop nothing. */
+    has: (call: LlmCall): boolean => has.get(startOf(call), lineId(call.id)) !== undefined,
+    /** Whether calls of that start have a line, if they are stored. */
+    keeps: (call: LlmCall): boolean => startOf(call) >= keptFrom,
+    /** Drops a slice of what is older than the retention: by the hour, so that most transactions drop nothing. */
     trim(now: number): void {
       const keepFrom = Math.floor((now - retentionMs) / HOUR_MS) * HOUR_MS
       if (keepFrom > keptFrom) {
@@ -68,12 +82,18 @@ export function makeCallLineStore(database: DatabaseSync, retentionMs: number) {
       if (dropKinds.run(Math.floor(keptFrom / DAY_MS)).changes > 0) stored.clear()
       trimming = false
     },
+    /** What is kept in memory is read again: a transaction was given up. */
     forget,
   }
 }
 
 /** Ids are 32 hex digits; whatever else one is, it stays itself. */
-function bytesOf(id: string): Uint8Array {
+export function lineId(id: string): Uint8Array {
   const bytes = Buffer.from(id, 'hex')
   return bytes.length * 2 === id.length ? bytes : Buffer.from(id)
+}
+
+/** CRC-32 of a line's own columns, its id as hex digits (call-lines.ts, LINE_COLUMNS). */
+export function lineChecksum(line: readonly (string | number | null)[]): number {
+  return crc32(line.join('|'))
 }

@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { EXTRA_UNITS, TOKEN_TYPES, type Usage } from '../call.ts'
-import { ledgerInFolder } from '../testing/ledger-in-folder.ts'
 import { makeCall } from '../testing/make-call.ts'
+import { storeInFolder } from '../testing/store-in-folder.ts'
 import { tableBook } from '../testing/table-book.ts'
 import { rowsOf, writeLedger } from '../testing/write-ledger.ts'
 import { readUsage } from './read-usage.ts'
@@ -11,8 +11,8 @@ import { reprice } from './reprice.ts'
 import { listUnpriced } from './unpriced.ts'
 import { usageOf, usageText } from './usage-text.ts'
 
-const test = ledgerInFolder()
-const file = () => join(test.folder, 'ledger.db')
+const test = storeInFolder()
+const file = () => test.file
 const DAY = 86_400_000
 const START = Date.parse('2026-09-01T00:00:00Z')
 

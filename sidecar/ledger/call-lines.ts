@@ -1,23 +1,12 @@
 import type { Cost, LlmCall, PriceAttributes, Usage, UsageSource } from '../call.ts'
+import type { CallLabels } from './fold-labels.ts'
 import { DAY_MS } from './period.ts'
 import { usageOf, usageText } from './usage-text.ts'
 
-/** Labels under which a call is counted: bounded names (law 13). */
-export interface CallLabels {
-  tenant: string
-  provider: string
-  model: string
-}
 /** What many calls of a day have in common, stored once. In the order of its columns, see KIND_COLUMNS. */
 export type CallKind = readonly (string | number | null)[]
 /** What is a call's own. In the order of its columns, see LINE_COLUMNS; the id as hex digits. */
 export type CallLine = readonly (string | number | null)[]
-export interface KindLines {
-  /** Equal for equal kinds. */
-  key: string
-  kind: CallKind
-  lines: CallLine[]
-}
 
 export const KIND_COLUMNS = [
   'day',
@@ -48,49 +37,45 @@ export const LINE_COLUMNS = [
   'reported',
 ] as const
 
-/** Gathers what the ledger keeps of each call so that it can be priced again. */
-export function gatherCallLines() {
-  const kinds = new Map<string, KindLines>()
+/** What the ledger keeps of a call so that it can be priced again. `cost`: what the cells count for it. */
+export function callLine(call: LlmCall, labels: CallLabels, cost: number): { kind: CallKind; line: CallLine } {
+  const { provider, tenant, cost: priced } = call
+  const startedAt = startOf(call)
   return {
-    /** `cost`: what the cells count for it. */
-    add(call: LlmCall, labels: CallLabels, cost: number): void {
-      const { provider, tenant, cost: priced } = call
-      const startedAt = Number.isSafeInteger(call.startedAt) ? call.startedAt : 0
-      const kind: CallKind = [
-        Math.floor(startedAt / DAY_MS),
-        labels.tenant,
-        labels.provider,
-        labels.model,
-        labels.tenant === tenant ? null : tenant,
-        labels.provider === provider ? null : provider,
-        call.responseModel ?? null,
-        call.requestModel ?? null,
-        call.serviceTier ?? null,
-        call.priceAttributes === undefined ? null : JSON.stringify(call.priceAttributes),
-        call.usageSource,
-        priced.state,
-        priced.state === 'priced' ? priced.priceId : null,
-        priced.state === 'priced' ? null : priced.reason,
-        priced.book,
-      ]
-      const key = kind.join('\u0000')
-      const line: CallLine = [
-        startedAt,
-        call.id,
-        amountOf(call.durationMs) ?? 0,
-        usageText(call.usage),
-        billedText(call),
-        cost,
-        priced.state === 'priced' ? amountOf(priced.cacheSavedPicoUsd) : null,
-        amountOf(call.savedPicoUsd),
-        amountOf(call.reportedPicoUsd),
-      ]
-      const known = kinds.get(key)
-      if (known === undefined) kinds.set(key, { key, kind, lines: [line] })
-      else known.lines.push(line)
-    },
-    all: (): KindLines[] => [...kinds.values()],
+    kind: [
+      Math.floor(startedAt / DAY_MS),
+      labels.tenant,
+      labels.provider,
+      labels.model,
+      labels.tenant === tenant ? null : tenant,
+      labels.provider === provider ? null : provider,
+      call.responseModel ?? null,
+      call.requestModel ?? null,
+      call.serviceTier ?? null,
+      call.priceAttributes === undefined ? null : JSON.stringify(call.priceAttributes),
+      call.usageSource,
+      priced.state,
+      priced.state === 'priced' ? priced.priceId : null,
+      priced.state === 'priced' ? null : priced.reason,
+      priced.book,
+    ],
+    line: [
+      startedAt,
+      call.id,
+      amountOf(call.durationMs) ?? 0,
+      usageText(call.usage),
+      billedText(call),
+      cost,
+      priced.state === 'priced' ? amountOf(priced.cacheSavedPicoUsd) : null,
+      amountOf(call.savedPicoUsd),
+      amountOf(call.reportedPicoUsd),
+    ],
   }
+}
+
+/** The start under which a call's line stands. */
+export function startOf({ startedAt }: Pick<LlmCall, 'startedAt'>): number {
+  return Number.isSafeInteger(startedAt) ? startedAt : 0
 }
 
 /** A call as the ledger keeps it: what a price may depend on, and what it was first priced at. */

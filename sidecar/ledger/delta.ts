@@ -1,8 +1,7 @@
-import { billedPicoUsd, type LlmCall, TOKEN_TYPES } from '../call.ts'
-import { gatherCallLines, type KindLines } from './call-lines.ts'
-import type { Arrival } from './capture-gaps.ts'
+import { type LlmCall, TOKEN_TYPES } from '../call.ts'
+import type { AdjustmentTotal } from './adjustment-totals.ts'
 import { finishKindOf } from './finish-kind.ts'
-import type { LabelFold, LabelKind } from './fold-labels.ts'
+import type { CallLabels, LabelFold, LabelKind } from './fold-labels.ts'
 import { bucketOf, type HistogramName, makeSeries, SUM } from './series.ts'
 import { SLOT_MS, type SpendDelta } from './spend.ts'
 
@@ -31,33 +30,25 @@ export interface CountDelta {
   labels: readonly string[]
   value: bigint
 }
-/** What a batch of calls adds. Pure data: it goes to the store's thread as it is. */
+/** What one transaction adds. Pure data: SQL and the totals in memory are both moved by it. */
 export interface Delta {
   cells: CellDelta[]
   counts: CountDelta[]
   histograms: (CountDelta & { name: HistogramName })[]
-  newLabels: [LabelKind, string][]
-  arrivals: Arrival[]
-  lines: KindLines[]
+  newLabels: readonly { kind: LabelKind; name: string }[]
   spend: SpendDelta[]
+  /** What was written as adjustments of earlier calls. */
+  adjusted: AdjustmentTotal[]
 }
 
-/** Gathers first, so that each row is written once. Never throws: a call that is in the spool must be counted. */
-export function deltaOf(calls: Iterable<LlmCall>, fold: LabelFold): Delta {
+/** Gathers first, so that each row is written once. Never throws: a call that is stored must be counted. */
+export function makeDelta(fold: LabelFold) {
   const cells = new Map<string, CellDelta>()
   const counts = makeSeries()
   const histograms = { latency: makeSeries(), first_token: makeSeries() }
-  const newLabels: [LabelKind, string][] = []
-  const lines = gatherCallLines()
   const spend = new Map<string, SpendDelta>()
-  const arrivals = new Map<string, { node: string; epoch: string; sequences: number[] }>()
+  const adjusted: AdjustmentTotal[] = []
 
-  function label(kind: LabelKind, name: string): string {
-    const { label: folded, isNew, folded: wasFolded } = fold.fold(kind, name)
-    if (isNew) newLabels.push([kind, folded])
-    if (wasFolded) counts.add('folded', [kind], 1n)
-    return folded
-  }
   /** An amount that cannot be one is 0, and counted. */
   function amount(field: string, value: number, limit = Number.MAX_SAFE_INTEGER): bigint {
     if (Number.isSafeInteger(value) && value >= 0 && value <= limit) return BigInt(value)
@@ -69,21 +60,10 @@ export function deltaOf(calls: Iterable<LlmCall>, fold: LabelFold): Delta {
     histograms[name].add(name, [...labels, String(bucketOf(name, Number(rounded)))], 1n)
     histograms[name].add(name, [...labels, String(SUM)], rounded)
   }
-  function numbered(node: string, epoch: string, sequence: number): void {
-    // The series is there at 0 from a node's first call, so that its first loss is an increase.
-    counts.add('capture_gaps', [node], 0n)
-    const key = `${node}\u0000${epoch}`
-    const known = arrivals.get(key)
-    if (known === undefined) arrivals.set(key, { node, epoch, sequences: [sequence] })
-    else known.sequences.push(sequence)
-  }
 
-  function add(call: LlmCall): void {
-    const tenant = label('tenant', call.tenant)
-    const model = label('model', call.model)
-    const provider = label('provider', call.provider)
+  /** `cost`: what the call's line says, pico-USD. */
+  function add(call: LlmCall, { tenant, provider, model }: CallLabels, cost: bigint): void {
     const { status, gateway, cache } = call
-    const cost = amount('cost', billedPicoUsd(call))
     const startedAt = Number.isFinite(call.startedAt) ? call.startedAt : 0
     const hour = Math.floor(startedAt / HOUR_MS)
     const slot = Math.floor(startedAt / SLOT_MS)
@@ -110,7 +90,6 @@ export function deltaOf(calls: Iterable<LlmCall>, fold: LabelFold): Delta {
     if (call.savedPicoUsd !== undefined) cell.saved += amount('saved', call.savedPicoUsd)
     if (call.cost.state === 'priced' && call.cost.cacheSavedPicoUsd !== undefined)
       cell.cacheSaved += amount('saved', call.cost.cacheSavedPicoUsd)
-    lines.add(call, cell, Number(cost))
     const spent = spend.get(`${slot} ${tenant}`) ?? { slot, tenant, cost: 0n, unpriced: 0n }
     spent.cost += cost
     if (call.cost.state === 'unpriced' && call.repeat !== true) spent.unpriced++
@@ -120,14 +99,9 @@ export function deltaOf(calls: Iterable<LlmCall>, fold: LabelFold): Delta {
       if (tokens !== undefined && tokens !== 0) cell.tokens[index]! += amount('tokens', tokens)
     }
 
-    if (gateway.epoch !== undefined && gateway.sequence !== undefined) {
-      if (Number.isSafeInteger(gateway.sequence) && gateway.sequence > 0)
-        numbered(label('node', gateway.node), gateway.epoch, gateway.sequence)
-      else counts.add('malformed', ['sequence'], 1n)
-    }
     // A route's own pre-function replaces a global tap: such a route is not seen into, and must not go unnoticed.
-    if (gateway.source === 'log') counts.add('untapped', [label('route', gateway.route ?? 'none')], 1n)
-    if (call.usageReason === 'websocket') counts.add('websockets', [label('route', gateway.route ?? 'none')], 1n)
+    if (gateway.source === 'log') counts.add('untapped', [fold.admit('route', gateway.route ?? 'none')], 1n)
+    if (call.usageReason === 'websocket') counts.add('websockets', [fold.admit('route', gateway.route ?? 'none')], 1n)
     if (call.repeat === true) {
       counts.add('repeats', [tenant], 1n)
       return
@@ -151,25 +125,34 @@ export function deltaOf(calls: Iterable<LlmCall>, fold: LabelFold): Delta {
     if (call.rateLimit?.refusedBy !== undefined)
       counts.add('rate_limited', [tenant, provider, call.rateLimit.refusedBy], 1n)
     for (const attempt of call.attempts?.slice(0, -1) ?? []) {
-      const failing = attempt.provider === undefined ? provider : label('provider', attempt.provider)
+      const failing = attempt.provider === undefined ? provider : fold.admit('provider', attempt.provider)
       counts.add('failed_attempts', [tenant, failing], 1n)
     }
     for (const event of call.guardrails)
-      counts.add('guardrail', [tenant, label('guardrail', event.guardrail), event.stage, event.action], 1n)
+      counts.add('guardrail', [tenant, fold.admit('guardrail', event.guardrail), event.stage, event.action], 1n)
     for (const reason of call.finishReasons ?? []) counts.add('finished', [...series, finishKindOf(reason)], 1n)
     if (call.cost.state === 'unpriced') counts.add('unpriced', [...series, call.cost.reason], 1n)
     counts.add('usage_source_calls', [tenant, call.usageSource], 1n)
     counts.add('usage_source_cost', [tenant, call.usageSource], cost)
   }
 
-  for (const call of calls) add(call)
   return {
-    cells: [...cells.values()],
-    counts: [...counts.all()],
-    histograms: [...histograms.latency.all(), ...histograms.first_token.all()] as Delta['histograms'],
-    newLabels,
-    arrivals: [...arrivals.values()],
-    lines: lines.all(),
-    spend: [...spend.values()],
+    add,
+    count: counts.add,
+    amount,
+    adjust: (total: AdjustmentTotal): void => void adjusted.push(total),
+    take(): Delta {
+      const { news, folded } = fold.take()
+      for (const kind of folded) counts.add('folded', [kind], 1n)
+      return {
+        cells: [...cells.values()],
+        counts: [...counts.all()],
+        histograms: [...histograms.latency.all(), ...histograms.first_token.all()] as Delta['histograms'],
+        newLabels: news,
+        spend: [...spend.values()],
+        adjusted,
+      }
+    },
   }
 }
+export type DeltaBuilder = ReturnType<typeof makeDelta>

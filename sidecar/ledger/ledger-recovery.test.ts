@@ -226,10 +226,10 @@ describe('ledger after restarts, crashes and upgrades', () => {
         )
       const stop = new AbortController()
       const running = ledger.follow(spool, stop.signal)
-      await expect.poll(() => stalled, { timeout: 10_000 }).toBe(1)
+      await expect.poll(() => stalled).toBe(1)
       expect(ledger.position).toBeLessThan(CALLS)
       execFileSync('mount', ['-o', 'remount,size=30m', small])
-      await expect.poll(() => ledger.position, { timeout: 10_000 }).toBe(CALLS)
+      await expect.poll(() => ledger.position).toBe(CALLS)
       stop.abort()
       await running
       expect(Object.values(totals(ledger).calls!)).toEqual([BigInt(CALLS)])

@@ -1,13 +1,13 @@
-import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
 import { TOKEN_TYPES } from '../call.ts'
-import { cellsAsTotals, followToEnd, ledgerInFolder, totals } from '../testing/ledger-in-folder.ts'
+import { migrateStore } from '../store/migrations.ts'
+import { openForWriting } from '../store/open-database.ts'
+import type { Store } from '../store/store.ts'
 import { makeCall } from '../testing/make-call.ts'
-import type { Ledger } from './ledger.ts'
-import { openLedgerStore } from './ledger-store.ts'
+import { cellsAsTotals, storeInFolder, totals } from '../testing/store-in-folder.ts'
+import { makeLedgerTables } from './ledger-tables.ts'
 
-const test = ledgerInFolder()
+const test = storeInFolder()
 
 describe('ledger', () => {
   it('counts calls, tokens by kind, cost and savings, exactly', async () => {
@@ -69,7 +69,7 @@ describe('ledger', () => {
       makeCall({ gateway: { ...gateway, source: 'log' } }, 7),
       makeCall({ gateway, operation: 'realtime', usageSource: 'unknown', usageReason: 'websocket' }, 8),
     ])
-    const check = (open: Ledger) => {
+    const check = (open: Store) => {
       const seen = totals(open)
       const series = 'blue|openai|gpt-4o-2024-08-06'
       expect(seen.cache_requests).toEqual({ blue: 3n })
@@ -92,13 +92,11 @@ describe('ledger', () => {
   it('an hour of millions of dollars in one cell stays exact', async () => {
     const picoUsd = Number.MAX_SAFE_INTEGER
     const ledger = await test.open()
-    const spool = await test.openSpool()
     const cost = { state: 'priced', picoUsd, byUnit: {}, priceId: 'p', book: 'b' } as const
     for (let n = 0; n < 2000; n += 500)
-      await spool.append(
-        Array.from({ length: 500 }, (_, index) => makeCall({ cost, startedAt: 1_795_419_012_000 }, n + index)),
-      )
-    await followToEnd(ledger, spool)
+      await ledger.append({
+        calls: Array.from({ length: 500 }, (_, index) => makeCall({ cost, startedAt: 1_795_419_012_000 }, n + index)),
+      })
     const exact = 2000n * BigInt(picoUsd)
     expect(exact).toBeGreaterThan(2n ** 63n)
     expect([...ledger.series('cost')][0]?.value).toBe(exact)
@@ -106,35 +104,33 @@ describe('ledger', () => {
     const again = await test.open()
     expect([...again.series('cost')][0]?.value).toBe(exact)
     await again.close()
-    await spool.close()
   })
 
   it('tokens past int64 in one hour stay exact, also after a restart', async () => {
     const tokens = Number.MAX_SAFE_INTEGER
     const ledger = await test.open()
-    const spool = await test.openSpool()
     for (let n = 0; n < 2500; n += 500)
-      await spool.append(
-        Array.from({ length: 500 }, (_, index) =>
+      await ledger.append({
+        calls: Array.from({ length: 500 }, (_, index) =>
           makeCall({ usage: { input: tokens, output: 1 }, startedAt: 1_795_419_012_000 }, n + index),
         ),
-      )
-    await followToEnd(ledger, spool)
+      })
     await ledger.close()
-    await spool.close()
     const again = await test.open()
     const series = 'blue|openai|gpt-4o-2024-08-06'
     const exact = { [`${series}|input`]: 2500n * BigInt(tokens), [`${series}|output`]: 2500n }
     expect(exact[`${series}|input`]).toBeGreaterThan(2n * 2n ** 63n)
     expect(totals(again).tokens).toEqual(exact)
-    expect(cellsAsTotals(join(test.folder, 'ledger.db')).tokens).toEqual(exact)
+    expect(cellsAsTotals(test.file).tokens).toEqual(exact)
     expect(totals(again).calls).toEqual({ [`${series}|ok`]: 2500n })
     await again.close()
   })
 
   it('money carries into whole dollars with each addition, so that no column ever fills', () => {
-    const file = join(test.folder, 'ledger.db')
-    const store = openLedgerStore({ file, gapGraceMs: 1000 })
+    const file = test.file
+    const database = openForWriting(file)
+    migrateStore(database, file)
+    const tables = makeLedgerTables(database)
     const cost = 999_999_999_999n
     const cell = {
       hour: 1,
@@ -148,27 +144,17 @@ describe('ledger', () => {
       cacheSaved: cost,
     }
     for (let times = 0; times < 50; times++)
-      store.transaction(() =>
-        store.apply(
-          {
-            cells: [{ ...cell, tokens: TOKEN_TYPES.map(() => 0n) }],
-            counts: [{ name: 'usage_source_cost', labels: ['t', 'provider'], value: cost }],
-            histograms: [],
-            newLabels: [],
-            arrivals: [],
-            lines: [],
-            spend: [],
-          },
-          times,
-          undefined,
-          test.clock,
-        ),
-      )
-    const loaded = store.load()
+      tables.apply({
+        cells: [{ ...cell, tokens: TOKEN_TYPES.map(() => 0n) }],
+        counts: [{ name: 'usage_source_cost', labels: ['t', 'provider'], value: cost }],
+        histograms: [],
+        newLabels: [],
+        spend: [],
+        adjusted: [],
+      })
+    const loaded = tables.load()
     expect(loaded.cells[0]).toMatchObject({ cost: 50n * cost, saved: 50n * cost, cacheSaved: 50n * cost })
     expect(loaded.counts.reduce((sum, { value }) => sum + value, 0n)).toBe(50n * cost)
-    store.close()
-    const database = new DatabaseSync(file)
     const stored = database.prepare('SELECT cost_usd, cost_pico FROM cells').get()
     expect(stored).toEqual({ cost_usd: 49, cost_pico: 1e12 - 50 })
     expect(database.prepare("SELECT value FROM counts WHERE metric = 'usage_source_cost'").get()).toEqual({
@@ -214,7 +200,7 @@ describe('ledger', () => {
   })
 
   it('folds tenants and models beyond the limit, remembers whom it admitted, and counts what folded', async () => {
-    const limits = { labelLimits: { tenants: 2, models: 1 } }
+    const limits = { labelLimits: { tenants: 2, models: 1, series: 1_000_000 } }
     const ledger = await test.open(limits)
     await test.feed(
       ledger,

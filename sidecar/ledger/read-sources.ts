@@ -16,7 +16,7 @@ export interface SourceCount {
 /** Of the calls that the ledger still keeps. Throws RangeError for a bad period. */
 export function readSources(file: string, period: Period): SourceCount[] {
   const { start, end } = boundsOf(period)
-  const database = openLedgerFile(file, 'read')
+  const database = openLedgerFile(file)
   try {
     const counts = database.prepare(
       `SELECT day, tenant, provider, model, usage_source, state = 'unpriced' AS unpriced, count(*) AS calls

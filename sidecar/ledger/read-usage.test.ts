@@ -1,13 +1,13 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
-import { ledgerInFolder } from '../testing/ledger-in-folder.ts'
 import { makeCall } from '../testing/make-call.ts'
+import { storeInFolder } from '../testing/store-in-folder.ts'
 import { boundsOf } from './period.ts'
 import { readUsage } from './read-usage.ts'
 
-const test = ledgerInFolder()
-const file = () => join(test.folder, 'ledger.db')
+const test = storeInFolder()
+const file = () => test.file
 const at = (text: string) => Date.parse(text)
 const cost = (picoUsd: number) => ({ state: 'priced', picoUsd, byUnit: {}, priceId: 'p', book: 'b' }) as const
 

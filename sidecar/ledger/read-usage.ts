@@ -21,10 +21,10 @@ export interface UsageRow {
 
 const HOUR_MS = 3_600_000
 
-/** Reads ledger.db, also beside a running sidecar. Rows by day, tenant, provider, model. Throws RangeError for a bad period. */
+/** Reads observer.db, also beside a running sidecar. Rows by day, tenant, provider, model. Throws RangeError for a bad period. */
 export function readUsage(file: string, period: Period): UsageRow[] {
   const { start, end } = boundsOf(period)
-  const database = openLedgerFile(file, 'read')
+  const database = openLedgerFile(file)
   try {
     const cells = database.prepare('SELECT * FROM cells WHERE hour >= ? AND hour < ?')
     cells.setReadBigInts(true)

@@ -3,12 +3,12 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { openPriceBook } from '../../pricing/open-price-book.ts'
-import { ledgerInFolder } from '../testing/ledger-in-folder.ts'
 import { makeCall } from '../testing/make-call.ts'
+import { storeInFolder } from '../testing/store-in-folder.ts'
 import { writeLedger } from '../testing/write-ledger.ts'
 import { repriceText, unpricedText } from './reports.ts'
 
-const test = ledgerInFolder()
+const test = storeInFolder()
 const at = (text: string) => ({ startedAt: Date.parse(text) })
 
 describe('the commands reprice and unpriced', () => {
@@ -35,7 +35,7 @@ describe('the commands reprice and unpriced', () => {
     const own = { provider: 'self', model: 'own-7b', requestModel: 'own-7b', usage: { input: 1_000_000 } }
     const unpriced = { state: 'unpriced', reason: 'unknown_provider', book: book.version } as const
     const { responseModel: _, ...call } = makeCall()
-    writeLedger({ file: join(test.folder, 'ledger.db') }, [
+    writeLedger({ file: test.file }, [
       [
         { ...call, ...own, ...at('2026-11-02T10:00:00Z'), id: 'a'.repeat(32), cost: unpriced },
         { ...call, ...own, ...at('2026-11-03T11:30:00Z'), id: 'b'.repeat(32), tenant: 'red', cost: unpriced },
@@ -75,7 +75,7 @@ describe('the commands reprice and unpriced', () => {
     expect(run('unpriced').stdout).toBe('No unpriced calls.\n')
     prices('0.5')
     expect(run('reprice', ...days).stdout).toMatch(/^all +2 +0 +-1 +-1$/m)
-  }, 30_000)
+  })
 })
 
 describe('reports', () => {

@@ -7,20 +7,20 @@ import { costOfBill } from '../../pricing/cost-of-bill.ts'
 import { openPriceBook } from '../../pricing/open-price-book.ts'
 import type { PriceBook } from '../../pricing/price-book.ts'
 import { billedPicoUsd, EXTRA_UNITS, type LlmCall, TOKEN_TYPES } from '../call.ts'
-import { ledgerInFolder, totals } from '../testing/ledger-in-folder.ts'
 import { makeCall } from '../testing/make-call.ts'
+import { storeInFolder, totals } from '../testing/store-in-folder.ts'
 import { tableBook } from '../testing/table-book.ts'
 import { rowsOf, writeLedger } from '../testing/write-ledger.ts'
 import { readUsage } from './read-usage.ts'
 import { type RepriceOptions, reprice } from './reprice.ts'
 import { listUnpriced } from './unpriced.ts'
 
-const test = ledgerInFolder()
+const test = storeInFolder()
 const NOVEMBER = { from: '2026-11-01', to: '2026-11-30' }
 const FIRST = Date.parse('2026-11-01T00:00:00Z')
 const COUNTED = ['cells', 'totals', 'counts', 'histograms', 'calls', 'call_kinds', 'position', 'labels']
 const now = () => 1_796_000_000_000
-const file = () => join(test.folder, 'ledger.db')
+const file = () => test.file
 const run = (book: PriceBook, options: Partial<RepriceOptions> = {}) =>
   reprice(file(), { ...NOVEMBER, book, now, ...options })
 
@@ -280,7 +280,7 @@ describe('reprice', () => {
     const counted = rowsOf(file(), 'cells', 'totals', 'counts')
     const written = () => rowsOf(file(), 'adjustments').adjustments!.length
     const { child, ended } = repriceInChild()
-    await expect.poll(written, { interval: 2, timeout: 10_000 }).toBeGreaterThan(0)
+    await expect.poll(written, { interval: 2 }).toBeGreaterThan(0)
     child.kill('SIGKILL')
     expect((await ended).signal).toBe('SIGKILL')
     const before = written()
@@ -307,7 +307,7 @@ describe('reprice', () => {
     const following = ledger.follow(spool, stop.signal)
     const two = await Promise.all([repriceInChild().ended, repriceInChild().ended])
     expect(two.map(({ code }) => code)).toEqual([0, 0])
-    await expect.poll(() => ledger.position, { interval: 5, timeout: 10_000 }).toBe(3000)
+    await expect.poll(() => ledger.position, { interval: 5 }).toBe(3000)
     const last = await run(tableBook('new', { 'gpt-4o': 1 }))
     expect(two[0].adjusted + two[1].adjusted + last.adjusted).toBe(6000)
     const cost = totals(ledger).cost

@@ -1,18 +1,16 @@
-import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { costOfBill } from '../../pricing/cost-of-bill.ts'
 import type { PriceBook } from '../../pricing/price-book.ts'
 import type { Cost } from '../call.ts'
-import { makeAdjustmentSums } from './adjustment-totals.ts'
+import { type Adjustment, priceOf } from './adjustments.ts'
 import type { KeptCall } from './call-lines.ts'
 import { openLedgerFile } from './open-ledger-file.ts'
 import { boundsOf, type Period } from './period.ts'
 import { makePresentPrices, type PresentPrice } from './present-price.ts'
-import { makeSpendStore } from './spend-store.ts'
 import { walkCalls } from './walk-calls.ts'
 
 /*
- * New prices for a past period make adjusting entries; nothing that was counted is edited (schema.ts, L4).
+ * New prices for a past period make adjusting entries; nothing that was counted is edited (store/schema.ts, L4).
  *
  *   slice of calls ─▶ price again, no lock held ─▶ those whose price differs from first price + adjustments so far
  *                                                     ▼
@@ -21,8 +19,8 @@ import { walkCalls } from './walk-calls.ts'
  *                                                     ▼
  *                                             entries and their sums
  *
- * So a second run writes nothing, a run that was killed is finished by the next, and two at once do not adjust twice. A
- * sidecar that writes at the same time waits for one such transaction at most: there is a pause after each.
+ * So a second run writes nothing, a run that was killed is finished by the next, and two at once do not adjust twice. The
+ * one that writes is the running sidecar, or this process where none runs (administration.ts).
  */
 
 export interface RepriceOptions extends Period {
@@ -34,7 +32,8 @@ export interface RepriceOptions extends Period {
   dryRun?: boolean
   /** The present prices. Each call is priced as of its own start. */
   book: PriceBook
-  now: () => number
+  /** Writes adjusting entries in one transaction; false where one is stale, and nothing is written. */
+  write: (adjustments: readonly Adjustment[]) => Promise<boolean>
 }
 
 export interface RepriceSummary {
@@ -54,42 +53,44 @@ export interface RepriceSummary {
   tenants: { tenant: string; adjusted: number; up: bigint; down: bigint }[]
 }
 
-const HOUR_MS = 3_600_000
 const PAUSE_MS = 5
-
-interface Adjustment {
-  call: KeptCall
-  before: PresentPrice
-  after: Pick<PresentPrice, 'priceId' | 'reason' | 'cost'>
-  book: string
-}
+/** Entries of one transaction: it takes some 10 ms. */
+const WRITE_SLICE = 500
 
 /** Throws RangeError for a bad period, and Error with what to do where there is no such ledger. */
 export async function reprice(file: string, options: RepriceOptions): Promise<RepriceSummary> {
   const { start, end } = boundsOf(options)
-  const database = openLedgerFile(file, options.dryRun === true ? 'read' : 'write')
+  const database = openLedgerFile(file)
   try {
     const { kept_from: keptFrom } = database.prepare('SELECT kept_from FROM retention').get() as { kept_from: number }
     const tally = makeTally(start < keptFrom ? keptFrom : undefined)
     const present = makePresentPrices(database)
-    const write = makeWriter(database, present, options.now)
     const { tenant, provider, model } = options
     for (const slice of walkCalls(database, { start: Math.max(start, keptFrom), end, tenant, provider, model }))
       for (const outcome of await adjust(slice)) tally.add(outcome)
     return tally.summary()
 
     async function adjust(slice: readonly KeptCall[]): Promise<Outcome[]> {
-      for (;;) {
-        const before = present.of(slice)
-        const outcomes = slice.map((call, index) => outcomeOf(call, before[index]!, options.book))
-        const adjustments = outcomes.flatMap(({ adjustment }) => adjustment ?? [])
-        if (adjustments.length === 0 || options.dryRun === true) return outcomes
-        const began = performance.now()
-        const written = write(adjustments)
-        await sleep(Math.max(PAUSE_MS, performance.now() - began))
-        // Otherwise another run was faster: what it wrote is the new base.
-        if (written) return outcomes
+      const settled: Outcome[] = []
+      for (let at = 0; at < slice.length; at += WRITE_SLICE) {
+        const calls = slice.slice(at, at + WRITE_SLICE)
+        for (;;) {
+          const before = present.of(calls)
+          const outcomes = calls.map((call, index) => outcomeOf(call, before[index]!, options.book))
+          const adjustments = outcomes.flatMap(({ adjustment }) => adjustment ?? [])
+          if (adjustments.length > 0 && options.dryRun !== true) {
+            const began = performance.now()
+            const written = await options.write(adjustments)
+            // A sidecar that works beside this run has the file to itself half of the time.
+            await sleep(Math.max(PAUSE_MS, performance.now() - began))
+            // Another run was faster: what it wrote is the new base.
+            if (!written) continue
+          }
+          settled.push(...outcomes)
+          break
+        }
       }
+      return settled
     }
   } finally {
     database.close()
@@ -110,14 +111,12 @@ function outcomeOf(call: KeptCall, before: PresentPrice, book: PriceBook): Outco
   if (call.usageSource === 'unknown') return { call, is: 'unchanged', unpriced: 'no_usage' }
   if (call.merged) return { call, is: 'merged', ...(before.reason !== null && { unpriced: before.reason }) }
   const cost = presentCost(call, book)
-  const after =
-    cost.state === 'unpriced'
-      ? { priceId: null, reason: cost.reason, cost: 0 }
-      : { priceId: cost.state === 'priced' ? cost.priceId : cost.reason, reason: null, cost: cost.picoUsd }
+  const after = priceOf({ cost })
   const unpriced = after.reason === null ? {} : { unpriced: after.reason }
   if ((before.reason === null) === (after.reason === null) && before.cost === after.cost)
     return { call, is: 'unchanged', ...unpriced }
-  return { call, is: 'adjusted', ...unpriced, adjustment: { call, before, after, book: cost.book } }
+  const { id, startedAt, labels } = call
+  return { call, is: 'adjusted', ...unpriced, adjustment: { id, startedAt, labels, before, after, book: cost.book } }
 }
 
 function presentCost(call: KeptCall, book: PriceBook): Cost {
@@ -136,49 +135,6 @@ function presentCost(call: KeptCall, book: PriceBook): Cost {
     },
     { usage, ...(lines === undefined ? {} : { lines }), ...(reportedPicoUsd === undefined ? {} : { reportedPicoUsd }) },
   )
-}
-
-/** Writes all of a slice, or nothing and false where a base has changed meanwhile. */
-function makeWriter(database: DatabaseSync, present: ReturnType<typeof makePresentPrices>, now: () => number) {
-  const insert = database.prepare('INSERT INTO adjustments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
-  const addSums = makeAdjustmentSums(database)
-  const spend = makeSpendStore(database)
-  return (adjustments: readonly Adjustment[]): boolean => {
-    database.exec('BEGIN IMMEDIATE')
-    try {
-      const base = present.of(adjustments.map(({ call }) => call))
-      const stale = adjustments.some(({ before }, index) => base[index]!.number !== before.number)
-      if (!stale) for (const adjustment of adjustments) add(adjustment)
-      database.exec(stale ? 'ROLLBACK' : 'COMMIT')
-      return !stale
-    } catch (error) {
-      if (database.isTransaction) database.exec('ROLLBACK')
-      throw error
-    }
-  }
-
-  function add({ call, before, after, book }: Adjustment): void {
-    const difference = after.cost - before.cost
-    insert.run(
-      call.startedAt,
-      Buffer.from(call.id, 'hex'),
-      before.number + 1,
-      now(),
-      before.priceId,
-      before.reason,
-      before.cost,
-      after.priceId,
-      after.reason,
-      after.cost,
-      difference,
-      book,
-    )
-    const up = BigInt(Math.max(0, difference))
-    const down = BigInt(Math.max(0, -difference))
-    addSums(Math.floor(call.startedAt / HOUR_MS), { ...call.labels, entries: 1n, up, down })
-    const unpriced = BigInt(Number(after.reason !== null) - Number(before.reason !== null))
-    spend.adjust(call.startedAt, { tenant: call.labels.tenant, up, down, unpriced })
-  }
 }
 
 function makeTally(keptFrom: number | undefined) {

@@ -4,19 +4,23 @@ const SEPARATOR = '\u0000'
 export interface Sample {
   labels: readonly string[]
   value: bigint
+  /** Epoch milliseconds: when it last grew, or was loaded. */
+  changedAt: number
+  /** What `/metrics` writes before the value; kept, since a series is written many times and its labels never change. */
+  text?: string
 }
 
 /** Named integer totals by label tuple. Money is pico-USD. */
 export interface Series {
-  add(name: string, labels: readonly string[], value: bigint): void
+  add(name: string, labels: readonly string[], value: bigint, at?: number): void
   of(name: string): Iterable<Sample>
   all(): Iterable<Sample & { name: string }>
 }
 
 export function makeSeries(): Series {
-  const byName = new Map<string, Map<string, { labels: readonly string[]; value: bigint }>>()
+  const byName = new Map<string, Map<string, Sample>>()
   return {
-    add(name, labels, value) {
+    add(name, labels, value, at = 0) {
       let samples = byName.get(name)
       if (samples === undefined) {
         samples = new Map()
@@ -24,13 +28,15 @@ export function makeSeries(): Series {
       }
       const key = labels.join(SEPARATOR)
       const sample = samples.get(key)
-      if (sample === undefined) samples.set(key, { labels, value })
-      else sample.value += value
+      if (sample === undefined) samples.set(key, { labels, value, changedAt: at })
+      else {
+        sample.value += value
+        sample.changedAt = at
+      }
     },
     of: (name) => byName.get(name)?.values() ?? [],
     *all() {
-      for (const [name, samples] of byName)
-        for (const { labels, value } of samples.values()) yield { name, labels, value }
+      for (const [name, samples] of byName) for (const sample of samples.values()) yield { name, ...sample }
     },
   }
 }
@@ -55,23 +61,29 @@ export function bucketOf(name: HistogramName, milliseconds: number): number {
 export interface HistogramSample {
   labels: readonly string[]
   /** One for each bound and +Inf; not cumulative. */
-  counts: readonly bigint[]
+  counts: bigint[]
   sumMs: bigint
+  changedAt: number
+  /** What `/metrics` writes before each value; see Sample. */
+  texts?: readonly string[]
 }
 
-export function histogramSamples(name: HistogramName, samples: Iterable<Sample>): HistogramSample[] {
-  const width = HISTOGRAMS[name].length + 1
-  const byLabels = new Map<string, { labels: readonly string[]; counts: bigint[]; sumMs: bigint }>()
-  for (const { labels, value } of samples) {
-    const [tenant, provider, model, bucket] = labels as [string, string, string, string]
-    const key = `${tenant}${SEPARATOR}${provider}${SEPARATOR}${model}`
-    let sample = byLabels.get(key)
-    if (sample === undefined) {
-      sample = { labels: [tenant, provider, model], counts: Array<bigint>(width).fill(0n), sumMs: 0n }
-      byLabels.set(key, sample)
-    }
-    if (Number(bucket) === SUM) sample.sumMs = value
-    else sample.counts[Number(bucket)] = value
+/** Histograms by tenant, provider and model. A sample with bucket SUM adds milliseconds. */
+export function makeHistograms() {
+  const byName: Record<HistogramName, Map<string, HistogramSample>> = { latency: new Map(), first_token: new Map() }
+  return {
+    add(name: HistogramName, [tenant, provider, model, bucket]: readonly string[], value: bigint, at = 0): void {
+      const key = `${tenant}${SEPARATOR}${provider}${SEPARATOR}${model}`
+      let sample = byName[name].get(key)
+      if (sample === undefined) {
+        const counts = Array<bigint>(HISTOGRAMS[name].length + 1).fill(0n)
+        sample = { labels: [tenant!, provider!, model!], counts, sumMs: 0n, changedAt: at }
+        byName[name].set(key, sample)
+      }
+      if (Number(bucket) === SUM) sample.sumMs += value
+      else sample.counts[Number(bucket)]! += value
+      sample.changedAt = at
+    },
+    of: (name: HistogramName): Iterable<HistogramSample> => byName[name].values(),
   }
-  return [...byLabels.values()]
 }

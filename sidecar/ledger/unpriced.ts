@@ -26,7 +26,7 @@ export interface UnpricedList {
 /** Of the period, or of all that the ledger keeps. Throws RangeError for a bad period. */
 export function listUnpriced(file: string, period?: Period): UnpricedList {
   const { start, end } = period === undefined ? { start: 0, end: Number.MAX_SAFE_INTEGER } : boundsOf(period)
-  const database = openLedgerFile(file, 'read')
+  const database = openLedgerFile(file)
   try {
     const { kept_from: keptFrom } = database.prepare('SELECT kept_from FROM retention').get() as { kept_from: number }
     const models = new Map<string, UnpricedModel>()

@@ -1,13 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { binariesPresent } from '../../dev/servers/binary.ts'
-import { startPrometheus } from '../../dev/servers/prometheus.ts'
 import { waitUntil } from '../../dev/wait-until.ts'
-import type { LlmCall } from '../call.ts'
 import { type Ledger, openLedger } from '../ledger/ledger.ts'
 import { newReceiveCounters } from '../receive.ts'
 import { LEDGER_READER, type Spool } from '../spool/spool.ts'
@@ -17,7 +12,6 @@ import { makeExemplars } from './exemplars.ts'
 import { makeExposition } from './exposition.ts'
 
 const OPENMETRICS = 'application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2'
-const spanOf = (call: LlmCall) => ({ trace_id: call.trace.traceId, span_id: call.trace.spanId })
 
 describe('exemplars', () => {
   const labelOf = (_kind: string, name: string) => name
@@ -107,40 +101,5 @@ describe('OpenMetrics', () => {
     const ledgerLines = (text: string) =>
       text.split('\n').flatMap((line) => (/^(llm|kong)_/.test(line) ? [line.split(' # {')[0]] : []))
     expect(ledgerLines(open.body)).toEqual(ledgerLines(plain))
-  })
-
-  it.skipIf(!binariesPresent('prometheus'))('a real Prometheus reads it, and finds the call of a bucket', async () => {
-    const target = createServer(async (request, response) => {
-      const { contentType, body } = await exposition.render(request.headers.accept)
-      response.writeHead(200, { 'content-type': contentType }).end(body)
-    })
-    await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve))
-    const { port } = target.address() as AddressInfo
-    const prometheus = await startPrometheus({
-      directory: join(folder, 'prometheus'),
-      config: {
-        global: { scrape_interval: '300ms', scrape_timeout: '300ms' },
-        scrape_configs: [{ job_name: 'llm-observer', static_configs: [{ targets: [`127.0.0.1:${port}`] }] }],
-      },
-      flags: ['--enable-feature=exemplar-storage'],
-    })
-    try {
-      await waitUntil(async () => (await prometheus.query('sum(llm_calls_total)'))[0]?.value === calls.length)
-      const found = await prometheus.api<{ exemplars: { labels: object; value: string }[] }[]>('/query_exemplars', {
-        query: 'histogram_quantile(0.95, sum by (le) (rate(llm_latency_seconds_bucket[5m])))',
-        start: String(Date.now() / 1000 - 60),
-        end: String(Date.now() / 1000 + 60),
-      })
-      const exemplars = found.flatMap((series) => series.exemplars)
-      expect(exemplars.map(({ labels }) => labels)).toEqual(expect.arrayContaining(calls.map(spanOf)))
-      expect(exemplars.map(({ value }) => Number(value)).sort()).toEqual([0.3, 3])
-      // A counter keeps its name; process metrics come as well.
-      expect(await prometheus.query('{__name__=~"llm_calls|.*_total_total"}')).toEqual([])
-      expect(await prometheus.query('observer_process_cpu_seconds_total')).toHaveLength(1)
-    } finally {
-      await prometheus.close()
-      target.close()
-      target.closeAllConnections()
-    }
   })
 })

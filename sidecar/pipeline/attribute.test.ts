@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Capture, kongLogSchema } from '../capture.ts'
 import { makeCapture } from '../testing/make-capture.ts'
-import { attribute, attributionConfigSchema, bodyFieldsOf } from './attribute.ts'
+import { attribute, attributionConfigSchema } from './attribute.ts'
 
 const config = attributionConfigSchema.parse({ trustedRoutes: ['trusted'] })
 const { log } = makeCapture()
@@ -192,10 +192,6 @@ describe('labels', () => {
         for (const label of [user, session]) expect(['string', 'undefined']).toContain(typeof label)
       }),
     )
-  })
-
-  it('says which fields of the body matter', () => {
-    expect(bodyFieldsOf(config)).toEqual(['user', 'metadata', 'safety_identifier', 'conversation'])
   })
 })
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { z } from 'zod'
 import type { Capture } from '../capture.ts'
 import { decodeText, parseJson } from '../dialects/json-value.ts'
@@ -160,12 +160,6 @@ export function attribute(
   })
 }
 
-/** Names in the request's JSON that a rule asks for: only where one stands there is it worth parsing. */
-export function bodyFieldsOf(config: AttributionConfig): string[] {
-  const rules = [config.user, config.session, config.team, config.app, config.environment].flat()
-  return [...new Set(rules.filter(({ by }) => by === 'body').map(({ name }) => name.split('.')[0]!))]
-}
-
 function firstFound<S>(
   rules: readonly Rule<S>[],
   look: (rule: Rule<S>) => unknown,
@@ -290,7 +284,7 @@ function scalar(value: unknown): string | undefined {
 /** A user of one tenant is not one of another. */
 function personOf(name: string | undefined, tenant: string, hashed: boolean): string | undefined {
   if (name === undefined || !hashed) return name
-  return createHash('sha256').update(`${tenant}\0${name}`).digest('hex').slice(0, 32)
+  return hash('sha256', `${tenant}\0${name}`).slice(0, 32)
 }
 
 function label(value: unknown): string | undefined {
@@ -298,7 +292,10 @@ function label(value: unknown): string | undefined {
 }
 
 function defined(attribution: { [K in keyof Attribution]: Attribution[K] | undefined }): Attribution {
-  return Object.fromEntries(
-    Object.entries(attribution).filter(([, value]) => value !== undefined),
-  ) as unknown as Attribution
+  const found: Record<string, unknown> = {}
+  for (const name in attribution) {
+    const value = attribution[name as keyof Attribution]
+    if (value !== undefined) found[name] = value
+  }
+  return found as unknown as Attribution
 }

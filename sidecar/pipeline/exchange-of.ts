@@ -8,8 +8,10 @@ export type Headers = Readonly<Record<string, string>>
 /** Kong gives a header as text, number, boolean or list; a reader wants text under a name in lower case. */
 export function headersOf(raw: Capture['log']['request']['headers']): Record<string, string> {
   const headers: Record<string, string> = {}
-  for (const [name, value] of Object.entries(raw))
+  for (const name in raw) {
+    const value = raw[name]!
     headers[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : String(value)
+  }
   return headers
 }
 

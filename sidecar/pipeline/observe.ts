@@ -2,13 +2,12 @@ import type { PriceBook } from '../../pricing/price-book.ts'
 import type { Content, GuardrailEvent, LlmCall } from '../call.ts'
 import type { Capture } from '../capture.ts'
 import type { Exchange, Reading } from '../dialects/dialect.ts'
-import { defaultProviderOf, read } from '../dialects/index.ts'
-import { asObject, decodeText, parseJson } from '../dialects/json-value.ts'
+import { defaultProviderOf, type RequestBody, read, requestBodyOf } from '../dialects/index.ts'
+import { decodeText } from '../dialects/json-value.ts'
 import { type KongAiReading, readKongAiLog } from '../dialects/kong-ai-log.ts'
 import { blocksAnswer, kongGuardrails } from '../dialects/kong-guardrails.ts'
 import { providerOfHost } from '../dialects/provider-of-host.ts'
-import { optional } from '../optional.ts'
-import { type AttributionConfig, attribute, bodyFieldsOf } from './attribute.ts'
+import { type AttributionConfig, attribute } from './attribute.ts'
 import { billedLinesOf } from './billed-lines.ts'
 import { boundContent } from './bound-content.ts'
 import { exchangeOf, headersOf, isEncodedAndCut } from './exchange-of.ts'
@@ -74,21 +73,20 @@ interface Begun {
 }
 
 function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
-  // With the colon: `"user"` alone is in every chat, as a role.
-  const bodyHints = bodyFieldsOf(options.attribution).flatMap((name) => [`"${name}":`, `"${name}" :`])
   return (capture) => {
     const { log } = capture
     const requestHeaders = headersOf(log.request.headers)
     const responseHeaders = headersOf(log.response.headers)
     const exchange = exchangeOf(capture, requestHeaders, responseHeaders)
+    const body = exchange === undefined ? undefined : requestBodyOf(exchange)
     const httpStatus = log.response.status
     const stream = responseHeaders['content-type']?.startsWith('text/event-stream') ?? false
     const guards = kongGuardrails(log.ai)
     // A guard refused the answer that the model had given: the client was told 400, the provider bills it all the same. Not every
     // guard says so in the log; but what else would tell a client 400 or 403 in place of the provider's 200?
     const answerBlocked =
-      /(?:^|\D)200$/.test(String(log.upstream_status ?? '')) &&
-      (blocksAnswer(guards) || httpStatus === 400 || httpStatus === 403)
+      (httpStatus === 400 || httpStatus === 403 || blocksAnswer(guards)) &&
+      /(?:^|\D)200$/.test(String(log.upstream_status ?? ''))
     const kong =
       log.ai == null
         ? undefined
@@ -100,14 +98,14 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
           ? readingOfLog(kong, stream, httpStatus)
           : filledByKong(
               // What was seen may be the provider's answer as it came.
-              readSeen(answerBlocked ? { ...exchange, status: 200 } : exchange, kong),
+              readSeen(answerBlocked ? { ...exchange, status: 200 } : exchange, body, kong),
               kong,
               answerBlocked,
             )
     return { reading: seen, finish }
 
     function finish(reading: Reading): LlmCall {
-      const who = attribute(capture, bodyOf(exchange, bodyHints), options.attribution)
+      const who = attribute(capture, body?.cut === false ? body.members : undefined, options.attribution)
       const provider = providerOf(capture, reading, kong, options.providers)
       const startedAt = epochMs(log.started_at)
       const { status: cache, lookup } = readCache(log, responseHeaders, options.semanticCache)
@@ -124,10 +122,8 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
       })
       const outcome = outcomeOf(
         capture,
-        {
-          ...reading,
-          guardrails: [...reading.guardrails, ...guards],
-        },
+        reading.error,
+        [...reading.guardrails, ...guards],
         exchange?.responseComplete ?? capture.response_complete !== false,
         () => textOf(exchange),
         answerBlocked,
@@ -139,98 +135,96 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
       const keepsContent = allowsContent && reading.content !== undefined
       const failed = outcome.status !== 'ok'
 
-      return {
-        v: 1,
-        id,
-        requestId: log.request.id,
+      const requestModel = modelName(reading.requestModel)
+      const responseModel = modelName(reading.responseModel)
+      const serverAddress = log.service?.host?.slice(0, MAX_NAME)
+      const serverPort = portOf(log.service?.port)
+      const parameters = parametersOf(reading, keepsContent, options.redactor)
+      const usageReason =
+        priced.usageSource === 'unknown' && isEncodedAndCut(capture, responseHeaders)
+          ? 'encoded_truncated'
+          : priced.usageSource === reading.usageSource
+            ? reading.usageReason
+            : undefined
+      const billedLines = billedLinesOf(reading)
+      // A provider's words may quote the prompt: where content may not rest, its code for the error has to do.
+      const errorMessage = failed && allowsContent ? redactedError(reading, options.redactor) : undefined
+      const rateLimit = readRateLimit(responseHeaders, {
+        httpStatus,
+        source: log.source,
+        endedAt: startedAt + durationMs,
+      })
+      const attempts = readAttempts(log, {
+        httpStatus,
+        failed,
         startedAt,
         durationMs,
-        ...optional('timeToFirstByteMs', firstByteMs),
-        operation: reading.operation,
-        dialect: reading.dialect,
-        stream: reading.stream || stream,
-        provider,
-        ...optional('serverAddress', log.service?.host?.slice(0, MAX_NAME)),
-        ...optional('serverPort', portOf(log.service?.port)),
-        ...optional('requestModel', modelName(reading.requestModel)),
-        ...optional('responseModel', modelName(reading.responseModel)),
-        model: modelName(reading.responseModel) ?? modelName(reading.requestModel) ?? 'unknown',
-        ...optional('responseId', reading.responseId?.slice(0, MAX_NAME)),
-        ...optional('serviceTier', reading.serviceTier?.slice(0, MAX_NAME)),
-        ...optional('systemFingerprint', reading.systemFingerprint?.slice(0, MAX_NAME)),
-        ...optional('parameters', parametersOf(reading, keepsContent, options.redactor)),
-        ...optional(
-          'finishReasons',
-          reading.finishReasons?.slice(0, MAX_LIST).map((reason) => reason.slice(0, MAX_NAME)),
-        ),
+        picoUsd: priced.cost.state === 'priced' ? priced.cost.picoUsd : undefined,
+      })
 
-        tenant: who.tenant,
-        tenantSource: who.tenantSource,
-        ...optional('claimedTenant', who.claimedTenant),
-        ...optional('consumer', who.consumer),
-        ...optional('user', who.user),
-        ...optional('session', who.session),
-        ...optional('team', who.team),
-        ...optional('app', who.app),
-        ...optional('environment', who.environment),
-        gateway: gatewayOf(capture),
+      // Member by member, in the order in which it is written down: a spread for each absent one costs more than reading the call.
+      const call = { v: 1, id, requestId: log.request.id, startedAt, durationMs } as LlmCall
+      if (firstByteMs !== undefined) call.timeToFirstByteMs = firstByteMs
+      call.operation = reading.operation
+      call.dialect = reading.dialect
+      call.stream = reading.stream || stream
+      call.provider = provider
+      if (serverAddress !== undefined) call.serverAddress = serverAddress
+      if (serverPort !== undefined) call.serverPort = serverPort
+      if (requestModel !== undefined) call.requestModel = requestModel
+      if (responseModel !== undefined) call.responseModel = responseModel
+      call.model = responseModel ?? requestModel ?? 'unknown'
+      if (reading.responseId !== undefined) call.responseId = reading.responseId.slice(0, MAX_NAME)
+      if (reading.serviceTier !== undefined) call.serviceTier = reading.serviceTier.slice(0, MAX_NAME)
+      if (reading.systemFingerprint !== undefined) call.systemFingerprint = reading.systemFingerprint.slice(0, MAX_NAME)
+      if (parameters !== undefined) call.parameters = parameters
+      if (reading.finishReasons !== undefined)
+        call.finishReasons = reading.finishReasons.slice(0, MAX_LIST).map((reason) => reason.slice(0, MAX_NAME))
 
-        usage: priced.usage,
-        usageSource: priced.usageSource,
-        ...optional(
-          'usageReason',
-          priced.usageSource === 'unknown' && isEncodedAndCut(capture, responseHeaders)
-            ? 'encoded_truncated'
-            : priced.usageSource === reading.usageSource
-              ? reading.usageReason
-              : undefined,
-        ),
-        ...optional('rawUsage', reading.rawUsage),
-        ...optional('billedLines', billedLinesOf(reading)),
-        ...optional('priceAttributes', reading.priceAttributes),
-        cost: priced.cost,
-        ...optional('savedPicoUsd', priced.savedPicoUsd),
-        ...optional('reportedPicoUsd', reading.reportedPicoUsd),
+      call.tenant = who.tenant
+      call.tenantSource = who.tenantSource
+      if (who.claimedTenant !== undefined) call.claimedTenant = who.claimedTenant
+      if (who.consumer !== undefined) call.consumer = who.consumer
+      if (who.user !== undefined) call.user = who.user
+      if (who.session !== undefined) call.session = who.session
+      if (who.team !== undefined) call.team = who.team
+      if (who.app !== undefined) call.app = who.app
+      if (who.environment !== undefined) call.environment = who.environment
+      call.gateway = gatewayOf(capture)
 
-        status: outcome.status,
-        httpStatus,
-        ...(failed && { errorType: reading.error?.type.slice(0, MAX_NAME) ?? String(httpStatus) }),
-        // A provider's words may quote the prompt: where content may not rest, its code for the error has to do.
-        ...optional('errorMessage', failed && allowsContent ? redactedError(reading, options.redactor) : undefined),
-        ...optional('cache', cache),
-        ...optional(
-          'cacheLookup',
-          lookup === undefined ? undefined : priceLookup(lookup, options.book, who.tenant, startedAt),
-        ),
-        ...optional(
-          'rateLimit',
-          readRateLimit(responseHeaders, { httpStatus, source: log.source, endedAt: startedAt + durationMs }),
-        ),
-        ...optional(
-          'attempts',
-          readAttempts(log, {
-            httpStatus,
-            failed,
-            startedAt,
-            durationMs,
-            picoUsd: priced.cost.state === 'priced' ? priced.cost.picoUsd : undefined,
-          }),
-        ),
-        guardrails: outcome.guardrails.slice(0, MAX_LIST).map((event) => redactedEvent(event, options.redactor)),
-        trace: traceOf(id, who.tenant, {
-          caller: remoteSpan(requestHeaders),
-          trusted: who.trusted,
-          kong: traceOfKong(capture, requestHeaders),
-        }),
-        ...optional('billingKey', priced.billingKey),
-        ...optional('content', keepsContent ? contentOf(reading.content!, exchange, options) : undefined),
-      }
+      call.usage = priced.usage
+      call.usageSource = priced.usageSource
+      if (usageReason !== undefined) call.usageReason = usageReason
+      if (reading.rawUsage !== undefined) call.rawUsage = reading.rawUsage
+      if (billedLines !== undefined) call.billedLines = billedLines
+      if (reading.priceAttributes !== undefined) call.priceAttributes = reading.priceAttributes
+      call.cost = priced.cost
+      if (priced.savedPicoUsd !== undefined) call.savedPicoUsd = priced.savedPicoUsd
+      if (reading.reportedPicoUsd !== undefined) call.reportedPicoUsd = reading.reportedPicoUsd
+
+      call.status = outcome.status
+      call.httpStatus = httpStatus
+      if (failed) call.errorType = reading.error?.type.slice(0, MAX_NAME) ?? String(httpStatus)
+      if (errorMessage !== undefined) call.errorMessage = errorMessage
+      if (cache !== undefined) call.cache = cache
+      if (lookup !== undefined) call.cacheLookup = priceLookup(lookup, options.book, who.tenant, startedAt)
+      if (rateLimit !== undefined) call.rateLimit = rateLimit
+      if (attempts !== undefined) call.attempts = attempts
+      call.guardrails = outcome.guardrails.slice(0, MAX_LIST).map((event) => redactedEvent(event, options.redactor))
+      call.trace = traceOf(id, who.tenant, {
+        caller: remoteSpan(requestHeaders),
+        trusted: who.trusted,
+        kong: traceOfKong(capture, requestHeaders),
+      })
+      if (priced.billingKey !== undefined) call.billingKey = priced.billingKey
+      if (keepsContent) call.content = contentOf(reading.content!, exchange, options)
+      return call
     }
   }
 }
 
-function readSeen(exchange: Exchange, kong: KongAiReading | undefined): Reading {
-  const reading = read(exchange)
+function readSeen(exchange: Exchange, body: RequestBody | undefined, kong: KongAiReading | undefined): Reading {
+  const reading = read(exchange, body)
   return (kong === undefined ? undefined : readingOfTranslated(exchange, reading)) ?? reading
 }
 
@@ -281,30 +275,32 @@ function providerOf(
 
 function gatewayOf(capture: Capture): LlmCall['gateway'] {
   const { log } = capture
-  return {
-    node: capture.node,
-    source: capture.source,
-    ...optional('route', log.route?.name ?? log.route?.id ?? undefined),
-    ...optional('service', log.service?.name ?? log.service?.id ?? undefined),
-    ...optional('workspace', log.workspace_name ?? log.workspace ?? undefined),
-    ...optional('kongMs', (log.latencies?.kong ?? -1) >= 0 ? duration(log.latencies?.kong ?? 0) : undefined),
-    // Kong writes -1 where it asked no upstream.
-    ...optional('upstreamMs', (log.latencies?.proxy ?? -1) >= 0 ? duration(log.latencies?.proxy ?? 0) : undefined),
-    ...optional('attempts', log.tries?.length),
-    ...optional('epoch', capture.epoch ?? undefined),
-    ...optional('sequence', capture.sequence ?? undefined),
-  }
+  const gateway: LlmCall['gateway'] = { node: capture.node, source: capture.source }
+  const route = log.route?.name ?? log.route?.id
+  const service = log.service?.name ?? log.service?.id
+  const workspace = log.workspace_name ?? log.workspace
+  const kongMs = log.latencies?.kong ?? -1
+  // Kong writes -1 where it asked no upstream.
+  const upstreamMs = log.latencies?.proxy ?? -1
+  if (route != null) gateway.route = route
+  if (service != null) gateway.service = service
+  if (workspace != null) gateway.workspace = workspace
+  if (kongMs >= 0) gateway.kongMs = duration(kongMs)
+  if (upstreamMs >= 0) gateway.upstreamMs = duration(upstreamMs)
+  if (log.tries != null) gateway.attempts = log.tries.length
+  if (capture.epoch != null) gateway.epoch = capture.epoch
+  if (capture.sequence != null) gateway.sequence = capture.sequence
+  return gateway
 }
 
 /** Stop sequences are the client's own words: they rest only where content does, bounded and redacted. */
 function parametersOf({ parameters }: Reading, keepsContent: boolean, redactor: Redactor): Reading['parameters'] {
   if (parameters === undefined) return undefined
-  const { stopSequences, ...numbers } = parameters
-  const kept = keepsContent
-    ? stopSequences?.slice(0, MAX_LIST).map((stop) => redactor.text(stop.slice(0, MAX_NAME)))
-    : undefined
-  const all = { ...numbers, ...optional('stopSequences', kept) }
-  return Object.keys(all).length > 0 ? all : undefined
+  const { stopSequences, ...all } = parameters
+  const kept: NonNullable<Reading['parameters']> = all
+  if (keepsContent && stopSequences !== undefined)
+    kept.stopSequences = stopSequences.slice(0, MAX_LIST).map((stop) => redactor.text(stop.slice(0, MAX_NAME)))
+  return Object.keys(kept).length > 0 ? kept : undefined
 }
 
 function epochMs(time: number): number {
@@ -317,16 +313,6 @@ function duration(milliseconds: number): number {
 
 function portOf(port: number | null | undefined): number | undefined {
   return Number.isInteger(port) && port! > 0 && port! <= 65_535 ? port! : undefined
-}
-
-/** The request's JSON, where it may name a user or a session: only then is it worth parsing once more. */
-function bodyOf(
-  exchange: Exchange | undefined,
-  hints: readonly string[],
-): Readonly<Record<string, unknown>> | undefined {
-  if (exchange?.requestBody === undefined) return undefined
-  const text = decodeText(exchange.requestBody)
-  return hints.some((hint) => text.includes(hint)) ? asObject(parseJson(text)) : undefined
 }
 
 function textOf(exchange: Exchange | undefined): string {

@@ -11,7 +11,8 @@ export interface Outcome {
 /** How the call ended, and what guarded it. */
 export function outcomeOf(
   capture: Capture,
-  reading: Pick<Reading, 'error' | 'guardrails'>,
+  error: Reading['error'],
+  seen: readonly GuardrailEvent[],
   responseComplete: boolean,
   responseText: () => string,
   answerBlocked = false,
@@ -20,7 +21,7 @@ export function outcomeOf(
   const httpStatus = log.response.status
   const byKong = httpStatus >= 400 && log.source !== 'upstream'
   // A sanitizer that found something and hid nothing has refused, where Kong refused.
-  const guardrails = reading.guardrails.map((event) =>
+  const guardrails = seen.map((event) =>
     byKong && event.guardrail === 'kong.ai-sanitizer' && event.action === 'flagged'
       ? { ...event, action: 'blocked' as const }
       : event,
@@ -35,7 +36,7 @@ export function outcomeOf(
     return { status: 'blocked', guardrails }
   if (httpStatus === 401 || httpStatus === 403) return { status: 'unauthorized', guardrails }
   if (httpStatus >= 400) return { status: 'client_error', guardrails }
-  if (reading.error !== undefined) return { status: 'server_error', guardrails }
+  if (error !== undefined) return { status: 'server_error', guardrails }
   // The provider or the client broke off in the middle of the answer.
   if (!responseComplete) return { status: 'aborted', guardrails }
   return { status: 'ok', guardrails }

@@ -22,6 +22,7 @@ export interface Answered {
  */
 export function readAttempts(log: KongLog, answered: Answered): Attempt[] | undefined {
   const tries = log.tries ?? []
+  if (tries.length < 2 && log.ai == null) return undefined
   const targets = triedTargets(log.ai)
   const count = Math.min(MAX_ATTEMPTS, Math.max(tries.length, targets.length))
   if (count < 2) return undefined

@@ -18,8 +18,10 @@ export function readRateLimit(
   call: { httpStatus: number; source: string | null | undefined; endedAt: number },
 ): RateLimit | undefined {
   const budgets = new Map<string, RateLimitBudget>()
-  for (const [header, value] of Object.entries(headers)) {
-    const part = partOf(header)
+  for (const header in headers) {
+    const value = headers[header]
+    // All names have it, most headers do not.
+    const part = header.includes('ratelimit') ? partOf(header) : undefined
     if (part === undefined || value === undefined) continue
     const amount = part.field === 'resetSeconds' ? secondsOf(value, call.endedAt) : countOf(value)
     if (amount === undefined) continue

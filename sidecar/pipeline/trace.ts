@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { LlmCall } from '../call.ts'
 import type { Capture } from '../capture.ts'
 import type { Headers } from './exchange-of.ts'
 
 /** What happened makes the id (design law 4): the same capture sent again is the same call. */
 export function callId(node: string, requestId: string, startedAt: number): string {
-  return hash(`${node}\0${requestId}\0${startedAt}`).slice(0, 32)
+  return sha256(`${node}\0${requestId}\0${startedAt}`).slice(0, 32)
 }
 
 /** Version 00 ends with the flags, a later one may go on, ff is none (W3C Trace Context). */
@@ -31,13 +31,15 @@ export function remoteSpan(headers: Headers): RemoteSpan | undefined {
 }
 
 function ofTraceparent(header: string | undefined): RemoteSpan | undefined {
-  const parts = TRACEPARENT.exec(header?.trim() ?? '')
+  if (header === undefined) return undefined
+  const parts = TRACEPARENT.exec(header.trim())
   return valid(parts?.[1] ?? parts?.[3], parts?.[2] ?? parts?.[4])
 }
 
 function ofB3(headers: Headers): RemoteSpan | undefined {
-  const single = B3_SINGLE.exec(headers.b3?.trim() ?? '')
+  const single = headers.b3 === undefined ? null : B3_SINGLE.exec(headers.b3.trim())
   if (single !== null) return valid(single[1], single[2])
+  if (headers['x-b3-traceid'] === undefined) return undefined
   const traceId = headers['x-b3-traceid']?.trim() ?? ''
   const spanId = headers['x-b3-spanid']?.trim() ?? ''
   return B3_TRACE.test(traceId) && B3_SPAN.test(spanId) ? valid(traceId, spanId) : undefined
@@ -81,7 +83,7 @@ export function traceOf(
   tenant: string,
   from: { caller: RemoteSpan | undefined; trusted: boolean; kong?: { traceId: string; spanId?: string } | undefined },
 ): LlmCall['trace'] {
-  const own = hash(`trace\0${id}`)
+  const own = sha256(`trace\0${id}`)
   const spanId = own.slice(32, 48)
   const { caller, trusted, kong } = from
   if (kong !== undefined)
@@ -89,12 +91,12 @@ export function traceOf(
   if (caller === undefined) return { traceId: own.slice(0, 32), spanId }
   if (trusted) return { traceId: caller.traceId, spanId, parentSpanId: caller.spanId }
   return {
-    traceId: hash(`trace\0${tenant}\0${caller.traceId}`).slice(0, 32),
+    traceId: sha256(`trace\0${tenant}\0${caller.traceId}`).slice(0, 32),
     spanId,
     originalTraceId: caller.traceId,
   }
 }
 
-function hash(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
+function sha256(text: string): string {
+  return hash('sha256', text)
 }

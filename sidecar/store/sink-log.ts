@@ -17,6 +17,8 @@ export interface Batch {
   entries: readonly Entry[]
   /** Settle up to and including this position. */
   upTo: number
+  /** The limit ended the batch and more rows are there already: a sink that lags need not wait for company. */
+  more?: boolean
 }
 
 /** What became of a call at one sink. Counted per tenant, durable, moved in the same transaction as the cursor. */

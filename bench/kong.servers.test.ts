@@ -1,0 +1,49 @@
+import { spawnSync } from 'node:child_process'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+
+/**
+ * A dry run: bench/kong.sh with stand-ins for `kong` and `wrk`, so that a user with both gets a table and no error of the script's.
+ * What it says of Kong's cost needs a Kong.
+ */
+const directory = mkdtempSync(join(tmpdir(), 'kong-bench-'))
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+const script = join(import.meta.dirname, 'kong.sh')
+const missing = ['curl', 'openssl', 'pgrep'].filter(
+  (tool) => spawnSync('sh', ['-c', `command -v ${tool}`]).status !== 0,
+)
+if (missing.length > 0) console.warn(`skipped: bench/kong.sh needs ${missing.join(', ')}`)
+
+function standIn(name: string, program: string): void {
+  const file = join(directory, name)
+  writeFileSync(file, `#!/bin/sh\nexec '${process.execPath}' '${join(import.meta.dirname, 'testing', program)}' "$@"\n`)
+  chmodSync(file, 0o755)
+}
+const run = (path: string, ...args: string[]) =>
+  spawnSync('bash', [script, ...args], { encoding: 'utf8', env: { ...process.env, PATH: path } })
+
+describe('bench/kong.sh', () => {
+  it('says what is missing, and claims nothing', () => {
+    const { status, stderr } = run('/usr/bin:/bin')
+    expect({ status, stderr }).toMatchObject({ status: 3, stderr: expect.stringContaining('Nothing was measured') })
+    expect(run(process.env.PATH!, 'soon').status).toBe(2)
+  })
+
+  it.skipIf(missing.length > 0)('measures each way beside its peers, and says the differences and the goals', () => {
+    standIn('kong', 'kong-stand-in.ts')
+    standIn('wrk', 'wrk-stand-in.ts')
+    const { status, stdout, stderr } = run(`${directory}:${process.env.PATH}`, '1')
+    expect({ status, stderr }, stdout).toEqual({ status: 0, stderr: '' })
+    const figures = /^\S+ +[\d.]+ req\/s {3}p50 +[\d.]+ms .* Kong +\d+ µs, Node +\d+ µs/gm
+    // Four ways and two, at saturation and as an LLM workload.
+    expect(stdout.match(figures)).toHaveLength(12)
+    expect(stdout.match(/^\S+ +p50 [\d.]+ ms {3}p99 [\d.]+ ms {3}300 requests$/gm)).toHaveLength(6)
+    // What was observed came: one warm-up and one measurement of 25 are told apart.
+    expect(stdout.match(/^observed .*arrived 25 of 25$/gm)).toHaveLength(2)
+    for (const way of ['tap', 'http-log', 'observed', 'opentelemetry'])
+      expect(stdout).toMatch(new RegExp(`^\\w+ +saturation +${way} +Kong [+-]\\d+ µs`, 'm'))
+    expect(stdout.match(/ (met|MISSED)$/gm)).toHaveLength(5)
+  })
+})

@@ -1,0 +1,53 @@
+import type { AttributeValue } from '@opentelemetry/api'
+
+/** Takes the attributes of one span or event, in order, each name once. What is absent stays absent. */
+export type SetAttribute = (name: string, value: AttributeValue | undefined | null) => void
+
+/** As the protocol numbers them. */
+export const SPAN_KIND = { internal: 1, client: 3 } as const
+export const STATUS_CODE = { unset: 0, error: 2 } as const
+/** Sampled, and a parent that is told to be remote or not. */
+export const FLAGS = { local: 0x101, remote: 0x301 } as const
+/** Resource and scope of all spans. */
+export const SERVICE = 'kong-llm-observer'
+
+export interface SpanHead {
+  /** 32 and 16 hex digits in lower case. */
+  traceId: string
+  spanId: string
+  parentSpanId: string | undefined
+  parentIsRemote: boolean
+  name: string
+  kind: (typeof SPAN_KIND)[keyof typeof SPAN_KIND]
+  /** Epoch milliseconds, fractions down to a microsecond. */
+  start: number
+  end: number
+  /** What went wrong; absent: nothing. */
+  error: string | undefined
+}
+
+export interface SpanEvent {
+  name: string
+  /** Epoch milliseconds. */
+  at: number
+  setAttributes(set: SetAttribute): void
+}
+
+/**
+ * Spans written straight into the bytes of one OTLP request: begin, then for each span open, set …, close, then end.
+ * Byte for byte what @opentelemetry/otlp-transformer makes of the same spans; span-writer.test.ts compares them.
+ */
+export interface SpanWriter {
+  begin(): void
+  open(head: SpanHead): void
+  set: SetAttribute
+  /** An attribute whose value is JSON, in pieces of which each is escaped already. JSON writers have it. */
+  setEscaped?(name: string, pieces: readonly string[]): void
+  close(events: readonly SpanEvent[]): void
+  end(): Buffer
+}
+
+/** Whole microseconds: what a time is rounded to. */
+export function microsecondsOf(milliseconds: number): number {
+  return Math.round(milliseconds * 1000)
+}

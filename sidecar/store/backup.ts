@@ -1,0 +1,110 @@
+import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import type { Logger } from '../logger.ts'
+import { storeFile } from './data-folder.ts'
+import type { Maintenance } from './maintenance-thread.ts'
+import { startThread } from './thread.ts'
+
+export interface BackupSettings {
+  enabled: boolean
+  everyHours: number
+  /** How many are kept: the newest. */
+  keep: number
+  /** Its own folder; by default `backups` in the data folder. */
+  folder?: string | undefined
+}
+
+const NAME = /^observer-\d{8}T\d{6}Z\.db$/
+const LOOK_MS = 60_000
+const HOUR_MS = 3_600_000
+
+/** A whole copy of the store at one moment, beside a running sidecar. Written under another name until it is whole. */
+export function writeBackup(file: string, to: string): { bytes: number } {
+  const unfinished = `${to}.unfinished`
+  rmSync(unfinished, { force: true })
+  mkdirSync(dirname(to), { recursive: true, mode: 0o700 })
+  const database = new DatabaseSync(file, { readOnly: true, timeout: 5000 })
+  try {
+    database.prepare('VACUUM INTO ?').run(unfinished)
+  } finally {
+    database.close()
+  }
+  chmodSync(unfinished, 0o600)
+  renameSync(unfinished, to)
+  return { bytes: statSync(to).size }
+}
+
+export async function backupStore(folder: string, to: string): Promise<{ bytes: number }> {
+  const work: Maintenance = { do: 'backup', file: storeFile(folder), to }
+  const { thread, opened } = await startThread<never, never, { bytes: number }>('maintenance-thread', work)
+  await thread.close()
+  return opened
+}
+
+/** `observer-20261128T231500Z.db` */
+export function backupName(now: number): string {
+  return `observer-${new Date(now).toISOString().slice(0, 19).replace(/[-:]/g, '')}Z.db`
+}
+
+function timeOf(name: string): number {
+  const [, y, mo, d, h, mi, s] = /^observer-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z/.exec(name)!.map(Number) as number[]
+  return Date.UTC(y!, mo! - 1, d!, h!, mi!, s!)
+}
+
+/** Names of backups, the oldest first. */
+export function backupsIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+      .filter((name) => NAME.test(name))
+      .sort()
+  } catch {
+    return []
+  }
+}
+
+/** Writes a backup as soon as the last is older than `everyHours`, and keeps the newest. Failures are logged and tried again. */
+export function scheduleBackups(
+  data: string,
+  settings: BackupSettings,
+  { logger, now, lookMs = LOOK_MS }: { logger: Logger; now: () => number; lookMs?: number },
+): { close(): Promise<void> } {
+  if (!settings.enabled) return { close: async () => {} }
+  const folder = settings.folder ?? join(data, 'backups')
+  let running: Promise<void> | undefined
+  let failures = 0
+  let notBefore = now() + lookMs
+
+  async function look(): Promise<void> {
+    if (now() < notBefore) return
+    const last = backupsIn(folder).at(-1)
+    const lastAt = last === undefined ? 0 : timeOf(last)
+    if (now() - lastAt < settings.everyHours * HOUR_MS) return
+    const size = statSync(storeFile(data)).size
+    const { bavail, bsize } = statfsSync(data)
+    try {
+      if (bavail * bsize < 2 * size)
+        throw new Error(`${folder}: not enough room for a backup (${size} bytes, and as much again to go on)`)
+      const { bytes } = await backupStore(data, join(folder, backupName(now())))
+      for (const name of backupsIn(folder).slice(0, -settings.keep)) rmSync(join(folder, name), { force: true })
+      failures = 0
+      logger.info({ folder, bytes }, 'backup of the store written')
+    } catch (error) {
+      failures++
+      notBefore = now() + Math.min(HOUR_MS, lookMs * 2 ** failures)
+      logger.error({ folder, failures, error: (error as Error).message }, 'no backup of the store; it is tried again')
+    }
+  }
+  const timer = setInterval(() => {
+    running ??= look().finally(() => {
+      running = undefined
+    })
+  }, lookMs)
+  timer.unref()
+  return {
+    async close() {
+      clearInterval(timer)
+      await running
+    },
+  }
+}

@@ -1,0 +1,294 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { parseEnv } from 'node:util'
+import { afterAll, describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import { binariesPresent, binary } from '../dev/servers/binary.ts'
+import { readShippedAlertmanagerFile, secretsOf } from '../dev/servers/shipped-alertmanager.ts'
+import { parseConfig } from '../sidecar/config.ts'
+
+/** docker-compose.yml as Compose itself reads it, without Docker. */
+const root = join(import.meta.dirname, '..')
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+const directory = mkdtempSync(join(tmpdir(), 'compose-'))
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+interface Service {
+  image?: string
+  build?: { context: string; dockerfile?: string; target?: string }
+  command?: string[] | null
+  environment?: Record<string, string | null>
+  healthcheck?: { test: string[]; disable?: boolean }
+  deploy?: { resources?: { limits?: { cpus?: number; memory?: string } } }
+  restart?: string
+  logging?: { driver: string; options: Record<string, string> }
+  security_opt?: string[]
+  privileged?: boolean
+  pid?: string
+  cap_add?: string[]
+  ports?: { host_ip?: string; published: string; target: number }[]
+  networks?: Record<string, { aliases?: string[] } | null>
+  network_mode?: string
+  volumes?: { type: string; source: string; target: string; read_only?: boolean }[]
+  secrets?: { source: string }[]
+  depends_on?: Record<string, { condition: string }>
+}
+interface Project {
+  services: Record<string, Service>
+  networks: Record<string, { internal?: boolean } | null>
+  volumes: Record<string, unknown>
+  secrets: Record<string, { environment: string }>
+}
+
+const secrets = join(directory, '.env')
+execFileSync(process.execPath, [join(root, 'dev/write-secrets.mjs'), secrets])
+const environment = parseEnv(readFileSync(secrets, 'utf8')) as Record<string, string>
+
+/** What `docker compose config` makes of it: schema, interpolation, `extends`, merges, references – Compose's own. */
+function config(...options: string[]) {
+  const args = [...options, 'config', '--format', 'json']
+  return spawnSync(binary('docker-compose'), args, {
+    cwd: root,
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH ?? '', HOME: directory },
+  })
+}
+const project = (...options: string[]) => JSON.parse(config(...options).stdout) as Project
+
+const present = binariesPresent('docker-compose')
+describe.skipIf(!present)('docker compose config', () => {
+  const env = ['--env-file', secrets]
+  const all: Project = present
+    ? project(...env, '--profile', 'demo')
+    : { services: {}, networks: {}, volumes: {}, secrets: {} }
+  const { services } = all
+  const each = Object.entries(services)
+  /** A service that shares another's network is where that one is. */
+  const networksOf = (name: string): string[] => {
+    const { network_mode, networks } = services[name]!
+    return network_mode === undefined ? Object.keys(networks ?? {}) : networksOf(network_mode.replace('service:', ''))
+  }
+  /** Service by host name, where `from` can reach it. */
+  const reached = (host: string, from: string) =>
+    each.find(
+      ([name, { networks }]) =>
+        (name === host || Object.values(networks ?? {}).some((network) => network?.aliases?.includes(host))) &&
+        networksOf(name).some((network) => networksOf(from).includes(network)),
+    )?.[0]
+
+  it('without secrets it does not start, and says what to do', () => {
+    const { status, stderr } = config('--env-file', '/dev/null')
+    expect(status).not.toBe(0)
+    expect(stderr).toMatch(/is missing a value/)
+    expect(stderr).toMatch(/npm run secrets|random text/)
+  })
+
+  it('has all of it; the mock provider and traffic only in the demo', () => {
+    const plain = Object.keys(project(...env).services)
+    expect(plain.sort()).toEqual(
+      [
+        ...['kong', 'plugin-server', 'sidecar'],
+        ...['langfuse-web', 'langfuse-worker', 'postgres', 'clickhouse', 'redis', 'minio'],
+        ...['prometheus', 'alertmanager', 'redis-exporter', 'postgres-exporter', 'node-exporter'],
+        ...['grafana', 'loki', 'tempo', 'otel-collector', 'alloy', 'docker-socket-proxy'],
+        ...['tenant-gateway', 'prom-label-proxy'],
+      ].sort(),
+    )
+    const demo = project(...env, '--env-file', join(root, 'deploy/demo.env'))
+    expect(Object.keys(demo.services).filter((name) => !plain.includes(name))).toEqual([
+      'demo-provider',
+      'demo-traffic',
+    ])
+    const file = demo.services.kong!.volumes!.find(({ target }) => target === '/etc/kong/kong.yml')!
+    expect(relative(root, file.source)).toBe('dev/demo-kong.yml')
+    expect(demo.services.sidecar!.environment!.OBSERVER_TOKEN).toBe('demo-token')
+  })
+
+  it.each([
+    ['deploy/kong/docker-compose.yml', ['deploy/kong/docker-compose.yml']],
+    ['the managed way', ['deploy/kong/docker-compose.yml', 'deploy/kong/docker-compose.managed.yml']],
+  ])('%s stands alone', (_name, files) => {
+    const own = project(...env, ...files.flatMap((file) => ['-f', join(root, file)]))
+    expect(Object.keys(own.services)).toEqual(expect.arrayContaining(['kong', 'sidecar']))
+    expect(own.services.kong!.ports!.map(({ host_ip }) => host_ip)).toEqual(['127.0.0.1', '127.0.0.1'])
+  })
+
+  it.each(each)('%s: pinned, checked, limited, restarted, its log bounded', (_name, service) => {
+    if (service.build === undefined)
+      expect(service.image).toMatch(/:(?:v?\d+\.\d+\.\d+|RELEASE\.\d{4})[\w.-]*$|^postgres:\d+\.\d+-/)
+    else {
+      const dockerfile = join(service.build.context, service.build.dockerfile ?? 'Dockerfile')
+      const text = readFileSync(dockerfile, 'utf8')
+      if (service.build.target !== undefined)
+        expect(text).toMatch(new RegExp(`^FROM \\S+ AS ${service.build.target}$`, 'm'))
+      const stages = [...text.matchAll(/^FROM \S+ AS (\S+)$/gm)].map(([, stage]) => stage)
+      for (const [, from] of text.matchAll(/^FROM (\S+)/gm))
+        if (!stages.includes(from)) expect(from).toMatch(/:v?\d+[\w.-]*$/)
+    }
+    expect(service.healthcheck?.test.length).toBeGreaterThan(1)
+    expect(service.healthcheck?.disable).toBeUndefined()
+    expect(service.deploy?.resources?.limits).toMatchObject({ cpus: expect.any(Number), memory: expect.any(String) })
+    expect(service.restart).toBe('unless-stopped')
+    expect(service.logging?.options).toMatchObject({ 'max-size': '10m', labels: 'com.docker.compose.service' })
+    expect(service.security_opt).toContain('no-new-privileges:true')
+    expect([service.privileged, service.pid, service.cap_add]).toEqual([undefined, undefined, undefined])
+  })
+
+  it('only Kong’s proxy, Grafana and Langfuse are published, on loopback', () => {
+    const published = each.flatMap(([name, { ports = [] }]) =>
+      ports.map(({ host_ip, published, target }) => `${name} ${host_ip}:${published} ${target}`),
+    )
+    expect(published.sort()).toEqual([
+      'grafana 127.0.0.1:3001 3000',
+      'kong 127.0.0.1:8000 8000',
+      'langfuse-web 127.0.0.1:3000 3000',
+    ])
+  })
+
+  it('who may speak to the outside: Kong, the consoles, Alertmanager', () => {
+    const outward = each.filter(
+      ([, { network_mode, networks }]) =>
+        network_mode === undefined && Object.keys(networks ?? {}).some((name) => all.networks[name]?.internal !== true),
+    )
+    expect(outward.map(([name]) => name).sort()).toEqual(['alertmanager', 'grafana', 'kong', 'langfuse-web'])
+    expect(each.filter(([, { network_mode }]) => network_mode && network_mode !== 'service:kong')).toEqual([])
+  })
+
+  it('Docker’s socket is one service’s, which only lets containers be read', () => {
+    const holders = each.filter(([, { volumes = [] }]) => volumes.some(({ source }) => source.endsWith('docker.sock')))
+    expect(holders.map(([name]) => name)).toEqual(['docker-socket-proxy'])
+    expect(holders[0]![1].environment).toMatchObject({ POST: '0' })
+    expect(networksOf('docker-socket-proxy')).toEqual(['docker-socket'])
+  })
+
+  it('what is mounted is there, and cannot be written', () => {
+    let mounted = 0
+    for (const [name, { volumes = [] }] of each)
+      for (const { type, source, read_only } of volumes) {
+        if (type === 'volume') {
+          expect(all.volumes).toHaveProperty(source)
+          continue
+        }
+        expect(read_only, `${name}: ${source}`).toBe(true)
+        if (!source.startsWith(root)) continue
+        mounted++
+        expect(existsSync(source), `${name}: ${source}`).toBe(true)
+      }
+    expect(mounted).toBeGreaterThan(12)
+  })
+
+  it('every address of every configuration is a service that can be reached from there', () => {
+    const known = each.flatMap(([name, { networks }]) => [
+      name,
+      ...Object.values(networks ?? {}).flatMap((network) => network?.aliases ?? []),
+    ])
+    const address = new RegExp(`(?<![\\w.-])(${known.join('|')}):(\\d{2,5})\\b`, 'g')
+    const configurations: [from: string, text: string][] = [
+      ['prometheus', read('deploy/prometheus/prometheus.yml')],
+      ['sidecar', read('deploy/observer.yaml')],
+      ['loki', read('deploy/loki/loki.yaml')],
+      ['otel-collector', read('deploy/otel-collector/config.yaml')],
+      ['alloy', read('deploy/alloy/config.alloy')],
+      ['grafana', read('deploy/grafana/provisioning/datasources/datasources.yaml')],
+      ['tenant-gateway', read('deploy/tenant-gateway/Caddyfile')],
+      ...each.map(([name, { command, environment }]): [string, string] => [
+        name,
+        JSON.stringify([command, environment]),
+      ]),
+    ]
+    const links = new Set<string>()
+    for (const [from, text] of configurations)
+      for (const [, host] of text.matchAll(address)) {
+        if (host === from) continue
+        expect(reached(host!, from), `${from} → ${host}`).toBeDefined()
+        links.add(`${from} ${host}`)
+      }
+    expect(links.size).toBeGreaterThan(20)
+  })
+
+  it('every scrape target is a service, with the labels that the boards choose by', () => {
+    const { scrape_configs } = parse(read('deploy/prometheus/prometheus.yml')) as {
+      scrape_configs: {
+        job_name: string
+        static_configs: { targets: string[]; labels: Record<string, string> }[]
+      }[]
+    }
+    for (const { static_configs } of scrape_configs)
+      for (const { targets, labels } of static_configs) {
+        expect(Object.keys(labels).sort()).toEqual(['environment', 'region'])
+        for (const target of targets) {
+          const host = target.split(':')[0]!
+          if (host !== 'localhost') expect(reached(host, 'prometheus'), target).toBeDefined()
+        }
+      }
+    expect(scrape_configs.map(({ job_name }) => job_name).sort()).toEqual(
+      [
+        'llm-observer',
+        'kong',
+        'prometheus',
+        'alertmanager',
+        'loki',
+        'tempo',
+        'grafana',
+        'otel-collector',
+        'alloy',
+        'redis',
+        'postgres',
+        'clickhouse',
+        'node',
+      ].sort(),
+    )
+  })
+
+  it('retention: metrics 90 days, logs 30, traces 7', () => {
+    expect(services.prometheus!.command).toContain('--storage.tsdb.retention.time=90d')
+    const loki = parse(read('deploy/loki/loki.yaml')) as {
+      limits_config: { retention_period: string }
+      compactor: { retention_enabled: boolean }
+    }
+    expect(loki.limits_config.retention_period).toBe(`${30 * 24}h`)
+    expect(loki.compactor.retention_enabled).toBe(true)
+    const tempo = read('deploy/tempo/tempo.yaml')
+    expect([...tempo.matchAll(/block_retention: (\S+)/g)].map(([, time]) => time)).toEqual([`${7 * 24}h`, `${7 * 24}h`])
+  })
+
+  it('Alertmanager has the files that its configuration reads, and no other', () => {
+    const given = services.alertmanager!.secrets!.map(({ source }) => source)
+    expect(given.sort()).toEqual(secretsOf(readShippedAlertmanagerFile()))
+    for (const name of given) expect(environment).toHaveProperty(all.secrets[name]!.environment)
+  })
+
+  it('the sidecar’s configuration is valid, and its Langfuse key is the one that Langfuse makes', () => {
+    const { environment: of } = services.sidecar!
+    const { exporters } = parseConfig(read('deploy/observer.yaml'), 'observer.yaml', of as Record<string, string>)
+    const langfuse = services['langfuse-web']!.environment!
+    expect(exporters.langfuse!.publicKey).toBe(langfuse.LANGFUSE_INIT_PROJECT_PUBLIC_KEY)
+    expect(of!.LANGFUSE_SECRET_KEY).toBe(langfuse.LANGFUSE_INIT_PROJECT_SECRET_KEY)
+    expect(exporters.otlp!.sampling.ratio).toBe(1)
+    expect(services.grafana!.environment!.LANGFUSE_TRACES).toBe(
+      `${langfuse.NEXTAUTH_URL}/project/${langfuse.LANGFUSE_INIT_PROJECT_ID}/traces`,
+    )
+  })
+
+  it('Kong’s access log is JSON whatever a client sends, and has no query', () => {
+    const { KONG_NGINX_HTTP_LOG_FORMAT: format, KONG_PROXY_ACCESS_LOG: log } = services.kong!.environment!
+    const [, name, line] = /^(\w+) escape=json '(.*)'$/.exec(format!.replaceAll('$$', '$'))!
+    expect(log).toBe(`/dev/stdout ${name}`)
+    expect(() => JSON.parse(line!.replaceAll(/\$[a-z_0-9]+/g, '1'))).not.toThrow()
+    expect(line).not.toMatch(/\$(request_uri|args|request|http_\w+|query_string|is_args)\b/)
+  })
+})
+
+describe.skipIf(!binariesPresent('promtool'))('promtool', () => {
+  it('takes prometheus.yml', () => {
+    const { status, stdout, stderr } = spawnSync(
+      binary('promtool'),
+      ['check', 'config', '--syntax-only', join(root, 'deploy/prometheus/prometheus.yml')],
+      { encoding: 'utf8' },
+    )
+    expect(`${stdout}${stderr}`).toContain('SUCCESS')
+    expect(status).toBe(0)
+  })
+})

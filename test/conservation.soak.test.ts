@@ -1,0 +1,3 @@
+import { describeConservation } from './conservation.ts'
+
+describeConservation(20_000)
