@@ -195,6 +195,15 @@ describe('the plugin in the real kong-js-pluginserver', () => {
     expect(fake.lost()).toEqual([{ v: 2, tombstone: 'invalid', epoch: 'e1', sequence: 8, count: 1, node: 'node-1' }])
   })
 
+  it('what the tap has shipped itself is none of its own', async () => {
+    await begin()
+    const instance = await kong.startInstance(config())
+    expect(await kong.event(instance, () => 'shipped')).toEqual(['kong.ctx.shared.get'])
+    await kong.event(instance, answerTap(1))
+    await waitUntil(() => fake.stored().length === 1, 'stored')
+    expect([captures(fake)[0]!.sequence, fake.lost(), fake.batches.length]).toEqual([1, [], 1])
+  })
+
   it('takes the capture of a tap of the version before', async () => {
     await begin()
     const instance = await kong.startInstance(config({ source: 'tap' }))

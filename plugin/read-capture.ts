@@ -23,10 +23,13 @@ export type Read =
   | { json: Buffer; number: Numbered; node: string | undefined }
   | { loss: LossReason; number: Numbered; node?: string | undefined }
   | { error: ErrorKind }
+  | { shipped: true }
 
 const WIRE_VERSION: Capture['v'] = 2
 /** Of a tap that stands in kong.yml since before the plugin was upgraded. */
 const PREVIOUS_VERSION: Capture['v'] = 1
+/** What a tap that ships by itself leaves. */
+const SHIPPED = 'shipped'
 const TIMED_OUT = Symbol('timed out')
 /** Kong's node id does not change while it runs, and asking is a round trip. */
 let nodeId: string | undefined
@@ -55,6 +58,7 @@ export async function readCapture(kong: Kong, config: Config, seen: Seen, number
       const tapped = await ask(kong.ctx.shared.get(TAP_KEY))
       if (tapped === TIMED_OUT) return failed('pdk_timeout')
       seen.tapped = tapped !== undefined && tapped !== null
+      if (tapped === SHIPPED) return { shipped: true }
       if (typeof tapped === 'string') return fromText(tapped, config, number)
       if (seen.tapped) return fromTable(tapped, config, number)
     }

@@ -159,6 +159,7 @@ function shim.run(hook)
   -- Writing is no part of what bench/tap.ts measures.
   if hook ~= "log" or ngx.var.http_x_unseen then return end
   local capture = ngx.ctx.shared and ngx.ctx.shared.llm_observer
+  if capture == "shipped" then capture = nil end
   captures:write(json({ request = ngx.var.request_id, left_over = ngx.ctx.shared and ngx.ctx.shared.llm_observer_tap ~= nil,
     capture = "CAPTURE" }):gsub('"CAPTURE"', function() return capture or '"none"' end), "\n")
 end

