@@ -59,32 +59,30 @@ local function response_pieces(state)
   return head, nil
 end
 
--- The members of a capture after its number and before its bodies.
-local function capture_text(state, shared)
+-- Writes the members of a capture that come after its number and before its bodies. The first piece is left free for what
+-- comes before them.
+local function put_capture(state, shared)
+  size = 1
   node = node or quote(kong.node.get_id())
-  local parts = { '"log":' .. log_text(state) }
-  local function add(name, text)
-    if text then parts[#parts + 1] = '"' .. name .. '":' .. text end
-  end
   worker = worker or attempt(function() return ngx.worker.pid() end)
-  add("worker", worker and scalar(worker))
-  add("upgrade", state.upgrade and quote(state.upgrade))
-  add("client_trace", state.client_trace and quote(state.client_trace))
-  add("jwt_payload", verified_claims(shared))
-  add("request_bytes", scalar(state.request_bytes))
-  add("request_error", state.request_error and quote(state.request_error))
-  add("first_byte_at", scalar(state.first_byte_at))
-  add("last_byte_at", scalar(state.last_byte_at))
+  put_log(state)
+  put_member(',"worker":', worker and scalar(worker))
+  put_member(',"upgrade":', state.upgrade and quote(state.upgrade))
+  put_member(',"client_trace":', state.client_trace and quote(state.client_trace))
+  put_member(',"jwt_payload":', verified_claims(shared))
+  put_member(',"request_bytes":', scalar(state.request_bytes))
+  put_member(',"request_error":', state.request_error and quote(state.request_error))
+  put_member(',"first_byte_at":', scalar(state.first_byte_at))
+  put_member(',"last_byte_at":', scalar(state.last_byte_at))
   if not state.broken then
-    add("response_bytes", scalar(state.bytes))
+    put_member(',"response_bytes":', scalar(state.bytes))
     -- Where a plugin buffers the answer (ai-proxy without a stream), Kong announces no last chunk.
     local complete = state.complete == true or (state.content_length == state.bytes and state.bytes > 0)
-    add("response_complete", complete and "true" or "false")
+    put_member(',"response_complete":', complete and "true" or "false")
   end
   -- Hook calls that failed so far; absent as long as none did.
   local failed = errors + (state.access_errors or 0) + (state.post_errors or 0) + (state.header_errors or 0) + (state.body_errors or 0)
-  if failed > 0 then add("tap_errors", scalar(failed)) end
-  return table.concat(parts, ",")
+  if failed > 0 then put_member(',"tap_errors":', scalar(failed)) end
 end
 
 local function state_of(shared)

@@ -25,17 +25,17 @@ local CHECKED = 5
 -- How many were, and whether all were right.
 local checked, picks = 0, true
 
-local SCALARS = {
+local SCALARS = fields({
   "started_at", "client_ip", "source", "upstream_status", "workspace", "workspace_name", "correlation_id",
-}
-local LATENCIES = { "request", "kong", "proxy", "receive" }
-local TRY = { "ip", "port", "balancer_start", "state", "code" }
-local ROUTE = { "id", "name" }
-local SERVICE = { "id", "name", "host", "port", "protocol" }
-local CONSUMER = { "id", "username", "custom_id" }
-local ENTITY = { "id" }
+})
+local LATENCIES = fields({ "request", "kong", "proxy", "receive" })
+local TRY = fields({ "ip", "port", "balancer_start", "state", "code" })
+local ROUTE = fields({ "id", "name" })
+local SERVICE = fields({ "id", "name", "host", "port", "protocol" })
+local CONSUMER = fields({ "id", "username", "custom_id" })
+local ENTITY = fields({ "id" })
 
--- Which headers pass, as far as their names have been seen: name → the member's beginning, or false.
+-- Which headers pass, as far as their names have been seen: name → the member's beginning, with its comma, or false.
 local function header_names(listed, prefixes)
   local allowed, known, count = {}, {}, 0
   for i = 1, #listed do allowed[listed[i]] = true end
@@ -47,7 +47,7 @@ local function header_names(listed, prefixes)
     for i = 1, #prefixes do
       if string.sub(lower, 1, #prefixes[i]) == prefixes[i] then passes = true end
     end
-    member = passes and quote(lower) .. ":" or false
+    member = passes and "," .. quote(lower) .. ":" or false
     if count >= MAX_KNOWN then known, count = {}, 0 end
     known[name], count = member, count + 1
     return member
@@ -57,37 +57,48 @@ local request_header = header_names(REQUEST_HEADERS, {})
 local response_header = header_names(RESPONSE_HEADERS, RESPONSE_HEADER_PREFIXES)
 
 -- `seen`: what body_filter's bytes are, whatever a later plugin has made of these two headers.
-local function headers_of(from, member_of, seen)
-  local parts = {}
+local function put_headers(from, member_of, seen)
+  put("{")
+  local begin = size
   if type(from) == "table" then
     for name, value in pairs(from) do
       local member = type(name) == "string" and member_of(name)
-      if member and not (seen and (member == '"content-type":' or member == '"content-encoding":')) then
-        local text
-        if type(value) == "table" then text = strings(value) else text = scalar(value) end
-        if text then parts[#parts + 1] = member .. text end
+      if member and not (seen and (member == ',"content-type":' or member == ',"content-encoding":')) then
+        if type(value) == "table" then put_member(member, strings(value)) else put_member(member, scalar(value)) end
       end
     end
   end
-  if seen then
-    if seen.content_type then parts[#parts + 1] = '"content-type":' .. quote(seen.content_type) end
-    if seen.content_encoding then parts[#parts + 1] = '"content-encoding":' .. quote(seen.content_encoding) end
+  if checked < CHECKED then
+    -- Two tables that are alike may be walked in different orders.
+    local members = {}
+    for i = begin + 1, size, 2 do members[#members + 1] = out[i] .. out[i + 1] end
+    table.sort(members)
+    size = begin
+    for i = 1, #members do put(members[i]) end
   end
-  if checked < CHECKED then table.sort(parts) end
-  return "{" .. table.concat(parts, ",") .. "}"
+  if seen then
+    put_member(',"content-type":', seen.content_type and quote(seen.content_type))
+    put_member(',"content-encoding":', seen.content_encoding and quote(seen.content_encoding))
+  end
+  if size > begin then out[begin + 1] = string.sub(out[begin + 1], 2) end
+  put("}")
 end
 
 -- Route, service and consumer are the same tables for many requests: their text is kept.
 local entities, entity_count = {}, 0
-local function entity(from, names)
-  if type(from) ~= "table" then return nil end
+local function put_entity(key, from, of, picked)
+  if type(from) ~= "table" then return end
+  if not picked then return put_object(key, from, of, true) end
   local text = entities[from]
   if not text then
-    text = object(from, names, true)
+    local begin = size
+    put_object(key, from, of, true)
+    text = table.concat(out, "", begin + 1, size)
+    size = begin
     if entity_count >= MAX_KNOWN then entities, entity_count = {}, 0 end
     entities[from], entity_count = text, entity_count + 1
   end
-  return text
+  put(text)
 end
 
 -- `?key=…` is how some clients authenticate.
@@ -120,41 +131,40 @@ local function without_sanitized_items(ai)
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
--- The text of a document of Kong's serializer, or of a picked one, of which the entities' text is kept.
-local function document_text(document, state, picked)
+-- A document of Kong's serializer, or a picked one, of which the entities' text is kept.
+local function put_document(document, state, picked)
   local request, response = document.request, document.response
-  local parts = {}
-  local function add(name, text)
-    if text then parts[#parts + 1] = '"' .. name .. '":' .. text end
-  end
-  for i = 1, #SCALARS do add(SCALARS[i], scalar(document[SCALARS[i]])) end
-  add("upstream_uri", without_query(document.upstream_uri))
-  if type(document.trace_id) == "table" then add("trace_id", any(document.trace_id, 1)) end
-  local size, uri = scalar(request.size), without_query(request.uri)
-  add("request", '{"id":' .. quote(request.id) .. ',"method":' .. quote(request.method)
-    .. (size and ',"size":' .. size or "") .. (uri and ',"uri":' .. uri or "")
-    .. ',"headers":' .. headers_of(request.headers, request_header) .. "}")
-  size = scalar(response.size)
-  add("response", '{"status":' .. scalar(response.status) .. (size and ',"size":' .. size or "")
-    .. ',"headers":' .. headers_of(response.headers, response_header, state.headers_seen and state) .. "}")
-  add("latencies", object(document.latencies, LATENCIES))
+  put_object('"log":', document, SCALARS)
+  -- Its members go on.
+  size = size - 1
+  put_member(',"upstream_uri":', without_query(document.upstream_uri))
+  if type(document.trace_id) == "table" then put_member(',"trace_id":', any(document.trace_id, 1)) end
+  put_member(',"request":{"id":', quote(request.id))
+  put_member(',"method":', quote(request.method))
+  put_member(',"size":', scalar(request.size))
+  put_member(',"uri":', without_query(request.uri))
+  put(',"headers":')
+  put_headers(request.headers, request_header)
+  put_member('},"response":{"status":', scalar(response.status))
+  put_member(',"size":', scalar(response.size))
+  put(',"headers":')
+  put_headers(response.headers, response_header, state.headers_seen and state)
+  put("}")
+  put_object(',"latencies":', document.latencies, LATENCIES)
   if type(document.tries) == "table" then
-    local tries = {}
-    for i = 1, #document.tries do tries[i] = object(document.tries[i], TRY) or "{}" end
-    add("tries", "[" .. table.concat(tries, ",") .. "]")
+    put(',"tries":[')
+    for i = 1, #document.tries do
+      local try = document.tries[i]
+      put_object(i > 1 and "," or "", type(try) == "table" and try or {}, TRY)
+    end
+    put("]")
   end
-  if picked then
-    add("route", entity(document.route, ROUTE))
-    add("service", entity(document.service, SERVICE))
-    add("consumer", entity(document.consumer, CONSUMER))
-  else
-    add("route", object(document.route, ROUTE, true))
-    add("service", object(document.service, SERVICE, true))
-    add("consumer", object(document.consumer, CONSUMER, true))
-  end
-  add("authenticated_entity", object(document.authenticated_entity, ENTITY))
-  add("ai", without_sanitized_items(document.ai))
-  return "{" .. table.concat(parts, ",") .. "}"
+  put_entity(',"route":', document.route, ROUTE, picked)
+  put_entity(',"service":', document.service, SERVICE, picked)
+  put_entity(',"consumer":', document.consumer, CONSUMER, picked)
+  put_object(',"authenticated_entity":', document.authenticated_entity, ENTITY)
+  put_member(',"ai":', without_sanitized_items(document.ai))
+  put("}")
 end
 
 local SOURCES = { error = "kong", exit = "kong", service = "upstream" }
@@ -163,7 +173,7 @@ local CONCERNS = {
   ai = true, request = true, response = true, latencies = true, tries = true, route = true, service = true, consumer = true,
   authenticated_entity = true, trace_id = true, correlation_id = true, upstream_uri = true,
 }
-for i = 1, #SCALARS do CONCERNS[SCALARS[i]] = true end
+for i = 1, #SCALARS.names do CONCERNS[SCALARS.names[i]] = true end
 
 -- Names of workspaces, which only the serializer tells; of no workspace: false.
 local workspaces = {}
@@ -215,25 +225,27 @@ local function pick_document()
   }
 end
 
-local function log_text(state)
-  local picked
+-- The member "log".
+local function put_log(state)
+  local begin, picked = size, nil
   if picks then
     local ok, document = pcall(pick_document)
-    if ok and document then ok, picked = pcall(document_text, document, state, true) end
-    -- A call that fails, or a sandbox without ngx.ctx: this one is serialized.
-    if not ok then picked = nil end
-    if picked and checked >= CHECKED then return picked end
+    if ok and document then ok = pcall(put_document, document, state, true) end
+    if ok and document then
+      if checked >= CHECKED then return end
+      picked = table.concat(out, "", begin + 1, size)
+    end
+    -- Else a call that failed, or a sandbox without ngx.ctx: this one is serialized.
+    size = begin
   end
   local document = kong.log.serialize()
-  local text = document_text(document, state)
+  put_document(document, state)
   if picks and type(document.workspace_name or "") == "string" then
     workspaces[document.workspace or ""] = document.workspace_name or false
   end
   if picked then
-    checked = checked + 1
     -- A Kong whose keys are others: its serializer is asked from now on.
-    if picked ~= text then picks = false end
+    if picked ~= table.concat(out, "", begin + 1, size) then picks = false end
+    checked = checked + 1
   end
-  return text
 end
-

@@ -49,11 +49,20 @@ local function as_utf8(text)
   return table.concat(kept)
 end
 
+-- Short strings are mostly the same ones again: what they look like is kept.
+local MAX_QUOTED, QUOTED_LENGTH = 1000, 24
+local quoted, quoted_count = {}, 0
 local function quote(text)
-  if string.find(text, "[%c\"\\\128-\255]") then
-    text = string.gsub(as_utf8(text), '[%c"\\]', escape)
+  local json = quoted[text]
+  if json then return json end
+  json = text
+  if string.find(text, "[%c\"\\\128-\255]") then json = string.gsub(as_utf8(text), '[%c"\\]', escape) end
+  json = '"' .. json .. '"'
+  if #text <= QUOTED_LENGTH then
+    if quoted_count >= MAX_QUOTED then quoted, quoted_count = {}, 0 end
+    quoted[text], quoted_count = json, quoted_count + 1
   end
-  return '"' .. text .. '"'
+  return json
 end
 
 -- Of strings, numbers and booleans: cjson.null is userdata, and a function would be called.
@@ -92,16 +101,44 @@ local function any(value, depth)
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
--- The members of an object that are there: `names` and, of each, the text of its value.
-local function object(from, names, tags)
-  if type(from) ~= "table" then return nil end
-  local parts = {}
-  for i = 1, #names do
-    local text = scalar(from[names[i]])
-    if text then parts[#parts + 1] = '"' .. names[i] .. '":' .. text end
+-- The text that is being written, in pieces: put together once, because each string that is made costs more than a piece.
+local out, size = {}, 0
+local function put(text)
+  size = size + 1
+  out[size] = text
+end
+local function put_member(key, text)
+  if text then
+    out[size + 1], out[size + 2] = key, text
+    size = size + 2
   end
-  local listed = tags and strings(from.tags)
-  if listed then parts[#parts + 1] = '"tags":' .. listed end
-  return "{" .. table.concat(parts, ",") .. "}"
 end
 
+-- Names of members, as they stand first in an object and behind another.
+local function fields(names)
+  local made = { names = names, first = {}, next = {} }
+  for i = 1, #names do
+    made.first[i] = '"' .. names[i] .. '":'
+    made.next[i] = ',"' .. names[i] .. '":'
+  end
+  return made
+end
+
+-- An object with those of its members that are there; nothing where it is no table.
+local function put_object(key, from, of, tags)
+  if type(from) ~= "table" then return end
+  put(key)
+  put("{")
+  local names, keys, next_keys = of.names, of.first, of.next
+  for i = 1, #names do
+    local value = from[names[i]]
+    local text = value ~= nil and scalar(value)
+    if text then
+      put_member(keys[i], text)
+      keys = next_keys
+    end
+  end
+  local listed = tags and strings(from.tags)
+  if listed then put_member(keys == next_keys and ',"tags":' or '"tags":', listed) end
+  put("}")
+end

@@ -42,29 +42,39 @@ schedule = function()
   telling = (ngx.timer.at(delay, run) or ngx.timer.at(0, run)) and true or false
 end
 
-local function base64(name, pieces)
-  local bytes = #pieces == 1 and pieces[1] or table.concat(pieces)
-  if bytes == "" then return "" end
-  return ',"' .. name .. '":"' .. ngx.encode_base64(bytes) .. '"'
+local function put_base64(key, bytes)
+  if bytes == "" then return end
+  put(key)
+  put(ngx.encode_base64(bytes))
+  put('"')
+end
+local function joined(pieces)
+  return #pieces == 1 and pieces[1] or table.concat(pieces)
 end
 
 local function log()
   local shared = kong.ctx.shared
   local state = state_of(shared)
-  local members = capture_text(state, shared)
+  put_capture(state, shared)
   local body, tail = response_pieces(state)
-  local bodies = base64("request_body", { state.request_body or "" }) .. base64("response_body", body)
-  if tail then bodies = bodies .. base64("response_tail", tail) end
+  put_base64(',"request_body":"', state.request_body or "")
+  put_base64(',"response_body":"', joined(body))
+  if tail then put_base64(',"response_tail":"', joined(tail)) end
+  put("}")
 
   -- Numbered last: what failed before has used no number, and the plugin takes Kong's own log instead. A request without an
   -- answer – its client broke off the upload – may reach no other plugin: a number of it would be a gap.
-  local number = ""
   if state.answered then
     epoch = epoch or new_epoch()
     sequence = sequence + 1
-    number = string.format(',"epoch":"%s","sequence":%d', epoch, sequence)
+    out[1] = string.format('{"v":2,"source":"tap","node":%s,"epoch":"%s","sequence":%d,', node, epoch, sequence)
+  else
+    out[1] = '{"v":2,"source":"tap","node":' .. node .. ","
   end
-  shared.llm_observer = '{"v":2,"source":"tap","node":' .. node .. number .. "," .. members .. bodies .. "}"
+  local text = table.concat(out, "", 1, size)
+  -- Not to hold on to large bodies until the next request.
+  if #text > 65536 then out = {} end
+  shared.llm_observer = text
   if sequence > 0 then pcall(schedule) end
 end
 

@@ -224,18 +224,19 @@ local function log()
   epoch = epoch or new_epoch()
   sequence = sequence + 1
   local number = sequence
-  local ok, members = pcall(capture_text, state, shared)
-  if not ok then
+  if not pcall(put_capture, state, shared) then
     errors = errors + 1
     lose("pdk_error", number)
   else
     local request, body, tail = state.request_body or "", response_pieces(state)
-    local lengths = { #request, 0, 0 }
-    for i = 1, #body do lengths[2] = lengths[2] + #body[i] end
-    for i = 1, tail and #tail or 0 do lengths[3] = lengths[3] + #tail[i] end
-    local line = string.format('{"v":2,"source":"tap","node":%s,"epoch":"%s","sequence":%d,"content":"%s",%s"bodies":[%d,%d,%d],%s}\n',
-      node, epoch, number, CONTENT, GLOBAL and '"scope":"global",' or "", lengths[1], lengths[2], lengths[3], members)
-    local length = #line + lengths[1] + lengths[2] + lengths[3]
+    local response_length, tail_length = 0, 0
+    for i = 1, #body do response_length = response_length + #body[i] end
+    for i = 1, tail and #tail or 0 do tail_length = tail_length + #tail[i] end
+    out[1] = string.format('{"v":2,"source":"tap","node":%s,"epoch":"%s","sequence":%d,"content":"%s",%s"bodies":[%d,%d,%d],',
+      node, epoch, number, CONTENT, GLOBAL and '"scope":"global",' or "", #request, response_length, tail_length)
+    put("}\n")
+    local line = table.concat(out, "", 1, size)
+    local length = #line + #request + response_length + tail_length
     push({ sequence = number, pieces = { line, request, body, tail or "" }, length = length, bytes = length + FRAME_BYTES + 40 * #body })
   end
   -- A plugin llm-observer that stands on this route too – a global one – has nothing to do.
