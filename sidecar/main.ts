@@ -262,10 +262,14 @@ function pluginServerSettings(): string {
   )
   const command = `${process.execPath} --require ${join(plugin, 'without-ts-node.cjs')} ${server} --plugins-directory ${join(plugin, 'load')}`
   const folder = '/var/run/llm-observer'
-  return `export KONG_PLUGINS=bundled,llm-observer
+  // Its output goes into a file: Kong writes what it reads from a plugin server at level info, which nobody sees, and waits for it
+  // at each stop: kong quit takes up to 10 s longer.
+  const start = `mkdir -p ${folder} && exec ${command} -p ${folder} --sock-name js.sock >>${folder}/plugin-server.log 2>&1`
+  return `# ${folder} holds the socket and the log; where Kong's user cannot make it: install -d -o kong ${folder}
+export KONG_PLUGINS=bundled,llm-observer
 export KONG_PLUGINSERVER_NAMES=js
 export KONG_PLUGINSERVER_JS_SOCKET=${folder}/js.sock
-export KONG_PLUGINSERVER_JS_START_CMD="${command} -p ${folder} --sock-name js.sock"
+export KONG_PLUGINSERVER_JS_START_CMD="/bin/sh -c '${start}'"
 export KONG_PLUGINSERVER_JS_QUERY_CMD="${command} --dump-all-plugins"
 `
 }
