@@ -1,8 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, request as httpRequest, type RequestListener, type Server } from 'node:http'
+import { connect as connectHttp2 } from 'node:http2'
 import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createServer as createTlsServer } from 'node:tls'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Nginx, startNginx } from '../dev/nginx/nginx.ts'
@@ -34,7 +37,13 @@ describe.skipIf(!present)('the tap that ships by itself, in nginx', () => {
   let received = Buffer.alloc(0)
 
   async function begin(
-    options: { change?: (log: string) => string; content?: 'on' | 'off'; sidecarUrl?: string } = {},
+    options: {
+      change?: (log: string) => string
+      content?: 'on' | 'off'
+      /** What the tap is told in the place of the sidecar's own address. */
+      through?: (fake: FakeSidecar) => Promise<string>
+      http?: string
+    } = {},
   ) {
     answer = (_request, response) => response.end('ok')
     const directory = mkdtempSync(join(tmpdir(), 'tap-ships-'))
@@ -58,9 +67,14 @@ describe.skipIf(!present)('the tap that ships by itself, in nginx', () => {
     const nginx = await startNginx({
       directory: join(directory, 'nginx'),
       upstreamPort: (upstream.address() as AddressInfo).port,
-      sidecar: { url: options.sidecarUrl ?? fake.url, token: 't-1', ...(content !== undefined && { content }) },
+      sidecar: {
+        url: (await options.through?.(fake)) ?? fake.url,
+        token: 't-1',
+        ...(content !== undefined && { content }),
+      },
       ship: 'tap',
       ...(change !== undefined && { change }),
+      ...(options.http !== undefined && { http: options.http }),
     })
     cleanUps.push(() => nginx.close())
     return { fake, nginx }
@@ -153,6 +167,71 @@ describe.skipIf(!present)('the tap that ships by itself, in nginx', () => {
     expect(fake.batches.length).toBeLessThan(many / 2)
     expect(new Set(paths(fake)).size).toBe(many)
     expect(captures(fake).every(({ content }) => content === 'off')).toBe(true)
+  })
+
+  it('over HTTP/2, chunked, unbuffered, and of 11 MB: the upstream gets each byte, the sidecar what it may', async () => {
+    const { fake, nginx } = await begin({ content: 'on' })
+    const body = MEGABYTE.subarray(0, 60 * KB)
+    const session = connectHttp2(nginx.http2Url)
+    const stream = session.request({ ':method': 'POST', ':path': '/tapped/h2' })
+    stream.end(body)
+    const status = await new Promise((resolve) => stream.on('response', (headers) => resolve(headers[':status'])))
+    stream.resume()
+    await new Promise((resolve) => stream.on('close', resolve))
+    session.close()
+    expect([status, received.equals(body)]).toEqual([200, true])
+    expect(decoded((await captureOf(fake, '/tapped/h2')).request_body).equals(body)).toBe(true)
+
+    for (const path of ['/tapped/chunked', '/tapped/unbuffered/x']) {
+      await send(nginx, path, body, { 'transfer-encoding': 'chunked' })
+      expect(received.equals(body)).toBe(true)
+      expect(decoded((await captureOf(fake, path)).request_body).equals(body), path).toBe(true)
+    }
+    const large = Buffer.concat(Array.from({ length: 11 }, () => MEGABYTE))
+    answer = (_request, response) => response.end(large)
+    const { body: returned } = await send(nginx, '/tapped/large', large)
+    expect([received.equals(large), returned.equals(large)]).toEqual([true, true])
+    expect(await captureOf(fake, '/tapped/large')).toMatchObject({
+      request_error: expect.stringContaining('too big'),
+      request_bytes: large.length,
+      response_bytes: large.length,
+      response_complete: true,
+    })
+    expect(accounted(fake)).toEqual(upTo(4))
+  })
+
+  it('over TLS, to a sidecar whose certificate is known, and to no other', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'tap-tls-'))
+    cleanUps.push(() => rmSync(directory, { recursive: true, force: true }))
+    const [key, certificate] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
+    const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=DNS:127.0.0.1']
+    const made = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-keyout', key, '-out', certificate]
+    expect(spawnSync('openssl', [...made, ...subject]).status).toBe(0)
+    let attempts = 0
+    const through = async (fake: FakeSidecar) => {
+      const door = createTlsServer({ key: readFileSync(key), cert: readFileSync(certificate) }, (socket) => {
+        const inner = connect(Number(new URL(fake.url).port), '127.0.0.1')
+        inner.on('error', () => socket.destroy())
+        socket.on('error', () => inner.destroy())
+        socket.pipe(inner).pipe(socket)
+      })
+      door.on('connection', () => attempts++)
+      cleanUps.push(() => door.close())
+      await new Promise<void>((resolve) => door.listen(0, '127.0.0.1', resolve))
+      return `https://127.0.0.1:${(door.address() as AddressInfo).port}`
+    }
+    const unknown = await begin({
+      through,
+      change: (log) => log.replace('BACKOFF_MOST, REFUSED = 0.1, 5', 'BACKOFF_MOST, REFUSED = 0.1, 0.2'),
+    })
+    for (const n of upTo(3)) await send(unknown.nginx, `/tapped/x-${n}`)
+    await waitUntil(async () => attempts > 2)
+    expect(unknown.fake.requests).toBe(0)
+
+    const known = await begin({ through, http: `lua_ssl_trusted_certificate ${certificate}; lua_ssl_verify_depth 2;` })
+    for (const n of upTo(3)) await send(known.nginx, `/tapped/x-${n}`)
+    await waitUntil(async () => numbers(known.fake).length === 3)
+    expect(known.fake.batches[0]!.authorization).toBe('Bearer t-1')
   })
 
   it('uploads that clients break off are shipped too, and are no gap', async () => {

@@ -40,6 +40,7 @@ export async function startNginx(options: {
   const capturesFile = join(directory, 'captures.jsonl')
   writeFileSync(capturesFile, '')
   const port = await freePort()
+  const http2Port = await freePort()
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path ${directory}/${name};`,
   )
@@ -69,10 +70,17 @@ http {
   server {
     listen 127.0.0.1:${port};
     location /plain/ { ${proxied} }
+    listen 127.0.0.1:${http2Port} http2;
     location /tapped/ {
       set $upstream_uri '';
       ${TAP_HOOKS.map(run).join('\n      ')}
       ${proxied}
+    }
+    location /tapped/unbuffered/ {
+      set $upstream_uri '';
+      ${TAP_HOOKS.map(run).join('\n      ')}
+      ${proxied}
+      proxy_request_buffering off;
     }
     location = /state { content_by_lua_block { ngx.say(shim.state()) } }
   }
@@ -91,6 +99,8 @@ http {
   return {
     url,
     port,
+    /** HTTP/2 without TLS. */
+    http2Url: `http://127.0.0.1:${http2Port}`,
     get pid() {
       return child.pid
     },
