@@ -83,12 +83,14 @@ export async function benchSidecar(options: SidecarBenchOptions): Promise<Sideca
   await sidecar.start()
   const pool = new Pool('http://localhost', { connections: 2, socketPath: socket })
   const captureOf = makeBenchCaptures(load)
+  // Each checkout is fed in its own version of the contract.
+  const { CAPTURE_VERSION: v } = (await import(join(root, 'sidecar/capture.ts'))) as { CAPTURE_VERSION: number }
   const epoch = randomBytes(16).toString('hex')
   let sent = 0
   const push = async (): Promise<void> => {
-    const captures = Array.from({ length: batch }, () => ({ ...captureOf(++sent), epoch }))
+    const captures = Array.from({ length: batch }, () => ({ ...captureOf(++sent), v, epoch }))
     const body = JSON.stringify({
-      v: captures[0]!.v,
+      v,
       plugin: { version: 'bench', instance: 'bench' },
       ...(captures[0]!.v === 1 ? { dropped: [] } : {}),
       captures,

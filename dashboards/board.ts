@@ -39,6 +39,8 @@ const LABELS: Record<VariableName, { label: string; title: string }> = {
   model: { label: 'model', title: 'Model' },
 }
 const TAG = 'llm-observer'
+/** As scope.ts writes it. */
+const SCOPE_BY_TENANT = 'tenant_id=~"$tenant"'
 
 /** What all boards have in common: sources, variables, links to each other, annotations. */
 export function makeBoard(definition: BoardDefinition): Dashboard {
@@ -85,7 +87,8 @@ export function makeBoard(definition: BoardDefinition): Dashboard {
     if (rowTitle !== undefined) board.withRow(new RowBuilder(rowTitle))
     for (const panel of panels) board.withPanel(panel as Parameters<DashboardBuilder['withPanel']>[0])
   }
-  return numbered(board.build())
+  const built = numbered(board.build())
+  return definition.oneTenant === true ? ofExactlyOneTenant(built) : built
 }
 
 function source(type: 'prometheus' | 'loki', label: string): DatasourceVariableBuilder {
@@ -135,6 +138,12 @@ function annotations(oneTenant: boolean): AnnotationQueryBuilder[] {
       .expr(expr)
       .titleFormat(titleFormat)
       .target(new DataqueryBuilder().expr(expr).refId('Anno').datasource(PROMETHEUS).range())
+  const told = (tenant_id?: string) =>
+    metric('ALERTS', {
+      alertstate: 'firing',
+      priority: { matches: 'P1|P2' },
+      ...(tenant_id !== undefined && { tenant_id }),
+    })
   return [
     of(
       'Deployments',
@@ -146,11 +155,21 @@ function annotations(oneTenant: boolean): AnnotationQueryBuilder[] {
     of(
       'Incidents',
       'red',
-      promql`max by (alertname, tenant_id, provider) (${metric('ALERTS', { alertstate: 'firing', priority: { matches: 'P1|P2' }, ...(oneTenant && { tenant_id: { matches: '$tenant|' } }) })})`
+      promql`max by (alertname, tenant_id, provider) (${oneTenant ? promql`${told('$tenant')} or ${told('')}` : told()})`
         .text,
       '{{alertname}} {{tenant_id}} {{provider}}',
     ),
   ]
+}
+
+/**
+ * Grafana puts the value of a variable that has one into a query as it is: `=~"$tenant"` with acme.eu would find acme-eu too.
+ */
+function ofExactlyOneTenant<Value>(value: Value): Value {
+  if (typeof value === 'string') return value.replaceAll(SCOPE_BY_TENANT, 'tenant_id="$tenant"') as Value
+  if (Array.isArray(value)) return value.map(ofExactlyOneTenant) as Value
+  if (value === null || typeof value !== 'object') return value
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, ofExactlyOneTenant(one)])) as Value
 }
 
 /** Grafana numbers panels when it saves; numbers of our own keep links to panels stable, and the file too. */

@@ -1,13 +1,17 @@
-import { aggregate, grown, maxBy, promql, rate, ratio, sum, sumBy, type Vector } from '../monitoring/promql.ts'
+import { aggregate, grown, maxBy, promql, rate, ratio, share, sum, sumBy, type Vector } from '../monitoring/promql.ts'
 import { makeBoard } from './board.ts'
 import { graph, type Steps, stat, table } from './panels.ts'
 import { scoped, thinned } from './scope.ts'
+import { orZeroOfCalls } from './shared-queries.ts'
 
 const RANGE = '$__range'
 const cost = scoped('llm_cost_usd_total')
-const spentInRange = sum(grown(cost, RANGE))
+const ifCalled = (of: Vector<never>) => orZeroOfCalls([], of, RANGE)
+const spentInRange = ifCalled(sum(grown(cost, RANGE)))
 const budgetSteps: Steps = ['text', [0.8, 'orange'], [1, 'red']]
-const budgetBy = ['tenant_id', 'period'] as const
+/** The same tenant in two environments has a ceiling in each. */
+const budgetBy = ['environment', 'tenant_id', 'period'] as const
+const monthBy = ['environment', 'tenant_id'] as const
 
 export const COST = makeBoard({
   uid: 'llm-cost',
@@ -28,7 +32,7 @@ export const COST = makeBoard({
           title: 'Adjustments',
           description: 'What repricing added to or took from the cost within the range. Not part of “Cost”.',
           unit: 'currencyUSD',
-          query: promql`${sum(grown(scoped('llm_cost_adjustment_usd_total', { direction: 'up' }), RANGE))} - ${sum(grown(scoped('llm_cost_adjustment_usd_total', { direction: 'down' }), RANGE))}`,
+          query: promql`${ifCalled(sum(grown(scoped('llm_cost_adjustment_usd_total', { direction: 'up' }), RANGE)))} - ${ifCalled(sum(grown(scoped('llm_cost_adjustment_usd_total', { direction: 'down' }), RANGE)))}`,
         }),
         stat({
           title: 'Cost per 1,000 calls',
@@ -50,7 +54,7 @@ export const COST = makeBoard({
           unit: 'percentunit',
           decimals: 1,
           steps: ['green', [0.05, 'orange'], [0.1, 'red']],
-          query: ratio(
+          query: share(
             sum(grown(scoped('llm_usage_source_cost_usd_total', { source: 'estimated' }), RANGE)),
             sum(grown(scoped('llm_usage_source_cost_usd_total'), RANGE)),
           ),
@@ -61,38 +65,38 @@ export const COST = makeBoard({
           description: 'Calls of the range that are in no cost: an unknown model, no price, or an unknown usage.',
           unit: 'short',
           steps: ['green', [1, 'orange']],
-          query: promql`${sum(grown(scoped('llm_unpriced_calls_total'), RANGE))} or vector(0)`,
+          query: ifCalled(sum(grown(scoped('llm_unpriced_calls_total'), RANGE))),
         }),
         stat({
           title: 'Semantic cache saved',
           description: 'What the answers of the semantic cache would have cost. Not part of any cost.',
           unit: 'currencyUSD',
-          query: sum(grown(scoped('llm_savings_usd_total'), RANGE)),
+          query: ifCalled(sum(grown(scoped('llm_savings_usd_total'), RANGE))),
         }),
         stat({
           title: 'Provider cache saved',
           description: 'What prompt tokens read from the provider’s cache would have cost more as fresh ones.',
           unit: 'currencyUSD',
-          query: sum(grown(scoped('llm_cache_savings_usd_total'), RANGE)),
+          query: ifCalled(sum(grown(scoped('llm_cache_savings_usd_total'), RANGE))),
         }),
         stat({
           title: 'Cost of look-ups',
           description: 'What the embeddings of semantic-cache look-ups cost. Not part of “Cost”.',
           unit: 'currencyUSD',
-          query: promql`${sum(grown(scoped('kong_semantic_cache_lookup_cost_usd_total'), RANGE))} or vector(0)`,
+          query: ifCalled(sum(grown(scoped('kong_semantic_cache_lookup_cost_usd_total'), RANGE))),
         }),
         stat({
           title: 'Cost of failed calls',
           description: 'Paid for calls that ended without a good answer: broken streams, timeouts, blocked answers.',
           unit: 'currencyUSD',
-          query: sum(grown(scoped('llm_failed_cost_usd_total'), RANGE)),
+          query: ifCalled(sum(grown(scoped('llm_failed_cost_usd_total'), RANGE))),
         }),
         stat({
           title: 'Failed attempts',
           description:
             'Targets that Kong tried before the one that answered. Nobody tells whether the provider billed them.',
           unit: 'short',
-          query: promql`${sum(grown(scoped('llm_failed_attempts_total'), RANGE))} or vector(0)`,
+          query: ifCalled(sum(grown(scoped('llm_failed_attempts_total'), RANGE))),
         }),
         stat({
           title: 'Age of the list prices',
@@ -113,7 +117,7 @@ export const COST = makeBoard({
             'Spent of each ceiling in the tenant’s own calendar. “Unpriced” calls are spent and not known. A tenant without a ceiling is not listed.',
           unit: 'currencyUSD',
           noValue: 'no ceilings',
-          labels: { tenant_id: 'Tenant', period: 'Period' },
+          labels: { tenant_id: 'Tenant', period: 'Period', environment: 'Environment' },
           rowLinks: [
             {
               title: 'Board of this tenant',
@@ -151,11 +155,11 @@ export const COST = makeBoard({
           title: 'Burn-down of the month',
           description: 'What is left of each tenant’s ceiling of the month. Below zero it is exceeded.',
           unit: 'currencyUSD',
-          min: -1,
+          min: 'lowest',
           lines: [
             {
-              query: promql`${maxBy(['tenant_id'], scoped('llm_budget_limit_usd', { period: 'month' }))} - ${sumBy(['tenant_id'], scoped('llm_budget_spent_usd', { period: 'month' }))}`,
-              legend: '{{tenant_id}}',
+              query: promql`${maxBy(monthBy, scoped('llm_budget_limit_usd', { period: 'month' }))} - ${sumBy(monthBy, scoped('llm_budget_spent_usd', { period: 'month' }))}`,
+              legend: '{{tenant_id}} {{environment}}',
             },
           ],
         }),
@@ -166,8 +170,8 @@ export const COST = makeBoard({
           unit: 'currencyUSD',
           lines: [
             {
-              query: maxBy(['tenant_id'], scoped('tenant:llm_budget_forecast_usd:linear', { period: 'month' })),
-              legend: '{{tenant_id}}',
+              query: maxBy(monthBy, scoped('tenant:llm_budget_forecast_usd:linear', { period: 'month' })),
+              legend: '{{tenant_id}} {{environment}}',
             },
           ],
         }),
@@ -264,7 +268,7 @@ export const COST = makeBoard({
 })
 
 /** Only where there is a ceiling: no budget is not a budget of 0. */
-function withCeiling(of: Vector<'tenant_id' | 'period'>) {
+function withCeiling(of: Vector<(typeof budgetBy)[number]>) {
   return promql`${of} and ${maxBy(budgetBy, scoped('llm_budget_limit_usd'))}`
 }
 function by<Label extends string>(of: Vector<Label | 'tenant_id' | 'provider' | 'model'>) {

@@ -15,14 +15,14 @@ describe.skipIf(!binariesPresent('promtool'))('LLM Telemetry health', () => {
     const at = (time: string, value?: number) => ({
       expr,
       eval_time: time,
-      exp_samples: value === undefined ? [] : [{ labels: '{node="kong-1"}', value }],
+      exp_samples: value === undefined ? [] : [{ labels: '{reason="gap"}', value }],
     })
     const test = {
       name: 'losses',
       interval: '15s',
       input_series: [
         { series: `up{${target}}`, values: '1x30' },
-        { series: `observer_capture_gaps_total{${target}, node="kong-1"}`, values: '_x11 3x19' },
+        { series: `observer_captures_lost_total{${target}, node="kong-1", reason="gap"}`, values: '_x11 3x19' },
       ],
       promql_expr_test: [at('2m30s'), at('2m45s', 3), at('3m30s', 3), at('3m45s', 0)],
     }

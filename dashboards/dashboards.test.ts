@@ -217,14 +217,18 @@ describe('LLM Tenant can be shown to its tenant', () => {
       includeAll: false,
     })
     for (const { panel, selector } of PLACES.filter((place) => place.board === board))
-      expect(selector.matchers.tenant_id, panel.title).toBe('tenant_id=~"$tenant"')
+      expect(selector.matchers.tenant_id, panel.title).toBe('tenant_id="$tenant"')
+  })
+
+  it('the tenant is named, never a pattern: acme.eu does not see acme-eu', () => {
+    expect(JSON.stringify(board)).not.toMatch(/tenant(_id)?=~/)
   })
 
   it('no annotation tells of another tenant', () => {
     for (const { target } of board.annotations.list)
       for (const { name, matchers } of selectorsIn(target.expr))
         if ((TABLES[name as keyof typeof TABLES].labels as readonly string[]).includes('tenant_id'))
-          expect(matchers.tenant_id).toBe('tenant_id=~"$tenant|"')
+          expect(['tenant_id="$tenant"', 'tenant_id=""']).toContain(matchers.tenant_id)
   })
 })
 

@@ -1,8 +1,8 @@
-import { grown, increase, promql, ratio, sum, sumBy } from '../monitoring/promql.ts'
+import { grown, increase, promql, ratio, share, sum, sumBy } from '../monitoring/promql.ts'
 import { makeBoard } from './board.ts'
 import { graph, HOURLY_POINTS, stat, table } from './panels.ts'
 import { scoped, thinned } from './scope.ts'
-import { hitRatio, orNone } from './shared-queries.ts'
+import { hitRatio, orNone, orZeroOfCalls } from './shared-queries.ts'
 
 const RANGE = '$__range'
 const events = scoped('llm_guardrail_events_total')
@@ -20,19 +20,27 @@ export const GUARDRAILS = makeBoard({
           title: 'Guardrail events',
           description: 'Of all guardrails within the range: Kong’s own and the providers’.',
           unit: 'short',
-          query: promql`${sum(grown(events, RANGE))} or vector(0)`,
+          query: orZeroOfCalls([], sum(grown(events, RANGE)), RANGE),
         }),
         stat({
           title: 'Blocked',
           description: 'Events that stopped a prompt or an answer.',
           unit: 'short',
-          query: promql`${sum(grown(scoped('llm_guardrail_events_total', { action: 'blocked' }), RANGE))} or vector(0)`,
+          query: orZeroOfCalls(
+            [],
+            sum(grown(scoped('llm_guardrail_events_total', { action: 'blocked' }), RANGE)),
+            RANGE,
+          ),
         }),
         stat({
           title: 'Masked',
           description: 'Events in which personal data were masked or replaced and the call went on.',
           unit: 'short',
-          query: promql`${sum(grown(scoped('llm_guardrail_events_total', { action: 'masked' }), RANGE))} or vector(0)`,
+          query: orZeroOfCalls(
+            [],
+            sum(grown(scoped('llm_guardrail_events_total', { action: 'masked' }), RANGE)),
+            RANGE,
+          ),
         }),
         stat({
           title: 'Calls blocked',
@@ -50,7 +58,7 @@ export const GUARDRAILS = makeBoard({
           description: 'Share of the answers that the model refused or the provider filtered.',
           unit: 'percentunit',
           decimals: 2,
-          query: ratio(
+          query: share(
             sum(grown(scoped('llm_finished_answers_total', { reason: { matches: 'refusal|content_filter' } }), RANGE)),
             sum(grown(scoped('llm_finished_answers_total'), RANGE)),
           ),
@@ -62,7 +70,7 @@ export const GUARDRAILS = makeBoard({
             'Calls whose client named another tenant than Kong authenticated. They are charged to the real one.',
           unit: 'short',
           steps: ['green', [1, 'orange']],
-          query: promql`${sum(grown(scoped('llm_tenant_claims_refused_total'), RANGE))} or vector(0)`,
+          query: orZeroOfCalls([], sum(grown(scoped('llm_tenant_claims_refused_total'), RANGE)), RANGE),
         }),
       ],
     },

@@ -1,5 +1,5 @@
 import type { Dashboard, Panel } from '@grafana/grafana-foundation-sdk/dashboard'
-import { THINNED } from '../monitoring/recorded.ts'
+import { KEPT_SERIES, THINNED } from '../monitoring/recorded.ts'
 import { SERVER_METRICS } from '../monitoring/server-metrics.ts'
 import { type SelectorInQuery, selectorsIn } from './selectors.ts'
 
@@ -38,7 +38,7 @@ export function lintFile(boards: readonly Dashboard[]): { exclusions: Record<str
 /** Series without the labels of a target that the board chooses by. */
 export function isUntargeted({ name }: SelectorInQuery): boolean {
   return (
-    (name.includes(':') && !Object.hasOwn(THINNED, name)) ||
+    (name.includes(':') && !Object.hasOwn(THINNED, name) && !Object.hasOwn(KEPT_SERIES, name)) ||
     (Object.hasOwn(SERVER_METRICS, name) && /^(ALERTS$|prometheus_|alertmanager_)/.test(name))
   )
 }

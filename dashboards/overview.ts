@@ -1,8 +1,8 @@
-import { grown, metric, promql, quantile, rate, ratio, sum, sumBy } from '../monitoring/promql.ts'
+import { grown, metric, promql, quantile, rate, sum, sumBy } from '../monitoring/promql.ts'
 import { makeBoard } from './board.ts'
 import { graph, stat, table } from './panels.ts'
 import { scoped, scopedBucket, thinned } from './scope.ts'
-import { badCalls, hitRatio, OUTCOME_COLOURS, successRatio } from './shared-queries.ts'
+import { hitRatio, OUTCOME_COLOURS, orZeroOfCalls, successRatio } from './shared-queries.ts'
 
 const tenantBoard = '/d/llm-tenant?${__url_time_range}&var-tenant=${__data.fields.Tenant}'
 
@@ -19,7 +19,7 @@ export const OVERVIEW = makeBoard({
           description:
             'What the calls of the last 24 hours cost, from the ledger, as first priced. Calls without a price are not in it.',
           unit: 'currencyUSD',
-          query: sum(grown(scoped('llm_cost_usd_total'), '24h')),
+          query: orZeroOfCalls([], sum(grown(scoped('llm_cost_usd_total'), '24h')), '24h'),
           links: [{ title: 'Cost & ceilings', url: '/d/llm-cost?${__url_time_range}' }],
         }),
         stat({
@@ -32,7 +32,7 @@ export const OVERVIEW = makeBoard({
           title: 'Tokens, last 24 h',
           description: 'Tokens of all kinds of the last 24 hours. The kinds never overlap.',
           unit: 'short',
-          query: sum(grown(scoped('llm_tokens_total'), '24h')),
+          query: orZeroOfCalls([], sum(grown(scoped('llm_tokens_total'), '24h')), '24h'),
         }),
         stat({
           title: 'Success rate, last 24 h',
@@ -128,7 +128,8 @@ export const OVERVIEW = makeBoard({
       panels: [
         table({
           title: 'Alerts that fire',
-          description: 'Everything that fires now but the watchdog. Each has a runbook in docs/runbooks.',
+          description:
+            'Everything that fires now but the watchdog, of Prometheus’ alerts. Those over logs are Loki’s: Grafana’s Alerting lists both. Each has a runbook in docs/runbooks.',
           unit: 'none',
           width: 12,
           labels: {
@@ -150,7 +151,8 @@ export const OVERVIEW = makeBoard({
         }),
         table({
           title: 'Tenants, last 24 h',
-          description: 'Every tenant with its calls, cost and share of failed calls. Click a tenant for its own board.',
+          description:
+            'Every tenant with its calls, cost, and of the calls that reached a provider the share that failed there. Click a tenant for its own board.',
           unit: 'short',
           width: 12,
           labels: { tenant_id: 'Tenant' },
@@ -167,10 +169,7 @@ export const OVERVIEW = makeBoard({
               unit: 'percentunit',
               decimals: 2,
               steps: ['text', [0.005, 'orange'], [0.05, 'red']],
-              query: ratio(
-                badCalls(['tenant_id'], '24h'),
-                sumBy(['tenant_id'], grown(scoped('llm_calls_total'), '24h')),
-              ),
+              query: promql`1 - ${successRatio(['tenant_id'], '24h')}`,
             },
           ],
         }),

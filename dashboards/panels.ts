@@ -92,7 +92,8 @@ export function graph(
   about: About & {
     lines: readonly Line[]
     stack?: boolean
-    min?: number
+    /** 0 where not given; `lowest`: the axis begins where the lines do, below 0 as well. */
+    min?: number | 'lowest'
     max?: number
     /** The axis reaches at least so far: few events are not drawn as many. */
     softMax?: number
@@ -109,7 +110,6 @@ export function graph(
     .lineWidth(about.stack === true ? 0 : 1)
     .fillOpacity(about.stack === true ? 70 : 5)
     .spanNulls(false)
-    .min(about.min ?? 0)
     .legend(
       new VizLegendOptionsBuilder()
         .displayMode(LegendDisplayMode.List)
@@ -119,6 +119,7 @@ export function graph(
     )
     .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi))
   panel.maxDataPoints(about.points ?? POINTS)
+  if (about.min !== 'lowest') panel.min(about.min ?? 0)
   if (about.max !== undefined) panel.max(about.max)
   if (about.softMax !== undefined) panel.axisSoftMax(about.softMax)
   for (const [name, fixedColor] of Object.entries(about.colours ?? {}))
@@ -173,6 +174,9 @@ export function table(
     ])
   for (const [label, title] of Object.entries(labels))
     if (WIDE[label] !== undefined) panel.overrideByName(title, [{ id: 'custom.width', value: WIDE[label] }])
+  // What the empty table says is no name of anybody: an alert about no tenant has an empty cell.
+  if (about.noValue !== undefined)
+    for (const title of Object.values(labels)) panel.overrideByName(title, [{ id: 'noValue', value: '–' }])
   if (about.rowLinks !== undefined)
     panel.overrideByName(Object.values(labels)[0]!, [
       { id: 'links', value: about.rowLinks.map(({ title, url }) => ({ title, url, targetBlank: false })) },

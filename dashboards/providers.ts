@@ -1,9 +1,9 @@
-import { aggregate, grown, promql, quantile, rate, ratio, sum, sumBy } from '../monitoring/promql.ts'
+import { aggregate, grown, promql, quantile, rate, ratio, share, sum, sumBy } from '../monitoring/promql.ts'
 import { ERROR_STATUSES } from '../monitoring/slo.ts'
 import { makeBoard } from './board.ts'
 import { graph, HOURLY_POINTS, stat, table } from './panels.ts'
 import { scoped, scopedBucket, scopedCount, scopedTotal, thinned } from './scope.ts'
-import { badCalls, orNone, successRatio } from './shared-queries.ts'
+import { badCalls, orNone, orZeroOfCalls, successRatio } from './shared-queries.ts'
 
 const RANGE = '$__range'
 const INTERVAL = '$__rate_interval'
@@ -20,7 +20,7 @@ function timePerOutputToken(window: typeof RANGE | typeof INTERVAL) {
   return promql`(${writing} > 0) / (${sumBy(byModel, growth(scoped('llm_tokens_total', output), window))} > 0)`
 }
 function finished<By extends 'provider' | 'model'>(by: readonly By[], reason: string) {
-  return ratio(
+  return share(
     sumBy(by, thinned('instance:llm_finished_answers:rate5m', '1h', { reason: { matches: reason } })),
     sumBy(by, thinned('instance:llm_finished_answers:rate5m', '1h')),
   )
@@ -62,7 +62,11 @@ export const PROVIDERS = makeBoard({
           title: 'Provider rate limits',
           description: 'Calls that a provider refused with 429 within the range. Kong’s own limits are not in it.',
           unit: 'short',
-          query: promql`${sum(grown(scoped('llm_rate_limited_calls_total', { by: 'provider' }), RANGE))} or vector(0)`,
+          query: orZeroOfCalls(
+            [],
+            sum(grown(scoped('llm_rate_limited_calls_total', { by: 'provider' }), RANGE)),
+            RANGE,
+          ),
         }),
         stat({
           title: 'Models in use',
@@ -75,7 +79,7 @@ export const PROVIDERS = makeBoard({
           description: 'Share of the answers that ended at their limit of tokens.',
           unit: 'percentunit',
           decimals: 1,
-          query: ratio(
+          query: share(
             sum(grown(scoped('llm_finished_answers_total', { reason: 'length' }), RANGE)),
             sum(grown(scoped('llm_finished_answers_total'), RANGE)),
           ),
@@ -116,7 +120,8 @@ export const PROVIDERS = makeBoard({
         graph({
           title: 'Time per output token by model',
           points: POINTS,
-          description: 'Seconds between first and last byte by the tokens that came in them, on average.',
+          description:
+            'Seconds between first and last byte by output tokens, on average. Rough: failed calls bring seconds, and answers that came in one piece tokens. Compare models of the same use.',
           unit: 's',
           lines: [{ query: timePerOutputToken(INTERVAL), legend: model }],
         }),
@@ -231,7 +236,7 @@ export const PROVIDERS = makeBoard({
               title: 'Cached input',
               unit: 'percentunit',
               decimals: 1,
-              query: ratio(
+              query: share(
                 sumBy(byModel, grown(scoped('llm_tokens_total', { type: { matches: 'cache_read.*' } }), RANGE)),
                 sumBy(byModel, grown(scoped('llm_tokens_total', { type: { matches: 'input.*|cache_.*' } }), RANGE)),
               ),

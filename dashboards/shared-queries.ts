@@ -1,21 +1,33 @@
-import { type Duration, grown, promql, ratio, sumBy, type Vector } from '../monitoring/promql.ts'
-import { ERROR_STATUSES, VALID_STATUSES } from '../monitoring/slo.ts'
+import { type Duration, grown, promql, share, sumBy, type Vector } from '../monitoring/promql.ts'
+import { ANSWERED_STATUSES, ERROR_STATUSES } from '../monitoring/slo.ts'
 import { scoped } from './scope.ts'
 
 type CallLabel = 'tenant_id' | 'provider' | 'environment'
 
 /** Calls within the window that failed at the provider (slo.ts). */
 export function badCalls<By extends CallLabel>(by: readonly By[], window: Duration): Vector<By> {
-  const errors = sumBy(by, grown(scoped('llm_calls_total', { status: { matches: ERROR_STATUSES } }), window))
-  const limited = sumBy(by, grown(scoped('llm_rate_limited_calls_total', { by: 'provider' }), window))
-  return promql<By>`${errors} + (${limited} or ${errors} * 0)`
+  return withLimited(by, ERROR_STATUSES, window)
 }
+/** Of the calls that reached the provider. */
 export function successRatio<By extends CallLabel>(by: readonly By[], window: Duration): Vector<By> {
-  const valid = sumBy(by, grown(scoped('llm_calls_total', { status: { matches: VALID_STATUSES } }), window))
-  return promql<By>`1 - ${ratio(badCalls(by, window), valid)}`
+  const ok = sumBy(by, grown(scoped('llm_calls_total', { status: 'ok' }), window))
+  return promql<By>`${ok} / (${withLimited(by, ANSWERED_STATUSES, window)} > 0)`
+}
+function withLimited<By extends CallLabel>(by: readonly By[], statuses: string, window: Duration): Vector<By> {
+  const ended = sumBy(by, grown(scoped('llm_calls_total', { status: { matches: statuses } }), window))
+  const limited = sumBy(by, grown(scoped('llm_rate_limited_calls_total', { by: 'provider' }), window))
+  return promql<By>`${ended} + (${limited} or ${ended} * 0)`
+}
+/** What was counted of an event, by the same labels 0 where there are calls and it has never happened. */
+export function orZeroOfCalls<By extends CallLabel | 'model'>(
+  by: readonly By[],
+  of: Vector<By>,
+  window: Duration,
+): Vector<By> {
+  return promql<By>`${of} or ${sumBy(by, grown(scoped('llm_calls_total'), window))} * 0`
 }
 export function hitRatio<By extends 'tenant_id'>(by: readonly By[], window: Duration): Vector<By> {
-  return ratio(
+  return share(
     sumBy(by, grown(scoped('kong_semantic_cache_hits_total'), window)),
     sumBy(by, grown(scoped('kong_semantic_cache_requests_total'), window)),
   )

@@ -1,16 +1,17 @@
-import { aggregate, maxBy, metric, over, promql, sumBy } from '../monitoring/promql.ts'
-import { SLOS, VALID_STATUSES } from '../monitoring/slo.ts'
+import { aggregate, maxBy, metric, over, promql, rate, sum, sumBy } from '../monitoring/promql.ts'
+import { ANSWERED_STATUSES, SLOS } from '../monitoring/slo.ts'
 import { makeBoard } from './board.ts'
 import { graph, stat, table } from './panels.ts'
 import { scoped } from './scope.ts'
 import { OUTCOME_COLOURS } from './shared-queries.ts'
 
-const validCalls = metric('instance:llm_calls:rate5m', {
+const byTarget = {
   job: { matches: '$job' },
   instance: { matches: '$instance' },
   environment: { matches: '$environment' },
-  status: { matches: VALID_STATUSES },
-})
+} as const
+const answered = metric('instance:llm_calls:rate5m', { ...byTarget, status: { matches: ANSWERED_STATUSES } })
+const limited = metric('llm_rate_limited_calls_total', { ...byTarget, by: 'provider' })
 
 export const SLO = makeBoard({
   uid: 'llm-slo',
@@ -52,8 +53,9 @@ export const SLO = makeBoard({
       panels: [
         graph({
           title: 'Error budget left',
-          description: 'Of the last 30 days, at each moment.',
+          description: 'Of the last 30 days, at each moment. Below zero the promise is broken.',
           unit: 'percentunit',
+          min: 'lowest',
           max: 1,
           lines: [
             { query: aggregate('min', ['slo'], scoped('slo:period_error_budget_remaining:ratio')), legend: '{{slo}}' },
@@ -91,16 +93,17 @@ export const SLO = makeBoard({
         graph({
           title: 'Calls that the promise of success counts',
           description:
-            'Calls a second, by outcome. Server errors and timeouts break the promise, and those of the rate limits that are the provider’s.',
+            'Calls a second that reached a provider, by outcome. Server errors, timeouts and the provider’s own rate limits break the promise.',
           unit: 'reqps',
           width: 24,
           stack: true,
           colours: OUTCOME_COLOURS,
           lines: [
             {
-              query: sumBy(['status'], over('avg_over_time', validCalls, '$__rate_interval')),
+              query: sumBy(['status'], over('avg_over_time', answered, '$__rate_interval')),
               legend: '{{status}}',
             },
+            { query: sum(rate(limited, '$__rate_interval')), legend: 'rate_limited' },
           ],
         }),
       ],

@@ -1,6 +1,8 @@
 import {
+  aggregate,
   grown,
   increase,
+  increaseWithFirst,
   type LabelOf,
   maxBy,
   metric,
@@ -19,9 +21,10 @@ import { orNone } from './shared-queries.ts'
 
 const RANGE = '$__range'
 /** Of all that is scraped the sidecars alone: whatever their job is called. */
-const sidecars = promql`count by (environment, job, instance) (${over('count_over_time', scoped('observer_spool_limit_bytes'), RANGE)})`
-const captures = sum(grown(scoped('llm_calls_total'), RANGE))
-const gaps = sum(grown(scoped('observer_capture_gaps_total'), RANGE))
+const sidecars = promql`count by (environment, job, instance) (${over('count_over_time', scoped('observer_log_limit_bytes'), RANGE)})`
+const calls = sum(grown(scoped('llm_calls_total'), RANGE))
+/** What came after all was counted as lost before. The reasons stand at 0 from the start. */
+const lost = promql`${sum(grown(scoped('observer_captures_lost_total'), RANGE))} - (${sum(grown(scoped('observer_captures_late_total'), RANGE))} or vector(0))`
 
 export const TELEMETRY = makeBoard({
   uid: 'llm-telemetry',
@@ -46,27 +49,28 @@ export const TELEMETRY = makeBoard({
         stat({
           title: 'Captures that arrived',
           description:
-            'Of the calls that the tap numbered, those that came. What is missing is counted to the unit. Promised: 99.9 %.',
+            'Of the calls that Kong saw, those that are counted. What is missing is known to the unit. Promised: 99.9 %.',
           unit: 'percentunit',
           decimals: 3,
           steps: ['red', [0.99, 'orange'], [0.999, 'green']],
-          query: promql`1 - (${gaps} or vector(0)) / ((${captures} + (${gaps} or vector(0))) > 0)`,
+          query: promql`1 - ${lost} / ((${calls} + ${lost}) > 0)`,
           noValue: 'no calls',
         }),
         stat({
           title: 'Captures lost',
-          description: 'Numbered by the tap and never received, within the range.',
+          description: 'Numbered and never counted, within the range, less those that came after all.',
           unit: 'short',
           steps: ['green', [1, 'red']],
-          query: promql`${gaps} or vector(0)`,
+          query: lost,
         }),
         stat({
-          title: 'Ledger behind',
-          description: 'Age of the oldest call that is stored and not yet counted.',
-          unit: 's',
-          decimals: 1,
-          steps: ['green', [10, 'orange'], [60, 'red']],
-          query: maxBy([], scoped('observer_reader_lag_seconds', { reader: 'ledger' })),
+          title: 'Stores that write',
+          description:
+            'Share of the sidecars whose store can write. One that cannot refuses captures; the plugin keeps them some minutes.',
+          unit: 'percentunit',
+          decimals: 0,
+          steps: ['red', [1, 'green']],
+          query: aggregate('avg', [], scoped('observer_store_writable')),
         }),
         stat({
           title: 'Dead letters',
@@ -76,12 +80,13 @@ export const TELEMETRY = makeBoard({
           query: sum(scoped('observer_dead_letters')),
         }),
         stat({
-          title: 'Spool used',
-          description: 'Size of the spool by its limit. At the limit readers other than the ledger are moved on.',
+          title: 'Log used',
+          description:
+            'Calls that wait for sinks, by the limit. At it the oldest are dropped for the sinks that lag; all are counted.',
           unit: 'percentunit',
           decimals: 1,
           steps: ['green', [0.5, 'orange'], [0.8, 'red']],
-          query: promql`max(${scoped('observer_spool_bytes')} / ${scoped('observer_spool_limit_bytes')})`,
+          query: promql`max(${scoped('observer_log_bytes')} / ${scoped('observer_log_limit_bytes')})`,
         }),
       ],
     },
@@ -90,10 +95,18 @@ export const TELEMETRY = makeBoard({
       panels: [
         graph({
           title: 'Captures received',
-          description: 'By what became of them: stored, duplicate (sent again), invalid, refused, no LLM call.',
+          description:
+            'By what became of them: stored, duplicate (sent again), invalid, refused (come again), late_refused (too late to tell), not_llm.',
           unit: 'cps',
           stack: true,
-          colours: { stored: 'green', duplicate: 'blue', not_llm: 'text', refused: 'orange', invalid: 'red' },
+          colours: {
+            stored: 'green',
+            duplicate: 'blue',
+            not_llm: 'text',
+            refused: 'orange',
+            late_refused: 'dark-orange',
+            invalid: 'red',
+          },
           lines: [
             {
               query: sumBy(['result'], rate(scoped('observer_captures_total'), '$__rate_interval')),
@@ -103,21 +116,36 @@ export const TELEMETRY = makeBoard({
         }),
         graph({
           title: 'Losses',
-          description: 'Captures lost, by Kong node; dropped by the plugin, by reason; hooks of the tap that failed.',
+          description:
+            'Captures lost, by reason (gap: nobody told why); that came after all; that came too late to tell whether they are stored; hooks of the tap that failed.',
           unit: 'short',
           softMax: 1,
           lines: [
+            { query: sumBy(['reason'], risen('observer_captures_lost_total')), legend: 'lost: {{reason}}' },
             {
-              query: sumBy(['node'], risen('observer_capture_gaps_total')),
-              legend: 'lost at {{node}}',
+              query: orNone(sumBy(['node'], risen('observer_captures_late_total')), 'node'),
+              legend: 'came late: {{node}}',
             },
             {
-              query: sumBy(['reason'], risen('observer_plugin_dropped_total')),
-              legend: 'dropped: {{reason}}',
+              query: orNone(sumBy(['node'], risen('observer_captures_late_refused_total')), 'node'),
+              legend: 'too late: {{node}}',
             },
             {
-              query: promql`${sumBy(['node'], risen('observer_tap_errors_total'))} or vector(0)`,
-              legend: 'tap errors {{node}}',
+              query: orNone(sumBy(['node'], risen('observer_tap_errors_total')), 'node'),
+              legend: 'tap errors: {{node}}',
+            },
+          ],
+        }),
+        graph({
+          title: 'Errors of the plugin',
+          description: 'That the plugin tells of itself, by kind. The sidecar’s log has its words.',
+          unit: 'short',
+          softMax: 1,
+          height: 6,
+          lines: [
+            {
+              query: orNone(sumBy(['kind'], risen('observer_plugin_errors_total')), 'kind'),
+              legend: '{{kind}}',
             },
           ],
         }),
@@ -150,21 +178,72 @@ export const TELEMETRY = makeBoard({
       ],
     },
     {
+      title: 'The store',
+      panels: [
+        graph({
+          title: 'Size of the store',
+          description:
+            'The file; its write-ahead log, which stays small while reads are short; calls that wait for sinks, their limit, and dead letters.',
+          unit: 'bytes',
+          lines: [
+            { query: maxBy(['instance'], scoped('observer_store_file_bytes')), legend: 'file {{instance}}' },
+            {
+              query: maxBy(['instance'], scoped('observer_store_wal_bytes')),
+              legend: 'write-ahead log {{instance}}',
+            },
+            { query: maxBy(['instance'], scoped('observer_log_bytes')), legend: 'waiting calls {{instance}}' },
+            { query: maxBy([], scoped('observer_log_limit_bytes')), legend: 'limit of waiting calls' },
+            {
+              query: maxBy(['instance'], scoped('observer_dead_letter_bytes')),
+              legend: 'dead letters {{instance}}',
+            },
+          ],
+        }),
+        graph({
+          title: 'Trouble of the store',
+          description:
+            'Transactions that failed and are tried again, by cause; rows set aside for a wrong checksum; acknowledged captures that are not in it, until an operator confirms that it went back. All should be zero.',
+          unit: 'short',
+          softMax: 1,
+          lines: [
+            {
+              query: orNone(
+                sumBy(['cause'], increase(scoped('observer_store_write_failures_total'), '$__rate_interval')),
+                'cause',
+              ),
+              legend: 'write failures: {{cause}}',
+            },
+            {
+              query: sumBy(['instance'], increase(scoped('observer_store_damaged_rows_total'), '$__rate_interval')),
+              legend: 'damaged rows {{instance}}',
+            },
+            {
+              query: maxBy(['instance'], scoped('observer_store_rolled_back_captures')),
+              legend: 'went back: {{instance}}',
+            },
+          ],
+        }),
+      ],
+    },
+    {
       title: 'From the sidecar to the sinks',
       panels: [
         graph({
           title: 'Lag',
-          description: 'Age of the oldest call that a reader has not settled.',
+          description: 'Age of the oldest call that a sink has not settled.',
           unit: 's',
           softMax: 10,
-          lines: [{ query: maxBy(['reader'], scoped('observer_reader_lag_seconds')), legend: '{{reader}}' }],
+          lines: [{ query: maxBy(['sink'], scoped('observer_sink_lag_seconds')), legend: '{{sink}}' }],
         }),
         graph({
           title: 'Calls that wait',
-          description: 'In the spool, for each reader.',
+          description: 'In the log, for each sink; and of them those that are held for one tenant’s key or limit.',
           unit: 'short',
           softMax: 10,
-          lines: [{ query: sumBy(['reader'], scoped('observer_reader_lag_calls')), legend: '{{reader}}' }],
+          lines: [
+            { query: sumBy(['sink'], scoped('observer_sink_lag_calls')), legend: '{{sink}}' },
+            { query: sumBy(['sink'], scoped('observer_sink_held_calls')), legend: '{{sink}} held' },
+          ],
         }),
         graph({
           title: 'Calls settled at the sinks',
@@ -180,7 +259,7 @@ export const TELEMETRY = makeBoard({
         table({
           title: 'Books of the sinks',
           description:
-            'Calls of the range by sink and outcome. Ledger = sent + sampled out + dropped + rejected + waiting.',
+            'Calls of the range by sink and outcome, and those that wait now. All time: ledger = sent + sampled out + dropped + rejected + waiting.',
           unit: 'short',
           width: 12,
           height: 8,
@@ -188,7 +267,9 @@ export const TELEMETRY = makeBoard({
           columns: [
             {
               title: 'Calls',
-              query: promql`${sumBy(['sink', 'outcome', 'reason'], grown(scoped('observer_sink_calls_total'), RANGE))} > 0`,
+              query: {
+                text: `(${sumBy(['sink', 'outcome', 'reason'], grown(scoped('observer_sink_calls_total'), RANGE)).text}) > 0 or label_replace(${sumBy(['sink'], scoped('observer_sink_lag_calls')).text} > 0, "outcome", "waiting", "", "")`,
+              },
             },
           ],
         }),
@@ -205,15 +286,6 @@ export const TELEMETRY = makeBoard({
               ),
               legend: '{{sink}} {{reason}}',
             },
-          ],
-        }),
-        graph({
-          title: 'Spool',
-          description: 'Its size with the write-ahead log, and its limit.',
-          unit: 'bytes',
-          lines: [
-            { query: maxBy(['instance'], scoped('observer_spool_bytes')), legend: '{{instance}}' },
-            { query: maxBy([], scoped('observer_spool_limit_bytes')), legend: 'limit' },
           ],
         }),
       ],
@@ -258,11 +330,11 @@ export const TELEMETRY = makeBoard({
           height: 6,
           lines: [
             {
-              query: promql`${sumBy(['label'], risen('observer_labels_folded_total'))} or vector(0)`,
+              query: orNone(sumBy(['label'], risen('observer_labels_folded_total')), 'label'),
               legend: 'folded {{label}}',
             },
             {
-              query: promql`${sumBy(['field'], risen('observer_malformed_amounts_total'))} or vector(0)`,
+              query: orNone(sumBy(['field'], risen('observer_malformed_amounts_total')), 'field'),
               legend: 'malformed {{field}}',
             },
           ],
@@ -295,11 +367,16 @@ export const TELEMETRY = makeBoard({
         }),
         graph({
           title: 'Series of the sidecar',
-          description: 'Samples of a scrape. They grow with tenants × models.',
+          description:
+            'Samples of a scrape; lines that the admitted tenants, providers and models may make; beyond the limit names fold into __other__.',
           unit: 'short',
           width: 8,
           height: 6,
-          lines: [{ query: maxBy(['instance'], ofSidecars('scrape_samples_scraped')), legend: '{{instance}}' }],
+          lines: [
+            { query: maxBy(['instance'], ofSidecars('scrape_samples_scraped')), legend: 'scraped {{instance}}' },
+            { query: maxBy(['instance'], scoped('observer_series')), legend: 'admitted {{instance}}' },
+            { query: maxBy([], scoped('observer_series_limit')), legend: 'limit' },
+          ],
         }),
         graph({
           title: 'Rules and notifications that failed',
@@ -326,17 +403,13 @@ export const TELEMETRY = makeBoard({
 
 function ofSidecars(name: 'scrape_duration_seconds' | 'scrape_samples_scraped'): Vector<TargetLabel> {
   return {
-    text: `${scoped(name).text} and on (environment, job, instance) ${scoped('observer_spool_limit_bytes').text}`,
+    text: `${scoped(name).text} and on (environment, job, instance) ${scoped('observer_log_limit_bytes').text}`,
   }
 }
 
 /** The ledger's counters outlive their process, and a series appears with its first event: which `increase()` would lose. */
 function risen<Name extends LedgerCounter>(name: Name): Vector<LabelOf<Name>> {
-  const of = scoped(name).text
-  const wellScraped = `${scoped('up').text} offset $__rate_interval == 1`
-  return {
-    text: `((${of} unless ${of} offset $__rate_interval) and on (environment, job, instance) (${wellScraped})) or increase(${of}[$__rate_interval])`,
-  }
+  return increaseWithFirst(scoped(name), '$__rate_interval', scoped('up'))
 }
 type LedgerCounter =
-  `observer_${'capture_gaps' | 'plugin_dropped' | 'tap_errors' | 'labels_folded' | 'malformed_amounts'}_total`
+  `observer_${'captures_lost' | 'captures_late' | 'captures_late_refused' | 'plugin_errors' | 'tap_errors' | 'labels_folded' | 'malformed_amounts'}_total`

@@ -1,12 +1,14 @@
-import { grown, increase, maxBy, promql, quantile, rate, ratio, sum, sumBy } from '../monitoring/promql.ts'
+import { grown, increase, maxBy, promql, quantile, rate, share, sum, sumBy } from '../monitoring/promql.ts'
 import { makeBoard } from './board.ts'
 import { graph, logs, type Steps, stat, table } from './panels.ts'
 import { scoped, scopedBucket, thinned } from './scope.ts'
-import { hitRatio, OUTCOME_COLOURS, orNone, successRatio } from './shared-queries.ts'
+import { hitRatio, OUTCOME_COLOURS, orNone, orZeroOfCalls, successRatio } from './shared-queries.ts'
 
 const RANGE = '$__range'
 const cost = scoped('llm_cost_usd_total')
 const budgetSteps: Steps = ['text', [0.8, 'orange'], [1, 'red']]
+/** The same tenant in two environments has a ceiling in each. */
+const ENVIRONMENT = ['environment'] as const
 const PERIODS = [
   ['day', 'today'],
   ['week', 'this week'],
@@ -29,7 +31,7 @@ export const TENANT = makeBoard({
           title: 'Cost',
           description: 'What the tenant’s calls of the range cost, as first priced.',
           unit: 'currencyUSD',
-          query: sum(grown(cost, RANGE)),
+          query: orZeroOfCalls([], sum(grown(cost, RANGE)), RANGE),
         }),
         stat({
           title: 'Calls',
@@ -41,7 +43,7 @@ export const TENANT = makeBoard({
           title: 'Tokens',
           description: 'Of all kinds.',
           unit: 'short',
-          query: sum(grown(scoped('llm_tokens_total'), RANGE)),
+          query: orZeroOfCalls([], sum(grown(scoped('llm_tokens_total'), RANGE)), RANGE),
         }),
         stat({
           title: 'Success rate',
@@ -77,7 +79,8 @@ export const TENANT = makeBoard({
             title: `Spent ${title}`,
             description: `Spent of the ${period} so far in the tenant’s own calendar, first prices and adjustments.`,
             unit: 'currencyUSD',
-            query: sum(scoped('llm_budget_spent_usd', { period })),
+            query: sumBy(ENVIRONMENT, scoped('llm_budget_spent_usd', { period })),
+            legend: '{{environment}}',
           }),
         ),
         ...PERIODS.map(([period, title]) =>
@@ -87,7 +90,8 @@ export const TENANT = makeBoard({
             unit: 'percentunit',
             decimals: 1,
             steps: budgetSteps,
-            query: maxBy([], scoped('tenant:llm_budget_used:ratio', { period })),
+            query: maxBy(ENVIRONMENT, scoped('tenant:llm_budget_used:ratio', { period })),
+            legend: '{{environment}}',
             noValue: 'no ceiling',
           }),
         ),
@@ -96,11 +100,17 @@ export const TENANT = makeBoard({
           description: 'Spent so far, the ceiling, and what will be spent at the end at the speed of the last day.',
           unit: 'currencyUSD',
           lines: [
-            { query: sum(scoped('llm_budget_spent_usd', { period: 'month' })), legend: 'spent' },
-            { query: maxBy([], scoped('llm_budget_limit_usd', { period: 'month' })), legend: 'ceiling' },
             {
-              query: maxBy([], scoped('tenant:llm_budget_forecast_usd:linear', { period: 'month' })),
-              legend: 'forecast',
+              query: sumBy(ENVIRONMENT, scoped('llm_budget_spent_usd', { period: 'month' })),
+              legend: 'spent {{environment}}',
+            },
+            {
+              query: maxBy(ENVIRONMENT, scoped('llm_budget_limit_usd', { period: 'month' })),
+              legend: 'ceiling {{environment}}',
+            },
+            {
+              query: maxBy(ENVIRONMENT, scoped('tenant:llm_budget_forecast_usd:linear', { period: 'month' })),
+              legend: 'forecast {{environment}}',
             },
           ],
         }),
@@ -182,7 +192,7 @@ export const TENANT = makeBoard({
           softMax: 0.1,
           lines: [
             {
-              query: ratio(
+              query: share(
                 sum(rate(scoped('llm_usage_source_cost_usd_total', { source: 'estimated' }), '1h')),
                 sum(rate(scoped('llm_usage_source_cost_usd_total'), '1h')),
               ),

@@ -15,7 +15,7 @@ import { startOtlpSink } from './sinks/otlp.ts'
 
 const root = join(import.meta.dirname, '..')
 const LANGFUSE_KEYS = { publicKey: 'pk-lf-demo', secretKey: 'sk-lf-demo' }
-const TOKEN = 'demo-token'
+const TOKEN = 'demo-token-known-to-everybody'
 const OPEN_TIMEOUT_MS = 30_000
 
 export interface StackOptions {
@@ -60,7 +60,7 @@ export async function startStack(options: StackOptions) {
   writeFileSync(
     observerFile,
     stringify({
-      listen: { host: '127.0.0.1', port, socket, token: TOKEN },
+      listen: { host: '127.0.0.1', port, socket, tokens: { intake: TOKEN } },
       data: join(directory, 'data'),
       attribution: { trustedRoutes: ['trusted'] },
       exporters: {
@@ -109,7 +109,7 @@ export async function startStack(options: StackOptions) {
     pluginServerSocket: pluginSocket,
     accessLog,
     upstreamOverride: { '127.0.0.1:9500': `127.0.0.1:${provider.port}` },
-    pluginConfig: { sidecar_url: `unix:${socket}`, sidecar_token: TOKEN, ...options.plugin },
+    pluginConfig: { sidecar_url: `unix:${socket}`, intake_token: TOKEN, ...options.plugin },
   }
   step(options.realKong ? 'your kong on kong.yml' : 'stand-in gateway on kong.yml')
   const gateway: Gateway = options.realKong

@@ -2,10 +2,12 @@ import { describe, expect, it } from 'vitest'
 import { binariesPresent } from '../dev/servers/binary.ts'
 import { SEVERITIES } from './alert.ts'
 import { ALERT_GROUPS } from './alerts/index.ts'
+import { up } from './testing/ordinary-series.ts'
 import { type RuleTest, testRules } from './testing/promtool.ts'
 import { groupsOf, RULES } from './testing/rule-files.ts'
-import type { Scenario } from './testing/scenario.ts'
+import { KONG, type Scenario } from './testing/scenario.ts'
 import { SCENARIOS } from './testing/scenarios/index.ts'
+import { STOPPED } from './testing/scenarios/providers.ts'
 
 const ALERTS = ALERT_GROUPS.flatMap(({ alerts }) => alerts)
 const SECONDS = { '5s': 5, '15s': 15, '1m': 60, '5m': 300, '1h': 3600 } as const
@@ -51,6 +53,16 @@ describe.runIf(binariesPresent('promtool'))('alerts', { concurrent: true }, () =
   it.each(SCENARIOS)('$alert: $course', async (scenario) => {
     expect(scenario.says.join()).not.toMatch(/\{\{|<no value>|NaN|Inf|%!/)
     expect(await testRules([ruleTest(scenario)], scenario.interval, groupsOf([scenario.alert]))).toBe('')
+  })
+
+  it('LLMTrafficStopped: of a Kong that is down altogether LLMKongDown tells', async () => {
+    const test = {
+      name: 'no Kong',
+      interval: '1m',
+      input_series: [...STOPPED, up([[1990, 0]], KONG)],
+      alert_rule_test: [{ alertname: 'LLMTrafficStopped', eval_time: '1980m', exp_alerts: [] }],
+    }
+    expect(await testRules([test], '1m', groupsOf(['LLMTrafficStopped']))).toBe('')
   })
 
   it('the watchdog always fires', async () => {

@@ -1,6 +1,6 @@
 import { METRICS } from '../sidecar/metrics/metrics.ts'
 import { KONG_METRICS } from './kong-metrics.ts'
-import { RECORDED } from './recorded.ts'
+import { KEPT_SERIES, keptName, RECORDED } from './recorded.ts'
 import { SERVER_METRICS } from './server-metrics.ts'
 
 /**
@@ -133,25 +133,43 @@ export function offset<Label extends string>(of: Selector<Label>, by: Duration):
   return { text: `${of.text} offset ${by}` }
 }
 
+/** The same series, as the rules keep them while nobody exposes them (recorded.ts); undefined where they are not kept. */
+function kept({ text }: Selector<string>): string | undefined {
+  const name = /^\w+/.exec(text)?.[0] ?? ''
+  return Object.hasOwn(KEPT_SERIES, keptName(name)) ? keptName(name) + text.slice(name.length) : undefined
+}
+
 /** How long a scrape may have failed at the beginning of a window before `grown` takes a series for new. */
 const TOLERANCE = '1h'
 /**
  * By how much a counter of the ledger grew within the window: to the last increment, where `increase()` extrapolates and
- * loses a new series' first. Right only for counters that never fall, restarts included: those of the ledger.
+ * loses a new series' first. What was idle for a week, or whose sidecar is down, counts with its last value. Right only for
+ * counters that never fall, restarts included: those of the ledger.
  */
 export function grown<Label extends string>(of: Selector<Label>, window: Duration): Vector<Label> {
-  const { text } = of
-  return { text: `${text} - (last_over_time(${text}[${TOLERANCE}] offset ${window}) or ${text} * 0)` }
+  const last = kept(of)
+  const now = last === undefined ? of.text : `(${of.text} or ${last})`
+  const then = [of.text, ...(last === undefined ? [] : [last])].map(
+    (text) => `last_over_time(${text}[${TOLERANCE}] offset ${window})`,
+  )
+  return { text: `${now} - (${then.join(' or ')} or ${now} * 0)` }
 }
 
 /**
- * `increase()` that does not lose what a series brought along when it appeared: that of a new series is its value. A series
- * is new where its target was scraped well a window ago without it. Right only for counters that outlive their process.
+ * `increase()` that does not lose what a series brought along when it appeared: that of a new series is its value, and that
+ * of one that comes back after a week is what it grew by. A series is new where its target was scraped well a window ago
+ * without it. Right only for counters that outlive their process.
  */
-export function increaseWithFirst<Label extends string>(of: Selector<Label>, window: Duration): Vector<Label> {
+export function increaseWithFirst<Label extends string>(
+  of: Selector<Label>,
+  window: Duration,
+  up: Selector<string> = metric('up'),
+): Vector<Label> {
   const { text } = of
+  const last = kept(of)
+  const first = last === undefined ? text : `(${text} - (${last} offset ${window} or ${text} * 0))`
   return {
-    text: `((${text} unless ${text} offset ${window}) and on (job, instance, environment, region) (up offset ${window} == 1)) or increase(${text}[${window}])`,
+    text: `((${first} unless ${text} offset ${window}) and on (job, instance, environment, region) (${up.text} offset ${window} == 1)) or increase(${text}[${window}])`,
   }
 }
 
@@ -181,6 +199,14 @@ export function quantile<Label extends string, By extends Label>(
 /** A share; no result where there is nothing to take a share of. */
 export function ratio<Label extends string>(part: Vector<Label>, whole: Vector<NoInfer<Label>>): Vector<Label> {
   return promql<Label>`${part} / (${whole} > 0)`
+}
+/** A share whose part is counted from its first event on: 0 where none has happened yet. */
+export function share<Label extends string>(part: Vector<Label>, whole: Vector<NoInfer<Label>>): Vector<Label> {
+  return promql<Label>`(${part} or ${whole} * 0) / (${whole} > 0)`
+}
+/** Environments in which no target of the job is up: one that is down of several explains nothing of the whole. */
+export function allDown(job: 'kong' | 'llm-observer'): Vector<'environment'> {
+  return promql`${maxBy(['environment'], metric('up', { job }))} == 0`
 }
 /** 0 where the vector is empty: for what is quiet in good times. Only for sums without labels. */
 export function orZero(of: Vector<never>): Vector<never> {

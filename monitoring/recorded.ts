@@ -16,6 +16,46 @@ export const THINNED = {
   'instance:llm_time_to_first_token_seconds_bucket:rate5m': 'llm_time_to_first_token_seconds',
 } as const
 export type ThinnedName = keyof typeof THINNED
+
+/**
+ * Counters of the ledger and of the sinks whose last value is kept while nobody exposes them: a series that has not grown for
+ * seven days leaves /metrics, and the totals of a board must neither lose it nor take it for new when it comes back.
+ */
+export const KEPT = [
+  'llm_calls_total',
+  'llm_tokens_total',
+  'llm_cost_usd_total',
+  'llm_failed_cost_usd_total',
+  'llm_finished_answers_total',
+  'llm_cost_adjustment_usd_total',
+  'llm_savings_usd_total',
+  'llm_cache_savings_usd_total',
+  'llm_unpriced_calls_total',
+  'llm_usage_source_calls_total',
+  'llm_usage_source_cost_usd_total',
+  'llm_guardrail_events_total',
+  'llm_rate_limited_calls_total',
+  'llm_failed_attempts_total',
+  'llm_tenant_claims_refused_total',
+  'llm_latency_seconds_bucket',
+  'llm_latency_seconds_sum',
+  'llm_latency_seconds_count',
+  'llm_time_to_first_token_seconds_bucket',
+  'llm_time_to_first_token_seconds_sum',
+  'kong_semantic_cache_requests_total',
+  'kong_semantic_cache_hits_total',
+  'kong_semantic_cache_lookup_cost_usd_total',
+  'observer_captures_lost_total',
+  'observer_captures_late_total',
+  'observer_captures_late_refused_total',
+  'observer_plugin_errors_total',
+  'observer_tap_errors_total',
+  'observer_untapped_total',
+  'observer_labels_folded_total',
+  'observer_malformed_amounts_total',
+  'observer_sink_calls_total',
+] as const
+export const keptName = (name: string) => `instance:${name}:last`
 const ofTarget = ['job', 'instance', 'environment', 'region'] as const
 
 /** Names that recording rules write: level:metric:operations, `_total` dropped after a rate. */
@@ -36,10 +76,10 @@ export const RECORDED = {
     'Good answers a second whose first byte took no longer.',
   ),
 
-  'provider:llm_calls:rate5m': gauge(['environment', 'provider'], 'Calls a second.'),
+  'provider:llm_calls:rate5m': gauge(['environment', 'provider'], 'Calls a second that reached the provider.'),
   'provider:llm_errors:rate5m': gauge(
     ['environment', 'provider'],
-    'Calls a second that failed at the provider: server errors, timeouts, rate limits.',
+    'Calls a second that failed at the provider: server errors, timeouts, its own rate limits.',
   ),
   'provider:llm_errors:ratio_rate5m': gauge(['environment', 'provider'], 'Their share of the calls.'),
   'tenant:llm_cost_usd:rate5m': gauge(['environment', 'tenant_id'], 'Dollars a second.'),
@@ -62,9 +102,10 @@ export const RECORDED = {
     'How far from the mean is ordinary.',
   ),
 
+  'instance:up:seen35d': gauge(ofTarget, 'Targets that were scraped, or should have been, within 35 days.'),
   'instance:observer_stale:bool': gauge(
     ['environment', 'instance'],
-    '1 while a sidecar is down or its ledger is more than a minute behind.',
+    '1 while a sidecar is down or its store cannot write.',
   ),
   'slo:objective:ratio': gauge(['slo'], 'Share of good events that was promised.'),
   'slo:sli_valid:rate5m': gauge(['environment', 'slo'], 'Events a second that count.'),
@@ -84,3 +125,12 @@ export const RECORDED = {
   'slo:period_error_budget_remaining:ratio': gauge(['environment', 'slo'], 'What is left of 30 days of bad events.'),
 } as const satisfies Record<string, MetricDefinition>
 export type RecordedName = keyof typeof RECORDED
+
+export const KEPT_SERIES: Readonly<Record<string, MetricDefinition>> = Object.fromEntries(
+  KEPT.map((name) => {
+    const metrics: Readonly<Record<string, MetricDefinition>> = METRICS
+    const { labels } = (metrics[name] ?? metrics[name.replace(/_(bucket|sum|count)$/, '')])!
+    const all = [...ofTarget, ...labels, ...(name.endsWith('_bucket') ? ['le'] : [])]
+    return [keptName(name), gauge(all, `The last value of ${name}, while nobody exposes it.`)]
+  }),
+)

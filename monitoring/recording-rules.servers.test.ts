@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { binariesPresent } from '../dev/servers/binary.ts'
 import { FIRST_TOKEN_BUCKETS, LATENCY_BUCKETS } from '../sidecar/ledger/series.ts'
-import { RECORDED, type RecordedName } from './recorded.ts'
-import { testRules } from './testing/promtool.ts'
+import { grown, increaseWithFirst, metric } from './promql.ts'
+import { KEPT, KEPT_SERIES, keptName, RECORDED, type RecordedName } from './recorded.ts'
+import { type RuleTest, testRules } from './testing/promtool.ts'
 import { groupsOf } from './testing/rule-files.ts'
 import { CALLS, type Course, counter, gauge, histogram, type Series, SIDECAR } from './testing/scenario.ts'
 
@@ -15,7 +16,7 @@ interface Recorded {
   interval: string
   at: string
   series: readonly Series[]
-  expected: Partial<Record<RecordedName, readonly Expected[]>>
+  expected: Readonly<Partial<Record<RecordedName, readonly Expected[]>>> & Readonly<Record<string, readonly Expected[]>>
 }
 
 /** Two sidecars at work for an hour: b's calls fail now and then, are slow, and b has just gone. */
@@ -33,17 +34,18 @@ const twoSidecars: Series[] = [
   counter('llm_calls_total', { ...call('a'), status: 'ok' }, steady(30)),
   counter('llm_calls_total', { ...call('b'), status: 'ok' }, steady(10)),
   counter('llm_calls_total', { ...call('b'), status: 'server_error' }, steady(4)),
-  counter('llm_calls_total', { ...call('b'), status: 'rate_limited' }, steady(1)),
+  counter('llm_calls_total', { ...call('b'), status: 'rate_limited' }, steady(3)),
   // Not the provider's doing, and not in any of it.
   counter('llm_calls_total', { ...call('b'), status: 'unauthorized' }, steady(7)),
   counter('llm_rate_limited_calls_total', { ...tenantAt('b'), provider: 'openai', by: 'provider' }, steady(1)),
+  // Kong's own count neither for the provider nor against it.
   counter('llm_rate_limited_calls_total', { ...tenantAt('b'), provider: 'openai', by: 'gateway' }, steady(2)),
   ...histogram('llm_latency_seconds', call('a'), LATENCY_BUCKETS, [[SCRAPES, 30, 3]]),
   ...histogram('llm_latency_seconds', call('b'), LATENCY_BUCKETS, [[SCRAPES, 10, 50]]),
   ...both.map((instance) => counter('llm_cost_usd_total', call(instance), steady(0.15))),
   gauge('up', sidecar('a'), [[SCRAPES + 1, 1]]),
   gauge('up', sidecar('b'), [[SCRAPES + 1, 0]]),
-  gauge('observer_reader_lag_seconds', { ...sidecar('a'), reader: 'ledger' }, [[SCRAPES + 1, 5]]),
+  gauge('observer_store_writable', sidecar('a'), [[SCRAPES + 1, 1]]),
   ...both.flatMap((instance) =>
     periods.flatMap(([period, length]) => [
       gauge('llm_budget_spent_usd', { ...tenantAt(instance), period }, [[SCRAPES + 1, instance === 'a' ? 30 : 20]]),
@@ -94,6 +96,7 @@ const bucketRates = (
     }),
   )
 
+const keptTarget = { job: 'some job', instance: 'some instance', environment: 'some environment' }
 const CASES: readonly Recorded[] = [
   {
     name: 'thinned: every counter by itself, with all its labels',
@@ -139,7 +142,7 @@ const CASES: readonly Recorded[] = [
       'tenant:llm_cost_usd:rate5m': [{ labels: tenant, value: 0.02 }],
       'tenant:llm_cost_usd:rate1h': [{ labels: tenant, value: 0.02 }],
       'tenant:llm_cost_usd:rate1d': [{ labels: tenant, value: OVER_A_DAY }],
-      'tenant_model:llm_calls:rate5m': [{ labels: model, value: 52 / 15 }],
+      'tenant_model:llm_calls:rate5m': [{ labels: model, value: 54 / 15 }],
       'tenant_model:llm_cost_usd:rate5m': [{ labels: model, value: 0.02 }],
       'tenant:llm_budget_used:ratio': perPeriod(() => 0.25),
       'tenant:llm_budget_elapsed:ratio': perPeriod((length) => HOUR / length),
@@ -159,6 +162,36 @@ const CASES: readonly Recorded[] = [
       'slo:sli_error:rate5m': ofSlo(5 / 15, 10 / 15, 1),
       'slo:sli_error:ratio_rate5m': ofSlo(1 / 9, 1 / 4, 1 / 2),
     },
+  },
+  {
+    name: 'targets that were there within 35 days',
+    interval: '1h',
+    at: '30d',
+    series: [gauge('up', sidecar('a'), [[24, 1]]), { series: text('up', sidecar('b')), values: `0x3 _x${30 * 24}` }],
+    expected: {
+      'instance:up:seen35d': [
+        { labels: sidecar('a'), value: 1 },
+        { labels: sidecar('b'), value: 0 },
+      ],
+    },
+  },
+  {
+    name: 'what nobody exposes any more keeps its last value, all labels of it, until it is exposed again',
+    interval: '1m',
+    at: '5h',
+    series: [
+      gauge('up', { ...keptTarget, region: 'away' }, [[400, 1]]),
+      ...KEPT.flatMap((name) => {
+        const labels = keptLabels(name)
+        return [
+          { series: text(name, { ...labels, region: 'away' }), values: '7x9 9x9 _x400' },
+          { series: text(name, { ...labels, region: 'back' }), values: '7x9 _x9 8x400' },
+        ]
+      }),
+    ],
+    expected: Object.fromEntries(
+      KEPT.map((name) => [keptName(name), [{ labels: { ...keptLabels(name), region: 'away' }, value: 9 }]]),
+    ),
   },
   {
     name: 'an SLO’s windows and what is left of its budget',
@@ -219,6 +252,11 @@ const CASES: readonly Recorded[] = [
   },
 ]
 
+/** A value for each label. */
+function keptLabels(name: string): Record<string, string> {
+  const { labels } = KEPT_SERIES[keptName(name)]!
+  return Object.fromEntries(labels.map((label) => [label, label === 'le' ? '+Inf' : `some ${label}`]))
+}
 function text(name: string, labels: Readonly<Record<string, string>>): string {
   return `${name}{${Object.entries(labels).map(([label, value]) => `${label}=${JSON.stringify(value)}`)}}`
 }
@@ -226,7 +264,7 @@ function text(name: string, labels: Readonly<Record<string, string>>): string {
 describe.runIf(binariesPresent('promtool'))('recording rules', { concurrent: true }, () => {
   it('each is tested', () => {
     const tested = new Set(CASES.flatMap(({ expected }) => Object.keys(expected)))
-    expect(Object.keys(RECORDED).filter((name) => !tested.has(name))).toEqual([])
+    expect([...Object.keys(RECORDED), ...Object.keys(KEPT_SERIES)].filter((name) => !tested.has(name))).toEqual([])
   })
   it.each(CASES)('$name', async ({ name, interval, at, series, expected }) => {
     const test = {
@@ -244,5 +282,71 @@ describe.runIf(binariesPresent('promtool'))('recording rules', { concurrent: tru
       })),
     }
     expect(await testRules([test], interval, groupsOf(Object.keys(expected)))).toBe('')
+  })
+})
+
+/** A series leaves /metrics when it has not grown for seven days, and comes back with its value. */
+describe.runIf(binariesPresent('promtool'))('a series that is idle, gone and back', { concurrent: true }, () => {
+  const of = { ...SIDECAR, ...CALLS }
+  const DAY_SCRAPES = 24 * 12
+  /** On the tenth day it is gone, on the twelfth one more brings it back. */
+  const course = (before: number, after: number) =>
+    `${before}x${10 * DAY_SCRAPES - 1} _x${2 * DAY_SCRAPES} ${after}x300`
+  const unpriced = { ...of, reason: 'no_price' }
+  const LIFE = [
+    gauge('up', SIDECAR, [[14 * DAY_SCRAPES, 1]]),
+    { series: text('llm_cost_usd_total', of), values: course(1000, 1005) },
+    { series: text('llm_cost_usd_total', { ...of, model: 'new' }), values: `_x${12 * DAY_SCRAPES} 3x300` },
+    { series: text('llm_unpriced_calls_total', unpriced), values: course(900, 901) },
+  ]
+  const cost = (window: '1h' | '1d' | '7d') => `sum by (model) (${grown(metric('llm_cost_usd_total'), window).text})`
+  const GONE = `${11 * 24 + 12}h`
+  const BACK = `${12 * 24}h30m`
+
+  it('adds to totals and alerts what is new, and is not lost from a longer range', async () => {
+    const grownBy = (window: '1h' | '1d' | '7d', eval_time: string, models: Record<string, number>) => ({
+      expr: cost(window),
+      eval_time,
+      exp_samples: Object.entries(models).map(([model, value]) => ({ labels: text('', { model }), value })),
+    })
+    const newOnes = (eval_time: string, value: number) => ({
+      expr: `sum(${increaseWithFirst(metric('llm_unpriced_calls_total'), '1h').text})`,
+      eval_time,
+      exp_samples: [{ labels: '{}', value }],
+    })
+    const test: RuleTest = {
+      name: 'idle',
+      interval: '5m',
+      input_series: LIFE,
+      promql_expr_test: [
+        grownBy('1d', GONE, { 'gpt-4o': 0 }),
+        grownBy('7d', GONE, { 'gpt-4o': 0 }),
+        grownBy('1h', BACK, { 'gpt-4o': 5, new: 3 }),
+        grownBy('7d', BACK, { 'gpt-4o': 5, new: 3 }),
+        newOnes(BACK, 1),
+        newOnes(`${12 * 24 + 2}h`, 0),
+      ],
+    }
+    const kept = ['llm_cost_usd_total', 'llm_unpriced_calls_total'].map(keptName)
+    expect(await testRules([test], '5m', groupsOf(kept))).toBe('')
+  })
+
+  it('a sidecar that is down for an hour leaves the totals as they stood', async () => {
+    const series = [
+      { series: text('up', SIDECAR), values: '1x60 0x60' },
+      { series: text('llm_cost_usd_total', of), values: '0+1x60 stale _x60' },
+    ]
+    const at = (eval_time: string, value: number) => ({
+      expr: cost('1h'),
+      eval_time,
+      exp_samples: [{ labels: text('', { model: 'gpt-4o' }), value }],
+    })
+    const test: RuleTest = {
+      name: 'down',
+      interval: '1m',
+      input_series: series,
+      promql_expr_test: [at('60m', 60), at('62m', 58), at('110m', 10)],
+    }
+    expect(await testRules([test], '1m', groupsOf([keptName('llm_cost_usd_total')]))).toBe('')
   })
 })

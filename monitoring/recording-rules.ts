@@ -1,9 +1,9 @@
 import { aggregate, bucket, metric, offset, over, promql, rate, ratio, sumBy, type Vector } from './promql.ts'
-import { type RECORDED, type RecordedName, THINNED } from './recorded.ts'
-import { FRESH_SECONDS, failedCalls, ratioOf, SLO_INTERVAL_SECONDS, SLO_WINDOWS, SLOS, validCalls } from './slo.ts'
+import { KEPT, keptName, type RECORDED, type RecordedName, THINNED } from './recorded.ts'
+import { failedCalls, ratioOf, SLO_INTERVAL_SECONDS, SLO_WINDOWS, SLOS, validCalls } from './slo.ts'
 
 export interface RecordingRule {
-  record: RecordedName
+  record: RecordedName | `instance:${(typeof KEPT)[number]}:last`
   expr: string
   labels?: Readonly<Record<string, string>>
 }
@@ -48,7 +48,7 @@ export const RECORDING_GROUPS: readonly RecordingGroup[] = [
     name: 'llm-calls',
     interval: '15s',
     rules: [
-      record('provider:llm_calls:rate5m', sumBy(['environment', 'provider'], validCalls('5m'))),
+      record('provider:llm_calls:rate5m', validCalls(['environment', 'provider'], '5m')),
       record('provider:llm_errors:rate5m', failedCalls(['environment', 'provider'], '5m')),
       record(
         'provider:llm_errors:ratio_rate5m',
@@ -113,11 +113,26 @@ export const RECORDING_GROUPS: readonly RecordingGroup[] = [
     ],
   },
   {
+    name: 'llm-kept',
+    interval: '1m',
+    rules: [
+      // Whoever went away for good is forgotten after the longest range of a board.
+      record('instance:up:seen35d', { text: `max_over_time(${metric('up').text}[35d:1h])` }),
+      // Longer than the 5 minutes in which Prometheus still sees a series that it did not see end.
+      ...KEPT.map(
+        (name): RecordingRule => ({
+          record: `instance:${name}:last`,
+          expr: `(last_over_time(${name}[6m]) or (last_over_time(${keptName(name)}[2h]) and on (job, instance, environment, region) ${metric('instance:up:seen35d').text})) unless ${name}`,
+        }),
+      ),
+    ],
+  },
+  {
     name: 'llm-slo',
     interval: `${SLO_INTERVAL_SECONDS}s`,
     rules: [
       record('instance:observer_stale:bool', {
-        text: `max by (environment, instance) ((${metric('observer_reader_lag_seconds', { reader: 'ledger' }).text} > bool ${FRESH_SECONDS}) or on (job, instance, environment, region) (1 - ${metric('up', { job: 'llm-observer' }).text}))`,
+        text: `max by (environment, instance) ((1 - ${metric('observer_store_writable').text}) or on (job, instance, environment, region) (1 - ${metric('up', { job: 'llm-observer' }).text}))`,
       }),
       ...SLOS.flatMap(({ id, objective, valid, bad }): RecordingRule[] => [
         { record: 'slo:objective:ratio', expr: `vector(${objective})`, labels: { slo: id } },

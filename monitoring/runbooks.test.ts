@@ -81,7 +81,7 @@ describe('runbooks', () => {
             code,
           )
         if (metric?.[0].includes('_')) expect(TABLE_NAMES).toContain(metric[0])
-        // Two names or more, that begin with a setting of the top level; files (spool.db) are none.
+        // Two names or more, that begin with a setting of the top level; files (observer.db) are none.
         if (/^[a-z]\w*(?:\.\w+)+$/.test(code) && !code.endsWith('.db') && isSetting(code.split('.').slice(0, 1)))
           expect(isSetting(code.split('.')), code).toBe(true)
       }

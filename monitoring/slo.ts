@@ -13,22 +13,29 @@ export interface Slo {
   bad: ByEnvironment
 }
 
-/** The provider failed, not the caller: what a client did wrong, may not do, or broke off, says nothing of the platform. */
-export const VALID_STATUSES = 'ok|server_error|timeout|rate_limited'
+/**
+ * The provider failed, not the caller: what a client did wrong, may not do, or broke off, says nothing of the platform. Of
+ * the rate limits only the provider's own count, for and against: Kong's are the operator's will, and reached nobody.
+ */
 export const ERROR_STATUSES = 'server_error|timeout'
+export const ANSWERED_STATUSES = `ok|${ERROR_STATUSES}`
 export const LATENCY_BOUND_SECONDS = 10
-export const FRESH_SECONDS = 60
 /** Of the group that records bad and valid events: a sum of its samples, times this, is a number of events. */
 export const SLO_INTERVAL_SECONDS = 15
 
-export const validCalls = (window: Duration) =>
-  rate(metric('llm_calls_total', { status: { matches: VALID_STATUSES } }), window)
-
-/** Calls a second that failed at the provider, its own rate limits among them (Kong's are the operator's will). */
-export function failedCalls<By extends 'environment' | 'provider'>(by: readonly By[], window: Duration): Vector<By> {
-  const errors = sumBy(by, rate(metric('llm_calls_total', { status: { matches: ERROR_STATUSES } }), window))
+type CallsBy = 'environment' | 'provider'
+/** Calls a second that reached the provider. */
+export function validCalls<By extends CallsBy>(by: readonly By[], window: Duration): Vector<By> {
+  return withLimited(by, ANSWERED_STATUSES, window)
+}
+/** Calls a second that failed at the provider. */
+export function failedCalls<By extends CallsBy>(by: readonly By[], window: Duration): Vector<By> {
+  return withLimited(by, ERROR_STATUSES, window)
+}
+function withLimited<By extends CallsBy>(by: readonly By[], statuses: string, window: Duration): Vector<By> {
+  const ended = sumBy(by, rate(metric('llm_calls_total', { status: { matches: statuses } }), window))
   const limited = sumBy(by, rate(metric('llm_rate_limited_calls_total', { by: 'provider' }), window))
-  return promql`${errors} + (${limited} or ${errors} * 0)`
+  return promql`${ended} + (${limited} or ${ended} * 0)`
 }
 
 const latencyCount = sumBy(['environment'], rate(count('llm_latency_seconds'), '5m'))
@@ -45,7 +52,7 @@ export const SLOS: readonly Slo[] = [
     objective: 0.995,
     meaning:
       'Of the calls that reached a provider, those that did not end in a server error, a timeout or a rate limit of the provider.',
-    valid: sumBy(['environment'], validCalls('5m')),
+    valid: validCalls(['environment'], '5m'),
     bad: failedCalls(['environment'], '5m'),
   },
   {
@@ -60,7 +67,8 @@ export const SLOS: readonly Slo[] = [
     id: 'freshness',
     title: 'Telemetry is fresh',
     objective: 0.999,
-    meaning: `The share of time in which each sidecar is up and its ledger is at most ${FRESH_SECONDS} s behind.`,
+    meaning:
+      'The share of time in which each sidecar is up and its store can write: then every call is counted at once.',
     valid: { text: `count by (environment) (${stale.text})` },
     bad: sumBy(['environment'], stale),
   },

@@ -15,7 +15,7 @@ describe('configuration', () => {
     expect(readConfig({})).toMatchObject({
       source: 'auto',
       content: 'off',
-      sidecarToken: undefined,
+      intakeToken: undefined,
       queueBytes: 64 * 1024 * 1024,
       batchMaxCalls: 100,
       batchMaxBytes: 1024 * 1024,
@@ -26,7 +26,14 @@ describe('configuration', () => {
   })
 
   it('ignores what Kong adds, and a vault reference that Kong could not resolve', () => {
-    expect(readConfig({ __plugin_id: 'p', route_id: 'r', sidecar_token: '' }).sidecarToken).toBeUndefined()
+    expect(readConfig({ __plugin_id: 'p', route_id: 'r', intake_token: '' }).intakeToken).toBeUndefined()
+  })
+
+  it('reads the token by its former name too, and the present one goes before it', () => {
+    expect(readConfig({ sidecar_token: 'old' }).intakeToken).toBe('old')
+    expect(readConfig({ sidecar_token: 'old', intake_token: 'new' }).intakeToken).toBe('new')
+    expect(readConfig({ sidecar_token: 'old', intake_token: '' }).intakeToken).toBe('old')
+    expect(() => readConfig({ sidecar_token: 'two words' })).toThrow('config.sidecar_token must be')
   })
 
   it.each([
@@ -38,8 +45,8 @@ describe('configuration', () => {
     ['sidecar_url', 'http://host/?key=1'],
     ['sidecar_url', 'unix:relative.sock'],
     ['sidecar_url', 7],
-    ['sidecar_token', 'two words'],
-    ['sidecar_token', 'line\nbreak'],
+    ['intake_token', 'two words'],
+    ['intake_token', 'line\nbreak'],
     ['max_content_bytes', 0],
     ['queue_bytes', 10],
     ['queue_bytes', '64MB'],
@@ -56,11 +63,11 @@ describe('configuration', () => {
   it('names every wrong field at once, and never the token', () => {
     let message = ''
     try {
-      readConfig({ source: 'x', linger_ms: -1, sidecar_token: 'sec ret' })
+      readConfig({ source: 'x', linger_ms: -1, intake_token: 'sec ret' })
     } catch (error) {
       message = (error as Error).message
     }
-    for (const field of ['source', 'linger_ms', 'sidecar_token']) expect(message).toContain(`config.${field}`)
+    for (const field of ['source', 'linger_ms', 'intake_token']) expect(message).toContain(`config.${field}`)
     expect(message).not.toContain('sec ret')
   })
 

@@ -5,7 +5,7 @@
 export interface Config {
   source: 'tap' | 'log' | 'auto'
   sidecarUrl: string
-  sidecarToken: string | undefined
+  intakeToken: string | undefined
   content: 'on' | 'off'
   /** `global`: the plugin stands on no route and no service. */
   scope: 'global' | undefined
@@ -57,12 +57,14 @@ export const SCHEMA = [
       },
     },
   },
+  { intake_token: { type: 'string', required: false, referenceable: true, encrypted: true } },
+  /** Its former name, still read. */
   { sidecar_token: { type: 'string', required: false, referenceable: true, encrypted: true } },
   { content: { type: 'string', required: true, default: 'off', one_of: CONTENT } },
   ...Object.entries(RANGES).map(([name, range]) => ({ [name]: integer(range) })),
 ]
 
-/** Throws one Error that names every wrong field. No value of `sidecar_token` is ever part of it. */
+/** Throws one Error that names every wrong field. No value of `intake_token` is ever part of it. */
 export function readConfig(raw: unknown): Config {
   const fields = (raw !== null && typeof raw === 'object' ? raw : {}) as Record<string, unknown>
   const problems: string[] = []
@@ -86,14 +88,16 @@ export function readConfig(raw: unknown): Config {
   const urlProblem = problemOfUrl(url)
   if (urlProblem !== undefined) problems.push(`config.sidecar_url ${urlProblem}`)
   // Kong resolves a vault reference that it cannot find to an empty string.
-  const token = given('sidecar_token') === '' ? undefined : given('sidecar_token')
+  const [name, token] = (['intake_token', 'sidecar_token'] as const)
+    .map((field) => [field, given(field) === '' ? undefined : given(field)] as const)
+    .find(([, value]) => value !== undefined) ?? ['intake_token', undefined]
   if (token !== undefined && (typeof token !== 'string' || !/^[\x21-\x7e]{1,4096}$/.test(token)))
-    problems.push('config.sidecar_token must be printable ASCII without spaces (value withheld)')
+    problems.push(`config.${name} must be printable ASCII without spaces (value withheld)`)
 
   const config: Config = {
     source: oneOf('source', SOURCES, 'auto'),
     sidecarUrl: url as string,
-    sidecarToken: token as string | undefined,
+    intakeToken: token as string | undefined,
     content: oneOf('content', CONTENT, 'off'),
     // Kong puts them beside the configuration of a plugin that stands on one.
     scope: given('route_id') == null && given('service_id') == null ? 'global' : undefined,
@@ -116,7 +120,7 @@ function problemOfUrl(value: unknown): string | undefined {
   if (!URL.canParse(value)) return wanted
   const url = new URL(value)
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return wanted
-  if (url.username !== '' || url.password !== '') return 'must not hold credentials: use config.sidecar_token'
+  if (url.username !== '' || url.password !== '') return 'must not hold credentials: use config.intake_token'
   if (url.search !== '' || url.hash !== '') return `${wanted}, without query or fragment`
   return undefined
 }

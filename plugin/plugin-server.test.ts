@@ -70,7 +70,7 @@ describe('the plugin in the real kong-js-pluginserver', () => {
   })
   const config = (overrides: Record<string, unknown> = {}) => ({
     sidecar_url: fake.url,
-    sidecar_token: TOKEN,
+    intake_token: TOKEN,
     linger_ms: 5,
     // Kong puts it beside the configuration of a plugin on a route.
     route_id: 'r1',
@@ -253,7 +253,7 @@ describe('the plugin in the real kong-js-pluginserver', () => {
   it('refuses a wrong configuration with the name of the field', async () => {
     await begin()
     await expect(kong.startInstance(config({ linger_ms: -1 }))).rejects.toThrow('config.linger_ms')
-    await expect(kong.startInstance(config({ sidecar_token: `${TOKEN}\n` }))).rejects.toThrow('config.sidecar_token')
+    await expect(kong.startInstance(config({ intake_token: `${TOKEN}\n` }))).rejects.toThrow('config.intake_token')
   })
 
   it('applies the limit on bodies', async () => {
@@ -405,6 +405,7 @@ describe('--dump-all-plugins', () => {
     expect(names).toEqual([
       'source',
       'sidecar_url',
+      'intake_token',
       'sidecar_token',
       'content',
       'max_content_bytes',
@@ -415,7 +416,7 @@ describe('--dump-all-plugins', () => {
       'send_timeout_ms',
       'pdk_timeout_ms',
     ])
-    expect(config.fields[2]).toMatchObject({ sidecar_token: { referenceable: true } })
+    expect(config.fields[2]).toMatchObject({ intake_token: { referenceable: true } })
   })
 
   const typescript4 = join(root, 'node_modules/kong-pdk/node_modules/typescript')

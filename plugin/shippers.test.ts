@@ -18,8 +18,8 @@ async function sidecar(): Promise<FakeSidecar> {
   fakes.push(fake)
   return fake
 }
-const shipperWith = (sidecar_url: string, sidecar_token: string) => {
-  const config = readConfig({ sidecar_url, sidecar_token, linger_ms: 1 })
+const shipperWith = (sidecar_url: string, intake_token: string) => {
+  const config = readConfig({ sidecar_url, intake_token, linger_ms: 1 })
   return shipperFor(shipperKey(config), config)
 }
 const capture = (n: number) => Buffer.from(JSON.stringify({ n }))

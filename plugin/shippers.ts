@@ -23,7 +23,7 @@ let made = 0
 let sweeping = false
 
 export function shipperKey(config: Config): string {
-  return `${config.sidecarUrl}\n${config.sidecarToken ?? ''}`
+  return `${config.sidecarUrl}\n${config.intakeToken ?? ''}`
 }
 
 export function shipperFor(key: string, config: Config): Shipper {
@@ -33,7 +33,7 @@ export function shipperFor(key: string, config: Config): Shipper {
     instance: `${processId}-${++made}`,
     version,
     address: config.sidecarUrl,
-    sender: makeSender(config.sidecarUrl, config.sidecarToken),
+    sender: makeSender(config.sidecarUrl, config.intakeToken),
     settings: config,
     notices: makeNotices(),
   })

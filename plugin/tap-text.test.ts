@@ -15,7 +15,7 @@ it.each(SHIPS)('the tap that ships by %s as two plugins has one chunk a hook', (
 it('speaks to the sidecar that it is given, as a text of Lua', () => {
   const [{ config }] = tapAsPlugins('plugin', { url: 'unix:/run/s.sock', token: 'a"b' })
   expect(config.log![0]).toContain('local SIDECAR_URL = "unix:/run/s.sock"\n')
-  expect(config.log![0]).toContain('local SIDECAR_TOKEN = "a\\"b"\n')
+  expect(config.log![0]).toContain('local INTAKE_TOKEN = "a\\"b"\n')
   const { log } = readTap()['pre-function']
   expect(withSidecar(log, {})).toBe(log)
   expect(withSidecar(log, { url: '' })).toContain('local SIDECAR_URL = ""\n')

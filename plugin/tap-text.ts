@@ -57,7 +57,7 @@ export function withSidecar(text: string, { url, token, content, global }: TapSe
           new RegExp(`(local ${name} = )"[^"]*"`, 'g'),
           (_, start: string) => start + JSON.stringify(value),
         )
-  const there = set(set(text, 'SIDECAR_URL', url), 'SIDECAR_TOKEN', token)
+  const there = set(set(text, 'SIDECAR_URL', url), 'INTAKE_TOKEN', token)
   if (content === undefined && global === undefined) return there
   return there.replace(
     'local CONTENT, GLOBAL = "off", false',

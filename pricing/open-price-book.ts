@@ -3,12 +3,14 @@ import { type FSWatcher, readFileSync, watch } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { z } from 'zod'
 import type { Usage } from '../sidecar/call.ts'
-import { parseYaml, placeOf, readText } from '../sidecar/yaml-document.ts'
+import { plainWords } from '../sidecar/plain-issues.ts'
+import { problemsOf, readText, readYaml } from '../sidecar/yaml-document.ts'
 import type { Catalogue } from './catalogue.ts'
 import { makePriceBook, type PriceBook, type PriceKey, type PriceSources } from './price-book.ts'
-import { type OperatorPrices, operatorPricesSchema, overridesSchema } from './rules.ts'
+import { type OperatorPrices, operatorPricesSchema, overridesSchema, type Rule } from './rules.ts'
 
 const CATALOGUE = join(import.meta.dirname, 'catalogue.json')
+const SECOND = join(import.meta.dirname, 'catalogue-litellm.json')
 const OVERRIDES = join(import.meta.dirname, 'overrides.yaml')
 
 /** All that is wrong with a price file, each with file, line and field. */
@@ -27,11 +29,21 @@ export function openPriceBook(operatorFile?: string): PriceBook {
 }
 
 function readSources(operatorFile: string | undefined): PriceSources {
-  const { catalogue, overrides, version } = ownSources()
-  if (operatorFile === undefined) return { catalogue, overrides, version }
+  const { catalogue, second, overrides, version } = ownSources()
+  const lists = second === undefined ? { catalogue } : { catalogue, second }
+  if (operatorFile === undefined) return { ...lists, overrides, version }
   const text = textOf(operatorFile)
   const operator = parsePriceFile(text, operatorFile, operatorPricesSchema) as OperatorPrices
-  return { catalogue, overrides, operator, version: `${version}+operator.${fingerprint(text)}` }
+  return { ...lists, overrides, operator, version: `${version}+operator.${fingerprint(text)}` }
+}
+
+/** The operator's rules alone, as written; none where the file is not valid or there is none. */
+export function readPriceRules(operatorFile: string | undefined): Rule[] {
+  try {
+    return (operatorFile === undefined ? undefined : readSources(operatorFile).operator)?.rules ?? []
+  } catch {
+    return []
+  }
 }
 
 let own: PriceSources | undefined
@@ -41,7 +53,9 @@ function ownSources(): PriceSources {
     const catalogue = JSON.parse(readFileSync(CATALOGUE, 'utf8')) as Catalogue
     const text = textOf(OVERRIDES)
     const { rules } = parsePriceFile(text, OVERRIDES, overridesSchema)
-    own = { catalogue, overrides: rules, version: `${catalogue.source}+overrides.${fingerprint(text)}` }
+    const second = JSON.parse(readFileSync(SECOND, 'utf8')) as Catalogue
+    const version = `${catalogue.source}+${second.source}+overrides.${fingerprint(text)}`
+    own = { catalogue, second, overrides: rules, version }
   }
   return own
 }
@@ -62,16 +76,11 @@ export function parsePriceFile<Schema extends z.ZodType>(
   fileName: string,
   schema: Schema,
 ): z.output<Schema> {
-  const document = parseYaml(text, fileName)
-  if ('problems' in document) throw new PriceFileError(document.problems)
-  const parsed = schema.safeParse(document.toJS() ?? {})
+  const yaml = readYaml(text, fileName)
+  if ('problems' in yaml) throw new PriceFileError(yaml.problems)
+  const parsed = schema.safeParse(yaml.value, { error: plainWords })
   if (parsed.success) return parsed.data
-  throw new PriceFileError(
-    parsed.error.issues.map((issue) => {
-      const { path, line } = placeOf(document, text, issue)
-      return `${fileName}:${line}: ${path || '(root)'}: ${issue.message}`
-    }),
-  )
+  throw new PriceFileError(problemsOf(yaml, parsed.error.issues))
 }
 
 export interface WatchedPriceBook extends PriceBook {
@@ -105,8 +114,8 @@ export function watchPriceBook(operatorFile: string | undefined, options: WatchO
       stats.reloads++
       options.onReload(fresh.version)
     } catch (error) {
-      const { problems } = error as PriceFileError
-      if (!(error instanceof PriceFileError)) throw error
+      // Whatever is wrong with a file, it never ends a process that runs.
+      const problems = error instanceof PriceFileError ? error.problems : [`${file}: ${(error as Error).message}`]
       // Said once for one mistake, however often the folder stirs.
       if (refused === problems.join('\n')) return
       refused = problems.join('\n')

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { PriceAttributes, Usage } from '../sidecar/call.ts'
+import { tenantId } from '../sidecar/tenant.ts'
 import type { Catalogue } from './catalogue.ts'
 import { openPriceBook, parsePriceFile } from './open-price-book.ts'
 import { makePriceBook, type PriceKey } from './price-book.ts'
@@ -183,6 +184,9 @@ describe('the operator’s own prices', () => {
     expect(priceOf(yaml)).toBe(1.8)
     expect(priceOf(yaml, { tenant: 'acme' })).toBe(1)
     expect(priceOf(yaml, { tenant: 'other' })).toBe(1.8)
+    const named = yaml.replace('tenant: acme', 'tenant: acme/eu')
+    expect(priceOf(named, { tenant: tenantId('acme/eu') })).toBe(1)
+    expect(priceOf(named, { tenant: 'acme_eu' })).toBe(1.8)
   })
   it('discounts of some units, mark-ups, dates and conditions', () => {
     const yaml = `rules:

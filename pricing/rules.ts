@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { EXTRA_UNITS, PRICE_ATTRIBUTES, TOKEN_TYPES, type UsageUnit } from '../sidecar/call.ts'
+import { tenantSchema } from '../sidecar/tenant.ts'
 import { isInForce, type Price, type Prices } from './catalogue.ts'
 
 /*
@@ -13,23 +14,26 @@ const decimal = z
   .union([z.string(), z.number()])
   .transform((value) => (typeof value === 'number' ? plainDecimal(value) : value.trim()))
   .refine((text) => /^\d{1,15}(\.\d{1,30})?$/.test(text), { error: 'write an amount as 2.5, not negative' })
+/** Sixteen times the dearest list price (600 USD a million tokens): more is a mistake of units. */
+const MAX_RATE = 10_000
+const rate = decimal.refine((text) => !(Number(text) > MAX_RATE), {
+  error: `write at most ${MAX_RATE}: dollars for a million tokens or characters, a thousand requests, searches or pages, an image, an hour of sound or of a GPU`,
+})
 const price = z.union([
-  decimal,
+  rate,
   z.strictObject({
-    base: decimal,
-    tiers: z.array(z.strictObject({ over: z.number().int().positive(), price: decimal })).min(1),
+    base: rate,
+    tiers: z.array(z.strictObject({ over: z.number().int().positive(), price: rate })).min(1),
   }),
 ])
 const date = z
   .union([z.string(), z.date()])
   .transform((value) => (typeof value === 'string' ? value : value.toISOString().slice(0, 10)))
-  .refine((text) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text)), {
-    error: 'write a date as 2026-11-30',
-  })
+  .refine(isDate, { error: 'write a date of the calendar as 2026-11-30' })
 const names = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]).transform((value) => [value].flat())
 
 /** Names that a rule may ask for besides those of PRICE_ATTRIBUTES. */
-const CONDITIONS = ['service_tier', ...PRICE_ATTRIBUTES] as const
+const CONDITIONS = ['service_tier', 'place', ...PRICE_ATTRIBUTES] as const
 
 export const ruleSchema = z
   .strictObject({
@@ -38,26 +42,33 @@ export const ruleSchema = z
     provider: names.optional(),
     /** Names of models; `*` stands for any text. */
     model: names.optional(),
-    tenant: names.optional(),
+    tenant: z
+      .union([tenantSchema, z.array(tenantSchema).min(1)])
+      .transform((value) => [value].flat())
+      .optional(),
     when: z.partialRecord(z.enum(CONDITIONS), names).optional(),
     from: date.optional(),
     /** The first day on which it no longer holds. */
     until: date.optional(),
     rates: z.partialRecord(z.enum(UNITS), price).optional(),
     /** A GPU's hour, for self-hosted models: a call pays its time, shared by as many as run at once. */
-    gpu_hour: decimal.optional(),
+    gpu_hour: rate.optional(),
     concurrency: z.number().int().positive().optional(),
     /** 0.8 is a discount of 20 %, 1.1 a mark-up of 10 %. */
-    multiply: decimal.optional(),
+    multiply: decimal
+      .refine((text) => !(Number(text) > 100), { error: 'write a factor of at most 100: 0.8 is a discount of 20 %' })
+      .optional(),
     units: z.array(z.enum(UNITS)).min(1).optional(),
     /** These rates are all there are: what stood before is forgotten. */
     replace: z.boolean().default(false),
+    /** A subscription pays: tokens are counted, no list price applies. */
+    plan: z.boolean().optional(),
     source: z.string().optional(),
   })
   .superRefine((rule, context) => {
     const fault = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
-    if (rule.rates === undefined && rule.gpu_hour === undefined && rule.multiply === undefined)
-      fault('rates', 'give rates, gpu_hour or multiply')
+    if (rule.rates === undefined && rule.gpu_hour === undefined && rule.multiply === undefined && rule.plan !== true)
+      fault('rates', 'give rates, gpu_hour, multiply or plan')
     if (rule.concurrency !== undefined && rule.gpu_hour === undefined) fault('concurrency', 'goes with gpu_hour')
     if (rule.units !== undefined && rule.multiply === undefined) fault('units', 'goes with multiply')
     if (rule.from !== undefined && rule.until !== undefined && rule.until <= rule.from)
@@ -94,6 +105,12 @@ export const operatorPricesSchema = z
   })
 export type OperatorPrices = z.infer<typeof operatorPricesSchema>
 
+/** `Date.parse` takes 2026-02-31 for 3 March. */
+function isDate(text: string): boolean {
+  const time = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(text) : Number.NaN
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(text)
+}
+
 function plainDecimal(value: number): string {
   if (!Number.isFinite(value)) return 'NaN'
   const text = String(value)
@@ -102,7 +119,8 @@ function plainDecimal(value: number): string {
 
 export interface RuleSubject {
   provider: string
-  model: string
+  /** In small letters: as it was given, and under its other names. */
+  models: readonly string[]
   tenant: string | undefined
   at: number
   /** Attributes and `service_tier`, in small letters. */
@@ -112,7 +130,8 @@ export interface RuleSubject {
 export function applies(rule: Rule, subject: RuleSubject): boolean {
   if (rule.provider !== undefined && !rule.provider.some((name) => name === '*' || name === subject.provider))
     return false
-  if (rule.model !== undefined && !rule.model.some((pattern) => named(pattern, subject.model))) return false
+  if (rule.model !== undefined && !rule.model.some((pattern) => subject.models.some((model) => named(pattern, model))))
+    return false
   if (rule.tenant !== undefined && (subject.tenant === undefined || !rule.tenant.includes(subject.tenant))) return false
   if (rule.from !== undefined && !isInForce({ from: rule.from }, subject.at)) return false
   if (rule.until !== undefined && isInForce({ from: rule.until }, subject.at)) return false

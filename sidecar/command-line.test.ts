@@ -8,7 +8,7 @@ describe('command line', () => {
     [[], { name: 'serve' }],
     [['serve', '-c', 'f'], { name: 'serve', config: 'f' }],
     [['--check-config', '--config', 'f'], { name: 'check-config', config: 'f' }],
-    [['dead-letters', 'list', '--reader', 'loki'], { name: 'dead-letters', action: 'list', reader: 'loki' }],
+    [['dead-letters', 'list', '--reader', 'loki'], { name: 'dead-letters', action: 'list', sink: 'loki' }],
     [['dead-letters', 'replay'], { name: 'dead-letters', action: 'replay' }],
     [['plugin-server'], { name: 'plugin-server' }],
     [

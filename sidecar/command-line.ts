@@ -3,6 +3,7 @@ import type { Ship } from '../plugin/tap-text.ts'
 import { boundsOf, type Period } from './ledger/period.ts'
 import { optional } from './optional.ts'
 import { EXPORTS } from './reconcile/run.ts'
+import { tenantKey } from './tenant.ts'
 
 export const USAGE = `usage: kong-llm-observer [command] [options]
 
@@ -32,7 +33,7 @@ options
       --json                   unpriced, reconcile: for a program
       --names FILE             reconcile: whose key is whose tenant, which meter is which model
       --tolerance PERCENT      reconcile: how far apart the totals may be (default 0.5)
-      --sidecar-url, --sidecar-token TEXT
+      --sidecar-url, --intake-token TEXT
                                tap: where totals are told, as in the plugin's configuration
       --post-function          tap: its other part, which reads the request's body
       --ship plugin | tap      tap: who ships captures to the sidecar (default plugin); with tap also
@@ -57,7 +58,7 @@ export interface TapCommand {
   ship: Ship
   postFunction: boolean
   sidecarUrl?: string
-  sidecarToken?: string
+  intakeToken?: string
   content?: 'on' | 'off'
   global: boolean
 }
@@ -114,7 +115,7 @@ export function parseCommandLine(argv: readonly string[]): Command {
       ...period,
       dryRun: values['dry-run'] === true,
       ...config,
-      ...optional('tenant', values.tenant),
+      ...optional('tenant', values.tenant === undefined ? undefined : tenantOf(values.tenant)),
       ...optional('provider', values.provider),
       ...optional('model', values.model),
     }
@@ -138,7 +139,8 @@ function tapCommand(values: ReturnType<typeof parse>['values']): TapCommand {
     ship,
     postFunction: values['post-function'] === true,
     ...optional('sidecarUrl', values['sidecar-url']),
-    ...optional('sidecarToken', values['sidecar-token']),
+    // Its former name is still read.
+    ...optional('intakeToken', values['intake-token'] ?? values['sidecar-token']),
     ...(content !== undefined && { content }),
     global: values.global === true,
   }
@@ -163,6 +165,13 @@ function reconcileCommand(values: ReturnType<typeof parse>['values'], files: str
     tolerance: percent / 100,
     json: values.json === true,
   }
+}
+
+/** A tenant by name or key. */
+function tenantOf(written: string): string {
+  const key = tenantKey(written)
+  if (key === undefined) throw new UsageError(`--tenant: no call ever has the tenant ${JSON.stringify(written)}`)
+  return key
 }
 
 /** Both days, or none. */
@@ -198,6 +207,7 @@ function parse(argv: readonly string[]) {
       content: { type: 'string' },
       global: { type: 'boolean' },
       'post-function': { type: 'boolean' },
+      'intake-token': { type: 'string' },
       'sidecar-token': { type: 'string' },
       'dry-run': { type: 'boolean' },
       json: { type: 'boolean' },

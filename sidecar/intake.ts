@@ -3,6 +3,7 @@ import { type Capture, captureSchema, type Totals } from './capture.ts'
 import type { Batch, BatchAnswer } from './capture-batch.ts'
 import type { RunningTotal } from './ledger/ledger-tables.ts'
 import type { LogLimit } from './log-limit.ts'
+import { plainCapture } from './plain-capture.ts'
 import type { Appended, Incoming, Store } from './store/store.ts'
 
 /** What became of captures. `refused` ones come again: the plugin keeps them. `not_llm`: other requests, see is-llm-call.ts. */
@@ -10,7 +11,7 @@ export const CAPTURE_RESULTS = ['stored', 'duplicate', 'invalid', 'refused', 'la
 export type CaptureResult = (typeof CAPTURE_RESULTS)[number]
 
 export interface IntakeOptions {
-  store: Pick<Store, 'append' | 'isSettled' | 'capturesRefused' | 'identity'>
+  store: Pick<Store, 'append' | 'settledNumbers' | 'capturesRefused' | 'identity'>
   /** Takes time only where tokens must be estimated. Undefined: the request was no LLM call. */
   observe: (capture: Capture) => LlmCall | Promise<LlmCall> | undefined
   log: LogLimit
@@ -135,12 +136,13 @@ export function makeIntake({ store, observe, log, counters }: IntakeOptions) {
       duplicate: 0,
       ignoredUnnumbered: 0,
     }
+    const isSettled = store.settledNumbers()
     const observed: (LlmCall | Promise<LlmCall | undefined>)[] = []
     let waits = false
     for (const [index, entry] of entries.entries()) {
       if (entry === undefined) continue
       const number = numberOf(entry)
-      if (number !== undefined && store.isSettled(number.epoch, number.sequence)) {
+      if (number !== undefined && isSettled(number.epoch, number.sequence)) {
         seen.duplicate++
         continue
       }
@@ -149,12 +151,8 @@ export function makeIntake({ store, observe, log, counters }: IntakeOptions) {
         if (number !== undefined) seen.lost.push({ ...number, reason: 'invalid' })
         return undefined
       }
-      const parsed = captureSchema.safeParse(entry)
-      if (!parsed.success) {
-        reject(describe(parsed.error))
-        continue
-      }
-      const capture = parsed.data
+      const capture = plainCapture(entry) ?? checked(entry, reject)
+      if (capture === undefined) continue
       if (capture.tap_errors != null && capture.tap_errors > 0)
         seen.totals.push(tapErrors(capture.node, capture.epoch ?? '', capture.tap_errors))
       // A defect of ours must not cost the other calls of the batch, nor go unseen.
@@ -249,6 +247,12 @@ function pluginTotals({ plugin: { instance }, legacyDrops, errors }: Batch): Run
       counter: { name: 'plugin_errors', labels: [kind] },
     })),
   ]
+}
+
+/** What is not plain, zod decides: it is the contract's definition. */
+function checked(entry: unknown, reject: (message: string) => undefined): Capture | undefined {
+  const parsed = captureSchema.safeParse(entry)
+  return parsed.success ? parsed.data : reject(describe(parsed.error))
 }
 
 function describe(error: { issues: { path: PropertyKey[]; message: string }[] }): string {

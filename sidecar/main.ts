@@ -7,6 +7,9 @@ import { openPriceBook, PriceFileError } from '../pricing/open-price-book.ts'
 import { administer } from './administration/client.ts'
 import { type Command, parseCommandLine, type ReconcileCommand, USAGE, UsageError } from './command-line.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
+import { type CheckedConfig, checkConfig } from './config-check.ts'
+import { snapshotOf } from './config-reload.ts'
+import { type ConfigWatch, watchConfig } from './config-watch.ts'
 import { makeEstimator } from './estimate/estimate.ts'
 import type { Adjustment } from './ledger/adjustments.ts'
 import { readSources } from './ledger/read-sources.ts'
@@ -32,6 +35,8 @@ const SHUTDOWN_LIMIT_MS = 20_000
 const LETTERS_A_TIME = 500
 
 async function main(): Promise<void> {
+  // What is stored is for its owner alone, whatever makes the file.
+  process.umask(0o077)
   const command = parseCommandLine(process.argv.slice(2))
   switch (command.name) {
     case 'help':
@@ -45,13 +50,13 @@ async function main(): Promise<void> {
       return
     case 'check-config': {
       const file = configFile(command)
-      const { prices } = loadConfig(file, process.env)
-      openPriceBook(prices.file)
+      const { warnings } = checkConfig(file, process.env)
+      for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`)
       process.stdout.write(`${file ?? 'no observer.yaml, the defaults'}: valid\n`)
       return
     }
     case 'tap': {
-      const { ship, postFunction, sidecarUrl: url, sidecarToken: token, content, global } = command
+      const { ship, postFunction, sidecarUrl: url, intakeToken: token, content, global } = command
       const tap = tapAsPlugins(ship, { url, token, content, global })[postFunction ? 1 : 0]
       process.stdout.write(`${JSON.stringify(tap)}\n`)
       return
@@ -103,14 +108,16 @@ async function main(): Promise<void> {
       reconcileCommand(command)
       return
     case 'serve':
-      await run(loadConfig(configFile(command), process.env), configFile(command))
+      await run(checkConfig(configFile(command), process.env), configFile(command))
   }
 }
 
-async function run(config: Config, file: string | undefined): Promise<void> {
+async function run({ config, warnings }: CheckedConfig, file: string | undefined): Promise<void> {
   const logger = makeLogger(config.log.level)
-  // Prompts rest in what it writes: its owner alone may read it.
-  process.umask(0o077)
+  for (const warning of warnings) logger.warn({ config: file, setting: warning }, 'a setting may not be what is meant')
+  // From here on: a reload that is asked for during the start must not end it.
+  let watching: ConfigWatch | undefined
+  process.on('SIGHUP', () => watching?.reload('SIGHUP'))
   const sidecar = await serve(config, {
     logger,
     environment: process.env,
@@ -121,6 +128,13 @@ async function run(config: Config, file: string | undefined): Promise<void> {
       )
       process.exit(1)
     },
+  })
+  watching = watchConfig({
+    file,
+    environment: process.env,
+    snapshot: snapshotOf(config, process.env),
+    logger,
+    apply: (plan) => sidecar.reload(plan.snapshot.config),
   })
   logger.info(
     {
@@ -139,6 +153,7 @@ async function run(config: Config, file: string | undefined): Promise<void> {
     if (stopping) return
     stopping = true
     logger.info({ signal }, 'shutting down')
+    watching?.close()
     setTimeout(() => {
       logger.error('shutting down took too long; what was acknowledged is stored')
       process.exit(1)

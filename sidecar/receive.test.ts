@@ -1,36 +1,42 @@
 import { Writable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { LlmCall } from './call.ts'
-import type { Totals } from './capture.ts'
+import { makeDoorTokens } from './door-tokens.ts'
+import { makeIntake } from './intake.ts'
+import { makeLogLimit } from './log-limit.ts'
 import { makeLogger } from './logger.ts'
-import { type Drops, makeServer, newReceiveCounters, type ReceiveCounters, type TapErrors } from './receive.ts'
+import { makeServer, newReceiveCounters, type ReceiveCounters } from './receive.ts'
+import { Secret } from './secret.ts'
+import { StoreUnavailable } from './store/errors.ts'
+import type { Incoming } from './store/store.ts'
 import { makeCall } from './testing/make-call.ts'
 import { makeCapture } from './testing/make-capture.ts'
 
 const MAX_BODY = 1024 * 1024
-const TOKEN = 'correct horse battery staple'
+const TOKEN = 'correct-horse-battery-staple'
 
 let server: FastifyInstance
 let counters: ReceiveCounters
-let appended: LlmCall[]
-let drops: Drops[]
-let tapErrors: TapErrors[]
-let tapTotals: Totals[]
-let full: boolean
+/** What the store was given, one a request. */
+let incoming: Incoming[]
+let settled: Set<string>
+let observed: string[]
+let unavailable: boolean
+let opening: boolean
 let refusals: number
-let dropsFail: boolean
 let logged: string
+let hold: Promise<void> | undefined
+const appended = () => incoming.flatMap(({ calls }) => calls)
 
 beforeEach(async () => {
-  appended = []
-  drops = []
-  tapErrors = []
-  tapTotals = []
-  full = false
+  incoming = []
+  settled = new Set()
+  observed = []
+  unavailable = false
+  opening = false
   refusals = 0
-  dropsFail = false
   logged = ''
+  hold = undefined
   counters = newReceiveCounters()
   const sink = new Writable({
     write(chunk, _encoding, done) {
@@ -38,51 +44,60 @@ beforeEach(async () => {
       done()
     },
   })
-  server = makeServer({
-    token: TOKEN,
-    maxBodyBytes: MAX_BODY,
-    logger: makeLogger('DEBUG', sink),
+  const logger = makeLogger('DEBUG', sink)
+  const log = makeLogLimit(logger)
+  const intake = makeIntake({
+    store: {
+      identity: 'the store',
+      async append(given) {
+        await hold
+        if (unavailable) throw new StoreUnavailable('disk_full', 'the disk is full')
+        if (given.given?.[0]?.epoch === 'no-room') throw new Error('defect')
+        incoming.push(given)
+        for (const { gateway } of given.calls) settled.add(`${gateway.epoch} ${gateway.sequence}`)
+        const lost = (given.lost ?? []).reduce((sum, { count = 1 }) => sum + count, 0)
+        return { stored: given.calls.length, duplicate: 0, lateRefused: 0, lost, rolledBack: 0 }
+      },
+      settledNumbers: () => (epoch, sequence) => settled.has(`${epoch} ${sequence}`),
+      capturesRefused: () => {
+        refusals++
+      },
+    },
     observe: (capture) => {
       const { id } = capture.log.request
+      observed.push(id)
       if (id === 'web-page') return undefined
       if (id === 'breaks-the-reader') throw new Error('defect')
-      const call = makeCall({ requestId: id })
+      const { node, source, epoch, sequence } = capture
+      const call = makeCall({
+        requestId: id,
+        gateway: { node, source, ...(epoch && sequence ? { epoch, sequence } : {}) },
+      })
       if (id === 'breaks-the-estimate') return Promise.reject(new Error('defect'))
       return id.startsWith('estimated') ? new Promise((resolve) => setImmediate(() => resolve(call))) : call
     },
-    spool: {
-      append: async (calls) => {
-        if (full) return 'full'
-        appended.push(...calls)
-        return { stored: calls.length, duplicate: 0 }
-      },
-    },
+    log,
+    counters: counters.captures,
+  })
+  server = makeServer({
+    admits: makeDoorTokens({ host: '127.0.0.1', tokens: { intake: [new Secret({ text: TOKEN })] } }, {}).admits,
+    hostFault: () => undefined,
+    maxBodyBytes: MAX_BODY,
+    logger,
+    log,
+    intake: () => (opening ? undefined : intake),
     counters,
-    onDrops: async (told) => {
-      if (dropsFail) throw new Error('no room')
-      drops.push(told)
-    },
-    onRefused: () => {
-      refusals++
-    },
-    onTapTotal: async (total) => {
-      if (total.epoch === 'no-room') throw new Error('no room')
-      tapTotals.push(total)
-    },
-    onTapErrors: async (errors) => {
-      tapErrors.push(...errors)
-    },
-    metrics: async () => ({ contentType: 'text/plain', body: 'm 1\n' }),
-    notReady: () => (full ? ['spool'] : []),
+    metrics: async () => (opening ? undefined : { contentType: 'text/plain', body: ['m ', '1\n'] }),
+    notReady: () => (unavailable ? ['the store cannot write'] : []),
+    notAlive: () => [],
   })
   await server.listen({ host: '127.0.0.1', port: 0 })
 })
 afterEach(() => server.close())
 
 const batch = (captures: unknown[], extra: object = {}) => ({
-  v: 1,
+  v: 2,
   plugin: { version: '0.1.0', instance: 'p1' },
-  dropped: [],
   captures,
   ...extra,
 })
@@ -115,7 +130,7 @@ describe('POST /v1/totals', () => {
 
   it('answers 202 when it is stored', async () => {
     expect(await tell(total)).toMatchObject({ status: 202 })
-    expect(tapTotals).toEqual([total])
+    expect(incoming).toEqual([{ calls: [], given: [{ node: 'n', epoch: 'e', sequence: 7 }], totals: [] }])
   })
 
   it('says what is wrong, needs the token, and holds no more than it needs', async () => {
@@ -130,7 +145,7 @@ describe('POST /v1/totals', () => {
       message: 'the body is larger than 4096 bytes',
     })
     expect(await tell(total, { authorization: 'Bearer guessed' })).toMatchObject({ status: 401 })
-    expect(tapTotals).toEqual([])
+    expect(incoming).toEqual([])
     expect(counters.refusals).toMatchObject({ invalid_batch: 2, too_large: 1, unauthorized: 1 })
   })
 
@@ -142,8 +157,8 @@ describe('POST /v1/totals', () => {
 describe('POST /v1/captures', () => {
   it('answers 202 after append with what was stored', async () => {
     const answer = await answerOf(await post(JSON.stringify(batch([makeCapture({ n: 1 }), makeCapture({ n: 2 })]))))
-    expect(answer).toEqual({ status: 202, stored: 2, duplicate: 0, rejected: [] })
-    expect(appended.map((call) => call.requestId)).toEqual(['request-1', 'request-2'])
+    expect(answer).toEqual({ status: 202, stored: 2, duplicate: 0, lost: 0, rejected: [], store: 'the store' })
+    expect(appended().map((call) => call.requestId)).toEqual(['request-1', 'request-2'])
     expect(counters.captures.stored).toBe(2)
   })
 
@@ -152,7 +167,7 @@ describe('POST /v1/captures', () => {
     const captures = ids.map((id) => makeCapture({ log: { request: { ...makeCapture().log.request, id } } }))
     const answer = await answerOf(await post(JSON.stringify(batch(captures))))
     expect(answer).toMatchObject({ status: 202, stored: 4, rejected: [{ index: 2 }] })
-    expect(appended.map(({ requestId }) => requestId)).toEqual(ids.filter((id) => id !== 'breaks-the-estimate'))
+    expect(appended().map(({ requestId }) => requestId)).toEqual(ids.filter((id) => id !== 'breaks-the-estimate'))
     expect(logged).toContain('a capture could not be read')
   })
 
@@ -160,29 +175,73 @@ describe('POST /v1/captures', () => {
     const page = { ...makeCapture({ capture: { epoch: 'e1', sequence: 4 } }) }
     page.log.request.id = 'web-page'
     const answer = await answerOf(await post(JSON.stringify(batch([page, makeCapture({ n: 2 })]))))
-    expect(answer).toEqual({ status: 202, stored: 1, duplicate: 0, rejected: [] })
+    expect(answer).toMatchObject({ status: 202, stored: 1, duplicate: 0, rejected: [] })
     expect(counters.captures).toMatchObject({ stored: 1, not_llm: 1, invalid: 0 })
-    expect(drops).toEqual([{ instance: 'p1', totals: [], sequences: [['e1', 4]] }])
+    expect(incoming[0]!.ignored).toEqual([{ epoch: 'e1', sequence: 4, node: 'node-1' }])
   })
 
-  it('takes an empty batch that only tells of drops', async () => {
+  it('takes tombstones, what was acknowledged, and errors of the plugin', async () => {
+    const tombstone = { v: 2, tombstone: 'queue_full', epoch: 'e1', sequence: 3, count: 5, node: 'node-1' }
+    const acknowledged = [['e1', [[1, 2]]]]
+    const errors = [{ kind: 'pdk_timeout', total: 4, message: 'no answer' }]
+    const answer = await answerOf(await post(JSON.stringify(batch([tombstone], { acknowledged, errors }))))
+    expect(answer).toMatchObject({ status: 202, stored: 0, lost: 5 })
+    expect(incoming).toMatchObject([
+      {
+        lost: [{ epoch: 'e1', sequence: 3, count: 5, node: 'node-1', reason: 'queue_full' }],
+        acknowledged,
+        totals: [{ source: 'p1', total: 4, counter: { name: 'plugin_errors', labels: ['pdk_timeout'] } }],
+      },
+    ])
+    expect(logged).toContain('the plugin tells of an error')
+  })
+
+  it('reads the version before: losses by number, and as totals', async () => {
     const dropped = [{ reason: 'queue_full', total: 7, sequences: [['e1', 3]] }]
-    expect((await post(JSON.stringify(batch([], { dropped })))).status).toBe(202)
-    expect(drops).toEqual([{ instance: 'p1', totals: [{ reason: 'queue_full', total: 7 }], sequences: [['e1', 3]] }])
+    const old = { v: 1, plugin: { version: '0.1.0', instance: 'p1' }, dropped, captures: [{ ...makeCapture(), v: 1 }] }
+    expect(await answerOf(await post(JSON.stringify(old)))).toMatchObject({ status: 202, stored: 1, lost: 1 })
+    expect(incoming[0]).toMatchObject({
+      lost: [{ epoch: 'e1', sequence: 3, count: 1, reason: 'queue_full' }],
+      totals: [{ source: 'p1', name: 'queue_full', total: 7, counted: 1, counter: { labels: ['', 'queue_full'] } }],
+    })
   })
 
-  it('does not acknowledge drops that could not be stored', async () => {
-    dropsFail = true
-    const body = JSON.stringify(batch([makeCapture()], { dropped: [{ reason: 'queue_full', total: 1 }] }))
-    expect((await post(body)).status).toBe(500)
-    dropsFail = false
-    expect((await post(body)).status).toBe(202)
-    expect(drops).toHaveLength(1)
+  it('a capture that is known is not looked at again', async () => {
+    settled.add('e1 1')
+    const answer = await answerOf(await post(JSON.stringify(batch([makeCapture({ n: 1 }), makeCapture({ n: 2 })]))))
+    expect(answer).toMatchObject({ status: 202, stored: 1, duplicate: 1 })
+    expect(observed).toEqual(['request-2'])
+  })
+
+  it('a batch that comes again while the first is worked on waits for it, and is read once', async () => {
+    let release = () => {}
+    hold = new Promise((resolve) => {
+      release = resolve
+    })
+    const body = JSON.stringify(batch([makeCapture({ n: 1 }), makeCapture({ n: 2 })]))
+    const first = post(body)
+    await expect.poll(() => observed.length).toBe(2)
+    const second = post(body)
+    const third = post(JSON.stringify(batch([makeCapture({ n: 3 })])))
+    await expect.poll(() => observed.length).toBe(3)
+    release()
+    expect(await answerOf(await first)).toMatchObject({ status: 202, stored: 2 })
+    expect(await answerOf(await second)).toMatchObject({ status: 202, stored: 0, duplicate: 2 })
+    expect((await third).status).toBe(202)
+    expect(observed).toEqual(['request-1', 'request-2', 'request-3'])
   })
 
   it('tells what the tap could not gather', async () => {
     await post(JSON.stringify(batch([makeCapture({ capture: { tap_errors: 2 } }), makeCapture({ n: 2 })])))
-    expect(tapErrors).toEqual([{ node: 'node-1', epoch: 'e1', total: 2 }])
+    expect(incoming[0]!.totals).toEqual([
+      {
+        source: 'tap node-1 e1',
+        name: 'tap_error',
+        total: 2,
+        counter: { name: 'tap_errors', labels: [] },
+        node: 'node-1',
+      },
+    ])
   })
 
   it('a bad capture harms only itself, and is described', async () => {
@@ -197,7 +256,7 @@ describe('POST /v1/captures', () => {
     expect(counters.captures).toMatchObject({ stored: 1, invalid: 2 })
   })
 
-  it('a bad capture that was numbered came, and is no gap as well', async () => {
+  it('a bad capture that was numbered is told lost, once', async () => {
     const numbered = (sequence: unknown) =>
       makeCapture({ n: 2, capture: { epoch: 'e1', sequence: sequence as number } })
     const bad = { ...numbered(4), log: 'gone' }
@@ -207,7 +266,13 @@ describe('POST /v1/captures', () => {
     late.log.request.id = 'breaks-the-estimate'
     await post(JSON.stringify(batch([makeCapture({ n: 1 }), bad, breaking, late, { ...bad, sequence: 'x' }])))
     expect(counters.captures).toMatchObject({ stored: 1, invalid: 4 })
-    expect(drops).toEqual([{ instance: 'p1', totals: [], sequences: [4, 5, 6].map((sequence) => ['e1', sequence]) }])
+    expect(incoming[0]!.lost).toEqual([4, 5, 6].map((sequence) => ({ epoch: 'e1', sequence, reason: 'invalid' })))
+    expect(logged).toContain('a capture is not valid')
+  })
+
+  it('only invalid captures: all is accounted for, nothing comes again', async () => {
+    const answer = await answerOf(await post(JSON.stringify(batch([{ v: 2, epoch: 'e1', sequence: 1 }, 17]))))
+    expect(answer).toMatchObject({ status: 202, stored: 0, lost: 1, rejected: [{ index: 0 }, { index: 1 }] })
   })
 
   it('what is no LLM call is taken though nothing else of its batch is', async () => {
@@ -221,19 +286,37 @@ describe('POST /v1/captures', () => {
     const breaking = makeCapture({ n: 1 })
     breaking.log.request.id = 'breaks-the-reader'
     expect((await post(JSON.stringify(batch([breaking, makeCapture({ n: 2 })])))).status).toBe(202)
-    expect(appended.map((call) => call.requestId)).toEqual(['request-2'])
+    expect(appended().map((call) => call.requestId)).toEqual(['request-2'])
     expect(logged).toContain('"level":"ERROR"')
     expect(logged).toContain('breaks-the-reader')
   })
 
-  it('says 503 with Retry-After when the store is full, and counts nothing as stored', async () => {
-    full = true
+  it('says 503 with Retry-After when the store cannot write, logs it, and counts nothing as stored', async () => {
+    unavailable = true
     const response = await post(JSON.stringify(batch([makeCapture()])))
     expect(response.status).toBe(503)
     expect(response.headers.get('retry-after')).toBe('1')
+    expect(await response.json()).toMatchObject({
+      error: 'store_unavailable',
+      message: expect.stringContaining('disk_full'),
+    })
     expect(counters.captures).toMatchObject({ stored: 0, refused: 1 })
+    expect(counters.refusals.store_unavailable).toBe(1)
     expect(refusals).toBe(1)
+    expect(logged).toContain('the store cannot write now')
     expect((await fetch(`${address()}/readyz`)).status).toBe(503)
+    unavailable = false
+    expect((await post(JSON.stringify(batch([makeCapture()])))).status).toBe(202)
+  })
+
+  it('says 503 while the store is opened, at every door that needs it', async () => {
+    opening = true
+    expect(await answerOf(await post(JSON.stringify(batch([makeCapture()]))))).toMatchObject({
+      status: 503,
+      error: 'not_ready',
+    })
+    expect(await tell({ v: 1, node: 'n', epoch: 'e', sequence: 7 })).toMatchObject({ status: 503 })
+    expect((await fetch(`${address()}/metrics`)).status).toBe(503)
   })
 
   const refused: [string, () => Promise<Response>, number, string][] = [
@@ -242,8 +325,7 @@ describe('POST /v1/captures', () => {
     ['an empty body', () => post('{}'), 400, 'wrong_version'],
     ['null', () => post('null'), 400, 'wrong_version'],
     ['a newer version', () => post(JSON.stringify({ ...batch([]), v: 3 })), 400, 'wrong_version'],
-    ['a batch of the wrong shape', () => post(JSON.stringify({ v: 1, captures: 'many' })), 400, 'invalid_batch'],
-    ['only invalid captures', () => post(JSON.stringify(batch([{ v: 1 }]))), 400, 'no_valid_capture'],
+    ['a batch of the wrong shape', () => post(JSON.stringify({ v: 2, captures: 'many' })), 400, 'invalid_batch'],
     ['invalid UTF-8', () => post(new Uint8Array([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d])), 400, 'invalid_utf8'],
     ['deep JSON', () => post(`{"v":1,"x":${'['.repeat(200_000)}${']'.repeat(200_000)}}`), 400, 'too_deep'],
     ['a body over the limit', () => post('x'.repeat(MAX_BODY + 1)), 413, 'too_large'],
@@ -256,7 +338,8 @@ describe('POST /v1/captures', () => {
     const answer = await answerOf(await send())
     expect(answer).toMatchObject({ status, error: refusal })
     expect(counters.refusals[refusal as keyof typeof counters.refusals]).toBe(1)
-    expect(appended).toEqual([])
+    expect(logged).toContain(refusal)
+    expect(appended()).toEqual([])
     // Unharmed: the next good batch is taken.
     expect((await post(JSON.stringify(batch([makeCapture()])))).status).toBe(202)
   })

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import type { HostFault, RequestOrigin } from './allowed-host.ts'
 import { totalsSchema } from './capture.ts'
 import { type Batch, readBatch } from './capture-batch.ts'
 import { FRAMES_CONTENT_TYPE, readFrames } from './frames.ts'
@@ -14,6 +14,7 @@ import { StoreUnavailable } from './store/errors.ts'
 /** Why a whole request was refused. A closed list: it is a metric label. */
 export const REFUSALS = [
   'unauthorized',
+  'wrong_host',
   'too_large',
   'content_type',
   'content_encoding',
@@ -41,7 +42,10 @@ export function newReceiveCounters(): ReceiveCounters {
 }
 
 export interface ReceiveOptions {
-  token: string | undefined
+  /** Whether a request with this Authorization header may pass this door. */
+  admits: (door: 'intake' | 'metrics', authorization: string | undefined) => boolean
+  /** Which header names no host of ours; undefined: none. */
+  hostFault: (request: RequestOrigin) => HostFault
   maxBodyBytes: number
   logger: Logger
   log: LogLimit
@@ -84,7 +88,6 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
   for (const type of ['application/json', FRAMES_CONTENT_TYPE])
     server.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
 
-  const expected = options.token === undefined ? undefined : digest(`Bearer ${options.token}`)
   const refuse = (reply: FastifyReply, problem: Problem) => {
     counters.refusals[problem.refusal]++
     const from = reply.request.ip
@@ -133,9 +136,20 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
     }),
   )
 
+  // Every door. A unix socket tells no address: no web page reaches it, and its clients send any Host.
+  server.addHook('onRequest', async (request, reply) => {
+    if (request.socket.remoteAddress === undefined) return
+    const fault = options.hostFault({ host: request.headers.host, origin: request.headers.origin })
+    if (fault !== undefined)
+      return refuse(reply, {
+        status: 403,
+        refusal: 'wrong_host',
+        message: `the ${fault === 'host' ? 'Host' : 'Origin'} header names no host of this sidecar: write it into listen.hosts of observer.yaml`,
+      })
+  })
   // Before the body is read: nobody without the token makes us hold 50 MB.
   const onRequest = async (request: FastifyRequest, reply: FastifyReply) => {
-    if (expected !== undefined && !timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) {
+    if (!options.admits('intake', request.headers.authorization)) {
       return refuse(reply, {
         status: 401,
         refusal: 'unauthorized',
@@ -187,6 +201,12 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
   })
 
   server.get('/metrics', async (request, reply) => {
+    if (!options.admits('metrics', request.headers.authorization))
+      return refuse(reply, {
+        status: 401,
+        refusal: 'unauthorized',
+        message: 'send the token of /metrics as Authorization: Bearer …',
+      })
     const metrics = await options.metrics(request.headers.accept)
     if (metrics === undefined) return refuseForNow(reply)
     return reply.header('content-type', metrics.contentType).send(Readable.from(metrics.body))
@@ -246,8 +266,4 @@ function describe(error: { issues: { path: PropertyKey[]; message: string }[] })
     .slice(0, 3)
     .map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`)
     .join('; ')
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
 }

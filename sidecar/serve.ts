@@ -1,15 +1,18 @@
 import type { AddressInfo } from 'node:net'
 import { watchPriceBook } from '../pricing/open-price-book.ts'
 import { openAdministration } from './administration/server.ts'
-import { makeBudgets } from './budgets/budgets.ts'
+import { allowedHost } from './allowed-host.ts'
+import { makeReplaceableBudgets } from './budgets/budgets.ts'
 import type { Config, Environment } from './config.ts'
 import { deliver, newDeliverStats } from './deliver.ts'
+import { makeDoorTokens } from './door-tokens.ts'
 import { makeEstimator } from './estimate/estimate.ts'
 import { openTokenCounter } from './estimate/token-counter.ts'
 import type { Exporter } from './exporters/exporter.ts'
 import { makeLangfuseExporter } from './exporters/langfuse.ts'
 import { makeLokiExporter } from './exporters/loki.ts'
 import { makeOtlpExporter } from './exporters/otlp.ts'
+import { makeReplaceable } from './exporters/replaceable.ts'
 import { type Intake, makeIntake } from './intake.ts'
 import { makeLogLimit } from './log-limit.ts'
 import type { Logger } from './logger.ts'
@@ -19,15 +22,16 @@ import { isLlmCall } from './pipeline/is-llm-call.ts'
 import { makeEstimatingObserver, makeObserver } from './pipeline/observe.ts'
 import { makeRedactor } from './pipeline/redact.ts'
 import { makeServer, newReceiveCounters } from './receive.ts'
-import { resolveSecret } from './secret.ts'
 import { scheduleBackups } from './store/backup.ts'
 import { openDataFolder } from './store/open-data-folder.ts'
 import type { Store, StoreOptions } from './store/store.ts'
-import { listenOnSocket } from './unix-socket.ts'
+import { listenOnSocket, prepareSocketFolder } from './unix-socket.ts'
 
 export interface Sidecar {
   /** Where it listens. */
   url: string
+  /** Puts what config-reload.ts names as reloadable in force. Throws, and changes nothing, where a part cannot be made. */
+  reload(config: Config): void
   close(): Promise<void>
 }
 
@@ -46,8 +50,11 @@ const SILENT_MS = 30_000
  * The doors are open before the store is: opening it may mean a migration, and `/readyz` says so.
  */
 export async function serve(config: Config, { logger, environment, onFatal }: ServeOptions): Promise<Sidecar> {
-  const exporters = makeExporters(config, environment)
-  const token = config.listen.token === undefined ? undefined : resolveSecret(config.listen.token, environment)
+  const exporters = makeExporters(config, environment).map(makeReplaceable)
+  const budgets = makeReplaceableBudgets(config.budgets)
+  const doors = makeDoorTokens(config.listen, environment)
+  let hostFault = allowedHost(config.listen)
+  if (config.listen.socket !== undefined) prepareSocketFolder(config.listen.socket)
   const log = makeLogLimit(logger)
   const book = watchPriceBook(config.prices.file, {
     now: Date.now,
@@ -57,6 +64,22 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
   })
   const { estimate } = config
   const tokens = estimate.enabled ? openTokenCounter(estimate) : undefined
+  const observerOf = ({ attribution, semanticCache, redaction, providers, content, estimate }: Config) => {
+    const observing = {
+      book,
+      attribution,
+      semanticCache,
+      redactor: makeRedactor(redaction),
+      providers,
+      maxContentBytes: content.maxBytes,
+      content: content.enabled,
+      estimateWhenContentOff: estimate.whenContentOff,
+    }
+    return tokens === undefined
+      ? makeObserver(observing)
+      : makeEstimatingObserver(observing, makeEstimator(tokens.count, estimate.maxTextBytes))
+  }
+  let observe = observerOf(config)
   const counters = newReceiveCounters()
   const stop = new AbortController()
   let store: Store | undefined
@@ -64,7 +87,8 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
   let exposition: ReturnType<typeof makeExposition> | undefined
 
   const server = makeServer({
-    token,
+    admits: doors.admits,
+    hostFault: (request) => hostFault(request),
     maxBodyBytes: config.listen.maxBodyBytes,
     logger,
     log,
@@ -86,6 +110,8 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
   function silentThreads(): string[] {
     return store === undefined || store.silentFor() < SILENT_MS ? [] : ["the store's thread does not answer"]
   }
+  // The first estimates must not wait for a thread to start.
+  await tokens?.warm()
   await server.listen({ host: config.listen.host, port: config.listen.port, listenTextResolver: () => '' })
   const { port } = server.server.address() as AddressInfo
   const closing: (() => Promise<unknown>)[] = []
@@ -109,7 +135,7 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
         },
         gapGraceMs: config.ledger.gapGraceSeconds * 1000,
         callRetentionMs: config.ledger.callRetentionDays * 86_400_000,
-        budgets: makeBudgets(config.budgets),
+        budgets,
         onCounted: (calls) => exemplars.note(calls),
         onTrouble(trouble) {
           if (trouble === undefined) {
@@ -150,7 +176,6 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
         },
       ),
     )
-    const observe = makeObserve()
     intake = makeIntake({
       store: opened,
       observe(capture) {
@@ -178,24 +203,22 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
     throw error
   }
 
-  function makeObserve() {
-    const observing = {
-      book,
-      attribution: config.attribution,
-      semanticCache: config.semanticCache,
-      redactor: makeRedactor(config.redaction),
-      providers: config.providers,
-      maxContentBytes: config.content.maxBytes,
-      content: config.content.enabled,
-      estimateWhenContentOff: estimate.whenContentOff,
-    }
-    return tokens === undefined
-      ? makeObserver(observing)
-      : makeEstimatingObserver(observing, makeEstimator(tokens.count, estimate.maxTextBytes))
-  }
-
   return {
     url: `http://${config.listen.host.includes(':') ? `[${config.listen.host}]` : config.listen.host}:${port}`,
+    reload(next) {
+      const observer = observerOf(next)
+      const fresh = makeExporters(next, environment)
+      // The only part that reads files: it throws before anything has changed.
+      doors.use(next.listen)
+      hostFault = allowedHost(next.listen)
+      logger.level = next.log.level.toLowerCase()
+      observe = observer
+      budgets.use(next.budgets)
+      for (const exporter of exporters) {
+        const replacement = fresh.find(({ id }) => id === exporter.id)
+        if (replacement !== undefined) exporter.replaceBy(replacement)
+      }
+    },
     async close() {
       // First no more calls, then no more sends; what is unsent stays in the store and goes out after the next start.
       await server.close()

@@ -1,6 +1,7 @@
-import { rmSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { connect, createServer } from 'node:net'
+import { dirname } from 'node:path'
 
 /**
  * Lets an HTTP server that listens on a port answer on a unix socket too.
@@ -27,4 +28,17 @@ export function somebodyServes(path: string): Promise<boolean> {
     })
     probe.once('error', () => resolve(false))
   })
+}
+
+/** Makes the folder of a unix socket. Throws an Error that names it and what to do. */
+export function prepareSocketFolder(socket: string): void {
+  const folder = dirname(socket)
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o755 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new Error(
+      `listen.socket: the folder ${folder} cannot be made (${code}): make it, owned by the user that runs the sidecar and open to Kong's`,
+    )
+  }
 }

@@ -103,7 +103,7 @@ describe.skipIf(!present)('docker compose config', () => {
     ])
     const file = demo.services.kong!.volumes!.find(({ target }) => target === '/etc/kong/kong.yml')!
     expect(relative(root, file.source)).toBe('dev/demo-kong.yml')
-    expect(demo.services.sidecar!.environment!.OBSERVER_TOKEN).toBe('demo-token')
+    expect(demo.services.sidecar!.environment!.OBSERVER_INTAKE_TOKEN).toBe('demo-token-known-to-everybody')
   })
 
   it.each([

@@ -181,7 +181,7 @@ describe.each(['docker-compose.yml', 'docker-compose.managed.yml'])('deploy/kong
 
 describe('deploy/kong', () => {
   it('its observer.yaml is valid', () => {
-    const config = parseConfig(read('deploy/kong/observer.yaml'), 'observer.yaml', { OBSERVER_TOKEN: 't' })
+    const config = parseConfig(read('deploy/kong/observer.yaml'), 'observer.yaml', { OBSERVER_INTAKE_TOKEN: 't' })
     expect(config.listen).toMatchObject({ host: '0.0.0.0', port: 8086 })
   })
 

@@ -74,8 +74,8 @@ describe('the packed tarball', () => {
     writeFileSync(join(folder, 'wrong.yaml'), 'listen:\n  port: 99999\nspool:\n  limit: lots\n')
     const invalid = run(command, ['--check-config', '--config', 'wrong.yaml'])
     expect(invalid.status).toBe(2)
-    expect(invalid.stderr).toContain('wrong.yaml:2: listen.port')
-    expect(invalid.stderr).toContain('wrong.yaml:4: spool.limit')
+    expect(invalid.stderr).toMatch(/wrong\.yaml:2:\d+: listen\.port/)
+    expect(invalid.stderr).toMatch(/wrong\.yaml:4:\d+: spool\.limit/)
   })
 
   it('its plugin loads in the real kong-js-pluginserver', () => {

@@ -5,12 +5,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openPriceBook } from '../pricing/open-price-book.ts'
 import type { LlmCall } from '../sidecar/call.ts'
 import { captureSchema } from '../sidecar/capture.ts'
-import { reprice } from '../sidecar/ledger/reprice.ts'
 import { attributionConfigSchema } from '../sidecar/pipeline/attribute.ts'
 import { makeObserver } from '../sidecar/pipeline/observe.ts'
 import { makeRedactor, redactionConfigSchema } from '../sidecar/pipeline/redact.ts'
 import { type CaptureParts, makeCapture } from '../sidecar/testing/make-capture.ts'
-import { writeLedger } from '../sidecar/testing/write-ledger.ts'
+import { repriceStore, writeStore } from '../sidecar/testing/write-store.ts'
 
 const recordings = join(import.meta.dirname, '../../shared/data/provider-exchanges/exchanges.jsonl')
 const present = existsSync(recordings)
@@ -40,8 +39,8 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 /** What the ledger keeps of the calls, priced again by the book that priced them first. */
 async function repriced(calls: readonly LlmCall[]) {
   const file = join(folder, 'observer.db')
-  writeLedger({ file }, [calls])
-  return reprice(file, { from: '2026-11-01', to: '2026-11-30', book, now: Date.now })
+  await writeStore(file, [calls])
+  return repriceStore(file, { from: '2026-11-01', to: '2026-11-30', book })
 }
 
 describe.skipIf(!present)('recorded exchanges, priced again by the same book', () => {

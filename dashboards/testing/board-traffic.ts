@@ -1,10 +1,11 @@
 import type { Stack } from '../../dev/stack.ts'
 import { DEMO_KEYS, runTraffic } from '../../dev/traffic/traffic.ts'
-import type { Capture } from '../../sidecar/capture.ts'
+import { CAPTURE_VERSION, type Capture } from '../../sidecar/capture.ts'
+import type { CaptureBatch } from '../../sidecar/capture-batch.ts'
 import { type CaptureParts, makeCapture } from '../../sidecar/testing/make-capture.ts'
 
 /** Of dev/stack.ts. */
-const TOKEN = 'demo-token'
+const TOKEN = 'demo-token-known-to-everybody'
 const NODE = 'node-of-kong-s-own-plugins'
 const CHAT = '/openai/v1/chat/completions'
 
@@ -26,14 +27,14 @@ const MIX = {
 /** Calls of every kind that the boards tell apart, through the gateway; of Kong's own plugins (cache, guards, balancer) as captures. */
 export function boardTraffic(stack: Stack) {
   let sequence = 0
-  let dropped = 0
+  let incidents = 0
   let calls = 0
 
-  async function send(batch: { captures: readonly Capture[]; dropped?: object[] }, token = TOKEN): Promise<number> {
+  async function send(batch: Omit<CaptureBatch, 'v' | 'plugin'>, token = TOKEN): Promise<number> {
     const { status } = await fetch(`${stack.sidecarUrl}/v1/captures`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-      body: JSON.stringify({ v: 1, plugin: { version: '0.1.0', instance: 'board-test' }, dropped: [], ...batch }),
+      body: JSON.stringify({ v: CAPTURE_VERSION, plugin: { version: '0.1.0', instance: 'board-test' }, ...batch }),
     })
     return status
   }
@@ -78,7 +79,6 @@ export function boardTraffic(stack: Stack) {
         concurrency: 16,
         seed,
         mix: MIX,
-        limitMs: 30_000,
       })
       if (summary.unexpectedCount > 0) throw new Error(summary.unexpected.join('\n'))
       calls += summary.sent
@@ -90,16 +90,27 @@ export function boardTraffic(stack: Stack) {
       calls += captures.length
     },
 
-    /** What no well gateway sends: a plugin that drops, hooks that fail, a call of a thousand years, a wrong token, many models. */
+    /**
+     * What no well gateway sends: a plugin that drops and has errors, that was acknowledged what the store does not have,
+     * hooks that fail, a call of a thousand years, a wrong token, many models.
+     */
     async incident(): Promise<void> {
-      dropped += 3
+      incidents++
       const models = Array.from({ length: 30 }, (_, index) => `private-model-${index}`)
       const captures = numbered([
-        { capture: { tap_errors: dropped } },
+        { capture: { tap_errors: 3 * incidents } },
         { log: { latencies: { request: 1e14, kong: 1, proxy: 39, receive: 1 } } },
         ...models.map((model) => ({ requestBody: { model, messages: [] }, responseBody: { ...CHAT_ANSWER, model } })),
       ])
-      const accepted = await send({ captures, dropped: [{ reason: 'queue_full', total: dropped }] })
+      const away = `board-test-${incidents}`
+      const accepted = await send({
+        captures: [
+          ...captures,
+          { v: CAPTURE_VERSION, tombstone: 'queue_full', epoch: away, sequence: 4, count: 3, node: NODE },
+        ],
+        acknowledged: [[away, [[1, 3]]]],
+        errors: [{ kind: 'connection_closed', total: 2 * incidents }],
+      })
       const refused = await send({ captures: [] }, 'a wrong token')
       if (accepted !== 202 || refused !== 401) throw new Error(`the sidecar answered ${accepted} and ${refused}`)
       calls += captures.length

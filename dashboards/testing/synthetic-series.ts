@@ -26,7 +26,6 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   result: ['hit', 'miss'],
   by: ['gateway', 'provider'],
   period: ['day', 'week', 'month'],
-  reader: ['ledger', 'otlp', 'langfuse', 'loki'],
   sink: ['otlp', 'langfuse', 'loki'],
   outcome: ['sent'],
   slo: SLOS.map(({ id }) => id),

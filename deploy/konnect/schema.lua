@@ -10,6 +10,7 @@ return {
       fields = {
         { source = { type = "string", required = true, default = "auto", one_of = { "tap", "log", "auto" } } },
         { sidecar_url = { type = "string", required = true, default = "http://127.0.0.1:8086", referenceable = true, match_any = { patterns = { "^https?://[^%s?#@]+$", "^unix:/%S+$" }, err = "must be http://host:port, https://host:port or unix:/absolute/path" } } },
+        { intake_token = { type = "string", required = false, referenceable = true, encrypted = true } },
         { sidecar_token = { type = "string", required = false, referenceable = true, encrypted = true } },
         { content = { type = "string", required = true, default = "off", one_of = { "on", "off" } } },
         { max_content_bytes = { type = "integer", required = false, between = { 1024, 16777216 } } },

@@ -33,7 +33,7 @@ const HOUR = 3_600_000
 const BATCH = 200
 /** What is kept of the days before the last: what the SLO board and the ceilings look back on. */
 const LONG =
-  /^(llm_calls_total|llm_cost_usd_total|llm_rate_limited_calls_total|llm_latency_seconds_|llm_budget_|observer_reader_lag_seconds|up)/
+  /^(llm_calls_total|llm_cost_usd_total|llm_rate_limited_calls_total|llm_latency_seconds_|llm_budget_|observer_store_writable|up)/
 const TARGET = { environment: 'production', region: 'local' }
 
 const USAGE = `usage: node dev/board-preview/fill.ts [--port N] [--days 7] [--minutes 60] [--seed 1]
@@ -137,15 +137,14 @@ async function run(): Promise<void> {
     }
   }
 
-  /** /metrics once all readers have read everything; after half a second as it is. */
+  /** /metrics once all sinks have settled everything; after half a second as it is. */
   async function settledMetrics(): Promise<{ text: string; seconds: number }> {
     const until = performance.now() + 500
     for (;;) {
       const started = performance.now()
       const text = await (await fetch(`${sidecarUrl}/metrics`)).text()
       const seconds = (performance.now() - started) / 1000
-      if (!/^observer_reader_lag_calls\{[^}]*\} [1-9]/m.test(text) || performance.now() > until)
-        return { text, seconds }
+      if (!/^observer_sink_lag_calls\{[^}]*\} [1-9]/m.test(text) || performance.now() > until) return { text, seconds }
       await wait(3)
     }
   }

@@ -327,13 +327,13 @@ describe('the plugin server never matters to a client', () => {
   })
 
   it('the configuration that it gets is that of kong.yml, with what was merged over it', async () => {
-    await start({ gateway: { pluginConfig: { sidecar_token: 'merged' } } })
+    await start({ gateway: { pluginConfig: { intake_token: 'merged' } } })
     await fixture.send('/plain/v1', { headers: KEY })
     const { plugin, capture } = await fixture.only()
     expect(JSON.parse(plugin)).toMatchObject({
       source: 'log',
       content: 'on',
-      sidecar_token: 'merged',
+      intake_token: 'merged',
       __plugin_id: expect.any(String),
       route_id: expect.any(String),
     })

@@ -353,7 +353,7 @@ describe('totals', () => {
             'Content-Type: application/json',
             'Content-Length: 94',
             'Connection: close',
-            'Authorization: Bearer resolved {vault://env/observer-token}',
+            'Authorization: Bearer resolved {vault://env/observer-intake-token}',
             '',
             '{"v":2,"node":"node-1","epoch":"E","sequence":3,"tap_errors":0}',
           ].join('\r\n'),

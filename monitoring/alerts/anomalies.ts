@@ -1,5 +1,5 @@
 import type { AlertGroup } from '../alert.ts'
-import { metric, over, promql } from '../promql.ts'
+import { allDown, metric, over, promql } from '../promql.ts'
 
 const of = '{{ $labels.tenant_id }} with {{ $labels.model }}'
 const board = { board: 'tenant', about: ['tenant_id', 'model'] } as const
@@ -42,7 +42,7 @@ export const ANOMALY_ALERTS: AlertGroup = {
       name: 'LLMTrafficLost',
       priority: 'P3',
       // A band as wide as the mean says that silence is ordinary.
-      expr: promql`${usualCalls} * 60 > 20 and ${calls} < ${usualCalls} - ${callBand} and ${calls} < 0.1 * ${usualCalls}`,
+      expr: promql`${usualCalls} * 60 > 20 and ${calls} < ${usualCalls} - ${callBand} and ${calls} < 0.1 * ${usualCalls} unless on (environment) ${allDown('kong')}`,
       for: '15m',
       summary: `The calls of ${of} have stopped`,
       description:

@@ -1,5 +1,5 @@
 import type { AlertGroup } from '../alert.ts'
-import { increase, increaseWithFirst, metric, over, promql, rate, ratio, sumBy } from '../promql.ts'
+import { increase, increaseWithFirst, metric, over, promql, rate, ratio, share, sumBy } from '../promql.ts'
 
 const byTenant = ['environment', 'tenant_id'] as const
 const cost = metric('llm_cost_usd_total')
@@ -34,7 +34,7 @@ export const COST_ALERTS: AlertGroup = {
     {
       name: 'LLMUsageUnknown',
       priority: 'P3',
-      expr: promql`${ratio(sumBy(byTenant, increase(metric('llm_usage_source_calls_total', { source: 'unknown' }), '1h')), sumBy(byTenant, increase(metric('llm_usage_source_calls_total'), '1h')))} > 0.05 and ${sumBy(byTenant, increase(metric('llm_usage_source_calls_total', { source: 'unknown' }), '1h'))} >= 10`,
+      expr: promql`${ratio(sumBy(byTenant, increaseWithFirst(metric('llm_usage_source_calls_total', { source: 'unknown' }), '1h')), sumBy(byTenant, increaseWithFirst(metric('llm_usage_source_calls_total'), '1h')))} > 0.05 and ${sumBy(byTenant, increaseWithFirst(metric('llm_usage_source_calls_total', { source: 'unknown' }), '1h'))} >= 10`,
       for: '15m',
       summary: 'Of many calls of {{ $labels.tenant_id }} nobody knows the tokens',
       description:
@@ -45,7 +45,7 @@ export const COST_ALERTS: AlertGroup = {
     {
       name: 'LLMEstimatedShareHigh',
       priority: 'P3',
-      expr: promql`${ratio(sumBy(byTenant, increase(metric('llm_usage_source_cost_usd_total', { source: 'estimated' }), '6h')), sumBy(byTenant, increase(metric('llm_usage_source_cost_usd_total'), '6h')))} > 0.1 and ${sumBy(byTenant, increase(metric('llm_usage_source_cost_usd_total', { source: 'estimated' }), '6h'))} > 1`,
+      expr: promql`${ratio(sumBy(byTenant, increaseWithFirst(metric('llm_usage_source_cost_usd_total', { source: 'estimated' }), '6h')), sumBy(byTenant, increaseWithFirst(metric('llm_usage_source_cost_usd_total'), '6h')))} > 0.1 and ${sumBy(byTenant, increaseWithFirst(metric('llm_usage_source_cost_usd_total', { source: 'estimated' }), '6h'))} > 1`,
       for: '30m',
       summary: 'More than a tenth of what {{ $labels.tenant_id }} spends is estimated',
       description:
@@ -65,7 +65,7 @@ export const COST_ALERTS: AlertGroup = {
     {
       name: 'LLMFailedCallsCostMoney',
       priority: 'P4',
-      expr: promql`${sumBy(byTenant, increase(metric('llm_failed_cost_usd_total'), '6h'))} / (${sumBy(byTenant, increase(cost, '6h'))} > 0) > 0.1 and ${sumBy(byTenant, increase(metric('llm_failed_cost_usd_total'), '6h'))} > 1`,
+      expr: promql`${sumBy(byTenant, increaseWithFirst(metric('llm_failed_cost_usd_total'), '6h'))} / (${sumBy(byTenant, increaseWithFirst(cost, '6h'))} > 0) > 0.1 and ${sumBy(byTenant, increaseWithFirst(metric('llm_failed_cost_usd_total'), '6h'))} > 1`,
       for: '30m',
       summary: 'Tenant {{ $labels.tenant_id }} pays for calls that failed',
       description:
@@ -106,5 +106,5 @@ export const COST_ALERTS: AlertGroup = {
 
 function hitRate(window: '1h', ago?: '1d') {
   const hits = sumBy(byTenant, rate(metric('kong_semantic_cache_hits_total'), window, ago))
-  return ratio(hits, sumBy(byTenant, rate(metric('kong_semantic_cache_requests_total'), window, ago)))
+  return share(hits, sumBy(byTenant, rate(metric('kong_semantic_cache_requests_total'), window, ago)))
 }

@@ -1,5 +1,18 @@
 import type { AlertGroup } from '../alert.ts'
-import { bucket, count, increase, metric, offset, over, promql, quantile, rate, ratio, sumBy } from '../promql.ts'
+import {
+  allDown,
+  bucket,
+  count,
+  increase,
+  metric,
+  offset,
+  over,
+  promql,
+  quantile,
+  rate,
+  ratio,
+  sumBy,
+} from '../promql.ts'
 import { failedCalls, validCalls } from '../slo.ts'
 
 const by = ['environment', 'provider'] as const
@@ -14,7 +27,7 @@ export const PROVIDER_DOWN: AlertGroup = {
     {
       name: 'LLMProviderDown',
       priority: 'P1',
-      expr: promql`${failedCalls(by, '30s')} / ${sumBy(by, validCalls('30s'))} > 0.5 and ${failedCalls(by, '30s')} * 30 >= 10`,
+      expr: promql`${failedCalls(by, '30s')} / ${validCalls(by, '30s')} > 0.5 and ${failedCalls(by, '30s')} * 30 >= 10`,
       for: '10s',
       keepFiringFor: '2m',
       summary: 'Provider {{ $labels.provider }} fails most calls',
@@ -42,7 +55,7 @@ export const PROVIDER_ALERTS: AlertGroup = {
     {
       name: 'LLMProviderRateLimited',
       priority: 'P3',
-      expr: promql`${sumBy(by, rate(metric('llm_rate_limited_calls_total', { by: 'provider' }), '15m'))} / ${sumBy(by, rate(metric('llm_calls_total'), '15m'))} > 0.05 and ${sumBy(by, increase(metric('llm_rate_limited_calls_total', { by: 'provider' }), '15m'))} >= 10`,
+      expr: promql`${sumBy(by, rate(metric('llm_rate_limited_calls_total', { by: 'provider' }), '15m'))} / ${validCalls(by, '15m')} > 0.05 and ${sumBy(by, increase(metric('llm_rate_limited_calls_total', { by: 'provider' }), '15m'))} >= 10`,
       for: '5m',
       summary: 'Provider {{ $labels.provider }} refuses calls with 429',
       description: `{{ $value | humanizePercentage }} of the calls ${of} in the last 15 minutes met the provider's rate limit.`,
@@ -73,7 +86,7 @@ export const PROVIDER_ALERTS: AlertGroup = {
     {
       name: 'LLMFailOver',
       priority: 'P3',
-      expr: promql`${sumBy(by, rate(metric('llm_failed_attempts_total'), '15m'))} / on (environment, provider) ${sumBy(by, rate(metric('llm_calls_total'), '15m'))} > 0.1 and ${sumBy(by, increase(metric('llm_failed_attempts_total'), '15m'))} >= 10`,
+      expr: promql`${sumBy(by, rate(metric('llm_failed_attempts_total'), '15m'))} / on (environment, provider) ${validCalls(by, '15m')} > 0.1 and ${sumBy(by, increase(metric('llm_failed_attempts_total'), '15m'))} >= 10`,
       for: '5m',
       summary: 'Kong fails over from {{ $labels.provider }}',
       description: `{{ printf "%.2f" $value }} failed attempts for each call ${of} in the last 15 minutes; clients still get answers, later.`,
@@ -96,7 +109,7 @@ export const PROVIDER_ALERTS: AlertGroup = {
       priority: 'P2',
       // Only where a whole day never had such a silence: nights are no incident, nor is the end of a trial. That day ended six
       // hours ago, so that the silence itself does not end the alert.
-      expr: promql`sum by (environment) (${metric('provider:llm_calls:rate5m')}) == 0 and sum by (environment) (${over('min_over_time', metric('provider:llm_calls:rate5m'), '1d', '6h')} and ${offset(metric('provider:llm_calls:rate5m'), '30h')}) > 0`,
+      expr: promql`sum by (environment) (${metric('provider:llm_calls:rate5m')}) == 0 and sum by (environment) (${over('min_over_time', metric('provider:llm_calls:rate5m'), '1d', '6h')} and ${offset(metric('provider:llm_calls:rate5m'), '30h')}) > 0 unless ${allDown('kong')}`,
       for: '10m',
       summary: 'No LLM call has been seen for 15 minutes',
       description:

@@ -1,8 +1,9 @@
 import type { AlertGroup } from '../alert.ts'
-import { increase, increaseWithFirst, maxBy, metric, predictLinear, promql, sumBy } from '../promql.ts'
+import { aggregate, increase, increaseWithFirst, maxBy, metric, predictLinear, promql, sumBy } from '../promql.ts'
 
 const bySidecar = ['environment', 'instance'] as const
 const bySink = ['environment', 'sink'] as const
+const gaps = sumBy(['environment'], increaseWithFirst(metric('observer_captures_lost_total', { reason: 'gap' }), '1h'))
 const captures = sumBy(['environment'], increase(metric('observer_captures_total', { result: 'stored' }), '1h'))
 
 export const TELEMETRY_ALERTS: AlertGroup = {
@@ -19,17 +20,18 @@ export const TELEMETRY_ALERTS: AlertGroup = {
     },
     {
       name: 'LLMObserverDown',
-      priority: 'P2',
+      priority: 'P1',
       expr: promql`${maxBy(['environment', 'instance', 'job'], metric('up', { job: 'llm-observer' }))} == 0`,
+      // A restart is none; the plugin's queue lasts some 14 minutes at a million calls a day.
       for: '2m',
       summary: 'The sidecar {{ $labels.instance }} is down',
       description:
-        'It has not answered a scrape for 2 minutes. The plugin holds what it can; beyond its queue captures are lost, and counted.',
+        'It has not answered a scrape for 2 minutes. The plugin holds what it can, some minutes of calls; beyond its queue they are lost, and counted.',
       board: 'telemetry',
     },
     {
       name: 'LLMObserverAbsent',
-      priority: 'P2',
+      priority: 'P1',
       expr: promql`absent(${metric('up', { job: 'llm-observer' })})`,
       for: '5m',
       summary: 'Prometheus scrapes no sidecar',
@@ -37,31 +39,52 @@ export const TELEMETRY_ALERTS: AlertGroup = {
       board: 'telemetry',
     },
     {
-      name: 'LLMLedgerBehind',
-      priority: 'P2',
-      expr: promql`${maxBy(bySidecar, metric('observer_reader_lag_seconds', { reader: 'ledger' }))} > 60`,
-      for: '2m',
-      summary: 'The ledger is behind',
+      name: 'LLMStoreUnwritable',
+      priority: 'P1',
+      expr: promql`${aggregate('min', bySidecar, metric('observer_store_writable'))} == 0`,
+      // Another program that holds the file for some seconds is no incident.
+      for: '1m',
+      summary: 'The store of {{ $labels.instance }} cannot write',
       description:
-        'Calls of the last {{ $value | humanizeDuration }} are stored and not yet counted: costs and budgets are too low.',
+        'Captures are refused; the plugin keeps them until its queue is full, some minutes. Then calls and their cost are lost.',
+      board: 'telemetry',
+    },
+    {
+      name: 'LLMStoreRolledBack',
+      priority: 'P1',
+      expr: promql`${maxBy(bySidecar, metric('observer_store_rolled_back_captures'))} > 0`,
+      for: '1m',
+      summary: 'The store of {{ $labels.instance }} went back',
+      description:
+        '{{ $value | humanize }} captures that it had acknowledged are not in it: an older file was put back, or another one. Captures are taken; the sidecar is not ready until somebody confirms it.',
+      board: 'telemetry',
+    },
+    {
+      name: 'LLMStoreRowsDamaged',
+      priority: 'P2',
+      expr: promql`${sumBy(bySidecar, increase(metric('observer_store_damaged_rows_total'), '1h'))} > 0`,
+      summary: 'Rows in the store of {{ $labels.instance }} are damaged',
+      description:
+        '{{ $value | humanize }} calls within an hour were set aside before their sinks had them: the disk, or somebody who wrote into the file. The ledger is not touched by these.',
       board: 'telemetry',
     },
     {
       name: 'LLMCaptureGaps',
       priority: 'P2',
-      expr: promql`${sumBy(['environment'], increase(metric('observer_capture_gaps_total'), '1h'))} / (${captures} > 0) > 0.001 and ${sumBy(['environment'], increase(metric('observer_capture_gaps_total'), '1h'))} >= 10`,
+      expr: promql`${gaps} / (${captures} > 0) > 0.001 and ${gaps} >= 10`,
       for: '1m',
       summary: 'Calls were made that nobody counted',
       description:
-        '{{ $value | humanizePercentage }} of the captures of the last hour were lost between Kong and the sidecar: their cost is missing.',
+        '{{ $value | humanizePercentage }} of the captures of the last hour were lost between Kong and the sidecar, and nobody told why: their cost is missing.',
       board: 'telemetry',
     },
     {
       name: 'LLMCapturesDropped',
       priority: 'P2',
-      expr: promql`${sumBy(['environment', 'reason'], increase(metric('observer_plugin_dropped_total'), '15m'))} >= 10`,
+      // Of a store that went back the page says it.
+      expr: promql`${sumBy(['environment', 'reason'], increaseWithFirst(metric('observer_captures_lost_total', { reason: { matchesNot: 'gap|store_rolled_back' } }), '15m'))} >= 10`,
       for: '1m',
-      summary: 'The plugin drops captures: {{ $labels.reason }}',
+      summary: 'Captures are lost: {{ $labels.reason }}',
       description: '{{ $value | humanize }} captures in 15 minutes: their cost is missing.',
       board: 'telemetry',
     },
@@ -85,23 +108,33 @@ export const TELEMETRY_ALERTS: AlertGroup = {
       board: 'telemetry',
     },
     {
-      name: 'LLMSpoolFilling',
+      name: 'LLMLogFilling',
       priority: 'P2',
-      expr: promql`${predictLinear(metric('observer_spool_bytes'), '1h', 4 * 3600)} > on (job, instance, environment, region) ${metric('observer_spool_limit_bytes')} and on (job, instance, environment, region) ${metric('observer_spool_bytes')} > on (job, instance, environment, region) 0.5 * ${metric('observer_spool_limit_bytes')}`,
+      expr: promql`${predictLinear(metric('observer_log_bytes'), '1h', 4 * 3600)} > on (job, instance, environment, region) ${metric('observer_log_limit_bytes')} and on (job, instance, environment, region) ${metric('observer_log_bytes')} > on (job, instance, environment, region) 0.5 * ${metric('observer_log_limit_bytes')}`,
       for: '15m',
-      summary: 'The spool of {{ $labels.instance }} will be full within four hours',
+      summary: 'The log of {{ $labels.instance }} will be full within four hours',
       description:
-        'It is heading for {{ $value | humanize1024 }}B. Then readers other than the ledger are moved on, and sinks lose calls.',
+        'Calls wait for a sink; they are heading for {{ $value | humanize1024 }}B. At the limit the oldest are dropped for the sinks that lag. Captures are taken and counted all the same.',
       board: 'telemetry',
     },
     {
       name: 'LLMSinkBehind',
       priority: 'P3',
-      expr: promql`${maxBy(['environment', 'instance', 'reader'], metric('observer_reader_lag_seconds', { reader: { not: 'ledger' } }))} > 900`,
+      expr: promql`${maxBy(['environment', 'instance', 'sink'], metric('observer_sink_lag_seconds'))} > 900`,
       for: '5m',
-      summary: 'The sink {{ $labels.reader }} takes no calls',
+      summary: 'Calls wait long for the sink {{ $labels.sink }}',
       description:
-        'The oldest call that waits for it is {{ $value | humanizeDuration }} old. Nothing is lost while the spool has room.',
+        'The oldest call that waits for it is {{ $value | humanizeDuration }} old. Nothing is lost while the log has room.',
+      board: 'telemetry',
+    },
+    {
+      name: 'LLMSinkHoldsCalls',
+      priority: 'P3',
+      expr: promql`${maxBy(['environment', 'instance', 'sink'], metric('observer_sink_held_calls'))} > 0`,
+      for: '15m',
+      summary: 'The sink {{ $labels.sink }} takes no calls of a tenant',
+      description:
+        '{{ $value | humanize }} calls wait for one tenant’s key or limit, while those of other tenants go on. Nothing is lost while the log has room.',
       board: 'telemetry',
     },
     {
@@ -125,12 +158,13 @@ export const TELEMETRY_ALERTS: AlertGroup = {
       board: 'telemetry',
     },
     {
-      name: 'LLMResendsForgotten',
-      priority: 'P4',
-      expr: promql`${sumBy(['environment'], increase(metric('observer_spool_ids_forgotten_total'), '1h'))} >= 10`,
+      name: 'LLMPluginErrors',
+      priority: 'P3',
+      // What the sidecar refuses, or was away for, other alerts tell.
+      expr: promql`${sumBy(['environment', 'kind'], increaseWithFirst(metric('observer_plugin_errors_total', { kind: { matchesNot: 'sidecar_away|sidecar_refuses' } }), '1h'))} >= 10`,
       for: '5m',
-      summary: 'Call ids are forgotten before their seven days',
-      description: 'A call that is sent again after so long would count twice. A larger spool.limit keeps them.',
+      summary: 'The plugin has errors: {{ $labels.kind }}',
+      description: '{{ $value | humanize }} in the last hour. The sidecar’s log has the plugin’s own words.',
       board: 'telemetry',
     },
     {
@@ -160,6 +194,16 @@ export const TELEMETRY_ALERTS: AlertGroup = {
       for: '5m',
       summary: 'There are more names of the kind {{ $labels.label }} than the ledger’s limit',
       description: '{{ $value | humanize }} calls of the last hour were counted under __other__.',
+      board: 'telemetry',
+    },
+    {
+      name: 'LLMSeriesNearLimit',
+      priority: 'P3',
+      expr: promql`${maxBy(bySidecar, metric('observer_series'))} / ${maxBy(bySidecar, metric('observer_series_limit'))} > 0.8`,
+      for: '15m',
+      summary: 'The series of {{ $labels.instance }} are near their limit',
+      description:
+        '{{ $value | humanizePercentage }} of the limit. At it new tenants and models are counted under __other__; the ledger keeps their names.',
       board: 'telemetry',
     },
     {

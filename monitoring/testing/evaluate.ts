@@ -1,5 +1,6 @@
 import type { Prometheus } from '../../dev/servers/prometheus.ts'
 import { remoteWrite, type StepSeries } from '../../dev/servers/remote-write.ts'
+import { KEPT_SERIES } from '../recorded.ts'
 import { SLO_INTERVAL_SECONDS } from '../slo.ts'
 import { RULE_GROUPS, RULES, type Rule, recordedNamesIn } from './rule-files.ts'
 
@@ -24,9 +25,9 @@ export interface Firing {
 
 /**
  * The committed rules over samples that are in a real Prometheus already, by range queries: weeks in seconds. What is
- * recorded is written back, rule after rule in the order of the files, for the rules behind it (what boards alone read is
- * left out). An alert fires from when
- * its expression has held at every step for as long as `for` says.
+ * recorded is written back, rule after rule in the order of the files, for the rules behind it. Left out is what boards
+ * alone read, and what rests on its own past (no series is away for a week here). An alert fires from when its expression
+ * has held at every step for as long as `for` says.
  */
 export async function evaluateRules(prometheus: Prometheus, span: Span): Promise<Firing[]> {
   const firings: Firing[] = []
@@ -35,7 +36,7 @@ export async function evaluateRules(prometheus: Prometheus, span: Span): Promise
   for (const { name: group, rules } of RULE_GROUPS)
     for (const rule of rules) {
       if (rule.alert !== undefined) alerts.push({ rule, group })
-      else if (read.has(rule.record!))
+      else if (read.has(rule.record!) && !Object.hasOwn(KEPT_SERIES, rule.record!))
         await remoteWrite(prometheus.url, recorded(rule, await range(prometheus, rule.expr, span, stepOf(rule, group))))
     }
   // Two at a time: an answer is read while Prometheus works on the next one.

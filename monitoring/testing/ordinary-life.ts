@@ -30,10 +30,25 @@ export function ordinaryLife(): Series[] {
     gauge('llm_budget_period_start_timestamp_seconds', month, [[SCRAPES, -3 * DAY]]),
     gauge('llm_budget_period_end_timestamp_seconds', month, [[SCRAPES, 27 * DAY]]),
     counter('observer_captures_total', { ...SIDECAR, result: 'stored' }, steady(20)),
-    gauge('observer_reader_lag_seconds', { ...SIDECAR, reader: 'ledger' }, always),
-    gauge('observer_reader_lag_seconds', { ...SIDECAR, reader: 'loki' }, always),
-    gauge('observer_spool_bytes', SIDECAR, [[SCRAPES, 2e7]]),
-    gauge('observer_spool_limit_bytes', SIDECAR, [[SCRAPES, 1e9]]),
+    gauge('observer_sink_lag_seconds', { ...SIDECAR, sink: 'loki' }, always),
+    // A tenant's limit holds up a few of its calls for some minutes.
+    gauge('observer_sink_held_calls', { ...SIDECAR, sink: 'loki' }, [
+      [BEFORE, 0],
+      [40, 3],
+      [SCRAPES - BEFORE - 40, 0],
+    ]),
+    gauge('observer_log_bytes', SIDECAR, [[SCRAPES, 2e7]]),
+    gauge('observer_log_limit_bytes', SIDECAR, [[SCRAPES, 1e9]]),
+    // Another program holds the file for half a minute.
+    gauge('observer_store_writable', SIDECAR, [
+      [BEFORE, 1],
+      [2, 0],
+      [SCRAPES - BEFORE - 2, 1],
+    ]),
+    counter('observer_store_damaged_rows_total', SIDECAR, steady(0)),
+    gauge('observer_store_rolled_back_captures', SIDECAR, [[SCRAPES, 0]]),
+    gauge('observer_series', SIDECAR, [[SCRAPES, 9000]]),
+    gauge('observer_series_limit', SIDECAR, [[SCRAPES, 200_000]]),
     gauge('observer_event_loop_lag_seconds', { ...SIDECAR, statistic: 'p99' }, [[SCRAPES, 0.02]]),
     gauge('observer_price_catalogue_timestamp_seconds', SIDECAR, [[SCRAPES, 0]]),
     counter('kong_http_requests_total', { ...route, consumer: '', code: '200', source: 'service' }, steady(20)),
@@ -41,7 +56,7 @@ export function ordinaryLife(): Series[] {
   ]
 }
 
-/** What counts that something went wrong. Not listed: a refused price file, of which one is the whole event. */
+/** What counts that something went wrong. Not listed: a refused price file and a damaged row, of which one is the whole event. */
 export const ERRORS: readonly (readonly [Name, Readonly<Record<string, string>>])[] = [
   ...['server_error', 'timeout', 'rate_limited', 'unauthorized', 'blocked', 'client_error', 'aborted'].map(
     (status) => ['llm_calls_total', { ...SIDECAR, ...CALL, status }] as const,
@@ -62,13 +77,16 @@ export const ERRORS: readonly (readonly [Name, Readonly<Record<string, string>>]
     'kong_http_requests_total',
     { ...KONG, service: 'openai', route: 'chat', workspace: 'default', consumer: '', code: '503', source: 'kong' },
   ],
-  ['observer_capture_gaps_total', { ...SIDECAR, node: 'n' }],
-  ['observer_plugin_dropped_total', { ...SIDECAR, reason: 'queue_full' }],
+  ['observer_captures_lost_total', { ...SIDECAR, node: 'n', reason: 'gap' }],
+  ['observer_captures_lost_total', { ...SIDECAR, node: 'n', reason: 'queue_full' }],
+  ['observer_captures_late_total', { ...SIDECAR, node: 'n' }],
+  ['observer_captures_late_refused_total', { ...SIDECAR, node: 'n' }],
+  ['observer_plugin_errors_total', { ...SIDECAR, kind: 'connection_closed' }],
+  ['observer_store_write_failures_total', { ...SIDECAR, cause: 'locked' }],
   ['observer_captures_total', { ...SIDECAR, result: 'invalid' }],
   ['observer_requests_refused_total', { ...SIDECAR, reason: 'too_large' }],
   ['observer_sink_calls_total', { ...SIDECAR, sink: 'loki', tenant_id: 'blue', outcome: 'dropped', reason: 'x' }],
   ['observer_sink_calls_total', { ...SIDECAR, sink: 'loki', tenant_id: 'blue', outcome: 'rejected', reason: 'x' }],
-  ['observer_spool_ids_forgotten_total', SIDECAR],
   ['observer_tap_errors_total', { ...SIDECAR, node: 'n' }],
   ['observer_untapped_total', { ...SIDECAR, route: 'plain' }],
   ['observer_labels_folded_total', { ...SIDECAR, label: 'model' }],
@@ -116,7 +134,7 @@ export function unanswered(series: readonly Series[], job: string, scrapes: numb
 /** Down for so many scrapes, and then what the process counts is 0 again; the ledger's counters go on. */
 export function restarted(series: readonly Series[], job: string, scrapes: number): Series[] {
   const durable =
-    /^(llm_|kong_semantic|up\{|observer_(reader|spool|event|price|capture_|plugin|tap|untapped|labels|malformed|sink_calls))/
+    /^(llm_|kong_semantic|up\{|observer_(log|store_(writable|rolled)|series|sink_(lag|held|calls)|event|price|captures_l|plugin|tap|untapped|labels|malformed))/
   const anew = changed(
     series,
     (name) => isOf(job)(name) && !durable.test(name),

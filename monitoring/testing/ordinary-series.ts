@@ -12,8 +12,7 @@ export const ok = (course: Course) => counter('llm_calls_total', { ...call, stat
 export const failed = (course: Course, status = 'server_error') =>
   counter('llm_calls_total', { ...call, status }, course)
 export const up = (course: Course, labels = SIDECAR as Record<string, string>) => gauge('up', labels, course)
-export const lag = (reader: string, course: Course) =>
-  gauge('observer_reader_lag_seconds', { ...SIDECAR, reader }, course)
+export const lag = (sink: string, course: Course) => gauge('observer_sink_lag_seconds', { ...SIDECAR, sink }, course)
 export const latency = (course: Parameters<typeof histogram>[3]) =>
   histogram('llm_latency_seconds', call, LATENCY_BUCKETS, course)
 export const cost = (course: Course, labels: Record<string, string> = call) =>

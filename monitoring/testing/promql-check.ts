@@ -1,30 +1,47 @@
 import type { SyntaxNode } from '@lezer/common'
 import { parser } from '@prometheus-io/lezer-promql'
+import type { ErrorKind } from '../../plugin/errors.ts'
 import { CALL_STATUSES, TOKEN_TYPES, UNPRICED_REASONS, USAGE_SOURCES } from '../../sidecar/call.ts'
 import { LOSS_REASONS } from '../../sidecar/capture.ts'
+import { CAPTURE_RESULTS } from '../../sidecar/intake.ts'
 import { FINISH_KINDS } from '../../sidecar/ledger/finish-kind.ts'
 import type { MetricDefinition } from '../../sidecar/metrics/metrics.ts'
-import { CAPTURE_RESULTS, REFUSALS } from '../../sidecar/receive.ts'
+import { REFUSALS } from '../../sidecar/receive.ts'
+import { TRANSIENT_CAUSES } from '../../sidecar/store/errors.ts'
 import { TABLES, TARGET_LABELS } from '../promql.ts'
-import { RECORDED } from '../recorded.ts'
+import { KEPT_SERIES, RECORDED } from '../recorded.ts'
 import { SLOS } from '../slo.ts'
 
 /** The series that a query may name, and their labels; of a histogram those that are scraped. */
 const LABELS = new Map<string, ReadonlySet<string>>(
-  Object.entries<MetricDefinition>(TABLES).flatMap(([name, { type, labels }]): [string, Set<string>][] => {
-    const all = name in RECORDED ? labels : [...labels, ...TARGET_LABELS]
-    if (type !== 'histogram') return [[name, new Set(all)]]
-    return [
-      [`${name}_bucket`, new Set([...all, 'le'])],
-      [`${name}_count`, new Set(all)],
-      [`${name}_sum`, new Set(all)],
-    ]
-  }),
+  Object.entries<MetricDefinition>({ ...TABLES, ...KEPT_SERIES }).flatMap(
+    ([name, { type, labels }]): [string, Set<string>][] => {
+      const all = name in RECORDED || name in KEPT_SERIES ? labels : [...labels, ...TARGET_LABELS]
+      if (type !== 'histogram') return [[name, new Set(all)]]
+      return [
+        [`${name}_bucket`, new Set([...all, 'le'])],
+        [`${name}_count`, new Set(all)],
+        [`${name}_sum`, new Set(all)],
+      ]
+    },
+  ),
 )
 export const TABLE_NAMES: readonly string[] = [...new Set([...Object.keys(TABLES), ...LABELS.keys()])]
 
 /** Values that a label can have, where they are a closed list. A matcher for another one finds nothing, silently. */
 const PERIODS = ['day', 'week', 'month']
+const SINKS = ['otlp', 'langfuse', 'loki']
+const ERROR_KINDS: readonly string[] = Object.keys({
+  pdk_timeout: true,
+  pdk_error: true,
+  tap_table_invalid: true,
+  capture_invalid: true,
+  capture_given_up: true,
+  losses_untold: true,
+  sidecar_away: true,
+  sidecar_refuses: true,
+  connection_closed: true,
+} satisfies Record<ErrorKind, true>)
 const VALUES: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   llm_calls_total: { status: CALL_STATUSES },
   llm_failed_cost_usd_total: { status: CALL_STATUSES },
@@ -45,13 +62,17 @@ const VALUES: Readonly<Record<string, Readonly<Record<string, readonly string[]>
   kong_semantic_cache_answers_total: { result: ['hit', 'miss'] },
   observer_captures_total: { result: CAPTURE_RESULTS },
   observer_requests_refused_total: { reason: REFUSALS },
-  observer_plugin_dropped_total: { reason: LOSS_REASONS },
+  observer_captures_lost_total: { reason: ['gap', 'store_rolled_back', ...LOSS_REASONS] },
+  observer_plugin_errors_total: { kind: ERROR_KINDS },
+  observer_store_write_failures_total: { cause: TRANSIENT_CAUSES },
   observer_sink_calls_total: {
     outcome: ['sent', 'sampled_out', 'dropped', 'rejected', 'replayed', 'discarded'],
-    sink: ['otlp', 'langfuse', 'loki'],
+    sink: SINKS,
   },
-  observer_reader_lag_seconds: { reader: ['ledger', 'otlp', 'langfuse', 'loki'] },
-  observer_reader_lag_calls: { reader: ['ledger', 'otlp', 'langfuse', 'loki'] },
+  observer_sink_lag_seconds: { sink: SINKS },
+  observer_sink_lag_calls: { sink: SINKS },
+  observer_sink_held_calls: { sink: SINKS },
+  observer_dead_letters: { sink: SINKS },
   observer_estimates_total: { outcome: ['counted', 'queue_full', 'failed'] },
   observer_langfuse_scores_total: { outcome: ['sent', 'refused'] },
   observer_event_loop_lag_seconds: { statistic: ['p50', 'p99', 'max'] },

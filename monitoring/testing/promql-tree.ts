@@ -2,7 +2,7 @@ import type { SyntaxNode } from '@lezer/common'
 import { parser } from '@prometheus-io/lezer-promql'
 import type { MetricDefinition } from '../../sidecar/metrics/metrics.ts'
 import { TABLES, TARGET_LABELS } from '../promql.ts'
-import { RECORDED } from '../recorded.ts'
+import { KEPT_SERIES, RECORDED } from '../recorded.ts'
 
 /** An expression as a tree; its nodes are those of Prometheus's own grammar for editors. */
 export interface Tree {
@@ -21,13 +21,8 @@ export function nodesOf({ root }: Tree, ...names: string[]): SyntaxNode[] {
   })
   return found
 }
-export function isInside(node: SyntaxNode, name: string): boolean {
-  for (let above = node.parent; above !== null; above = above.parent) if (above.name === name) return true
-  return false
-}
-
 export function definitionOf(series: string): MetricDefinition | undefined {
-  const tables: Readonly<Record<string, MetricDefinition>> = TABLES
+  const tables: Readonly<Record<string, MetricDefinition>> = { ...TABLES, ...KEPT_SERIES }
   return tables[series] ?? tables[series.replace(/_(bucket|count|sum)$/, '')]
 }
 /** A counter, or a part of a histogram, which counts as well. */
@@ -46,7 +41,11 @@ export function labelsOf(tree: Tree, node: SyntaxNode = tree.root): Set<string> 
     case 'VectorSelector': {
       const name = textOf(tree, node.getChild('Identifier')!)
       const own = definitionOf(name)?.labels ?? []
-      return new Set(name in RECORDED ? own : [...own, ...TARGET_LABELS, ...(name.endsWith('_bucket') ? ['le'] : [])])
+      return new Set(
+        name in RECORDED || name in KEPT_SERIES
+          ? own
+          : [...own, ...TARGET_LABELS, ...(name.endsWith('_bucket') ? ['le'] : [])],
+      )
     }
     case 'AggregateExpr': {
       const by = node.getChild('AggregateModifier')?.getChild('GroupingLabels')

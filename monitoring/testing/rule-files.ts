@@ -27,7 +27,7 @@ export const RULES: readonly Rule[] = RULE_GROUPS.flatMap(({ rules }) => rules)
 
 /** Names of recorded series that an expression reads. */
 export function recordedNamesIn(expr: string): string[] {
-  return expr.match(/[a-z_]+(?::[a-z0-9_A-Z]+)+/g) ?? []
+  return expr.match(/(?<!\w)[a-z_]+(?::[a-z0-9_A-Z]+)+/g) ?? []
 }
 
 /** The groups with only those rules that `names` (alerts and recorded series) are or rest on: most tests need few. */

@@ -7,6 +7,10 @@ export const SAID: Readonly<Record<string, readonly [summary: string, descriptio
     'Provider openai fails most calls',
     '100% of the calls of openai in the last 30 seconds failed with server errors, timeouts or rate limits.',
   ],
+  'LLMProviderDown: among many calls that Kong limits': [
+    'Provider openai fails most calls',
+    '100% of the calls of openai in the last 30 seconds failed with server errors, timeouts or rate limits.',
+  ],
   LLMProviderErrors: [
     'Provider openai fails more than one call in ten',
     '20% of the calls of openai failed in the last 5 minutes.',
@@ -32,6 +36,10 @@ export const SAID: Readonly<Record<string, readonly [summary: string, descriptio
     '87.3% of the answers of the last hour ended at their limit of tokens, and were paid for.',
   ],
   LLMTrafficStopped: [
+    'No LLM call has been seen for 15 minutes',
+    'In the day before there was no such silence. Either clients are gone, or Kong or the plugin no longer sees them.',
+  ],
+  'LLMTrafficStopped: one Kong of two is down': [
     'No LLM call has been seen for 15 minutes',
     'In the day before there was no such silence. Either clients are gone, or Kong or the plugin no longer sees them.',
   ],
@@ -173,39 +181,55 @@ export const SAID: Readonly<Record<string, readonly [summary: string, descriptio
   LLMKongMemory: ['Kong’s shared memory kong is nearly full', '95% of it is used.'],
   LLMObserverDown: [
     'The sidecar sidecar:8086 is down',
-    'It has not answered a scrape for 2 minutes. The plugin holds what it can; beyond its queue captures are lost, and counted.',
+    'It has not answered a scrape for 2 minutes. The plugin holds what it can, some minutes of calls; beyond its queue they are lost, and counted.',
   ],
   LLMObserverAbsent: [
     'Prometheus scrapes no sidecar',
     'No target of the job llm-observer is known: every board and alert about calls is blind.',
   ],
-  LLMLedgerBehind: [
-    'The ledger is behind',
-    'Calls of the last 1m 30s are stored and not yet counted: costs and budgets are too low.',
+  LLMStoreUnwritable: [
+    'The store of sidecar:8086 cannot write',
+    'Captures are refused; the plugin keeps them until its queue is full, some minutes. Then calls and their cost are lost.',
+  ],
+  LLMStoreRolledBack: [
+    'The store of sidecar:8086 went back',
+    '1.234k captures that it had acknowledged are not in it: an older file was put back, or another one. Captures are taken; the sidecar is not ready until somebody confirms it.',
+  ],
+  LLMStoreRowsDamaged: [
+    'Rows in the store of sidecar:8086 are damaged',
+    '3 calls within an hour were set aside before their sinks had them: the disk, or somebody who wrote into the file. The ledger is not touched by these.',
   ],
   LLMCaptureGaps: [
     'Calls were made that nobody counted',
-    '1.818% of the captures of the last hour were lost between Kong and the sidecar: their cost is missing.',
+    '1.818% of the captures of the last hour were lost between Kong and the sidecar, and nobody told why: their cost is missing.',
   ],
-  LLMCapturesDropped: ['The plugin drops captures: queue_full', '60 captures in 15 minutes: their cost is missing.'],
+  'LLMCaptureGaps: many at once, in a series that appears with them': [
+    'Calls were made that nobody counted',
+    '0.8333% of the captures of the last hour were lost between Kong and the sidecar, and nobody told why: their cost is missing.',
+  ],
+  LLMCapturesDropped: ['Captures are lost: queue_full', '60 captures in 15 minutes: their cost is missing.'],
+  'LLMCapturesDropped: many at once, and never again': [
+    'Captures are lost: shutdown',
+    '30 captures in 15 minutes: their cost is missing.',
+  ],
   LLMCapturesInvalid: [
     'The sidecar cannot read what the plugin sends',
     '60 captures in 15 minutes were not valid. Are plugin and sidecar of versions that belong together?',
   ],
   LLMReceiveRefused: [
-    'The sidecar refuses what the plugin sends: spool_full',
+    'The sidecar refuses what the plugin sends: store_unavailable',
     '40 requests in 10 minutes. The plugin keeps them until its queue is full.',
   ],
-  LLMSpoolFilling: [
-    'The spool of sidecar:8086 will be full within four hours',
-    'It is heading for 3.57kiB. Then readers other than the ledger are moved on, and sinks lose calls.',
+  LLMLogFilling: [
+    'The log of sidecar:8086 will be full within four hours',
+    'Calls wait for a sink; they are heading for 3.57kiB. At the limit the oldest are dropped for the sinks that lag. Captures are taken and counted all the same.',
   ],
   LLMSinkBehind: [
-    'The sink loki takes no calls',
-    'The oldest call that waits for it is 16m 40s old. Nothing is lost while the spool has room.',
+    'Calls wait long for the sink loki',
+    'The oldest call that waits for it is 16m 40s old. Nothing is lost while the log has room.',
   ],
   LLMSinkLosesCalls: [
-    'Calls will never reach the sink loki: spool_full',
+    'Calls will never reach the sink loki: log_full',
     '60 calls in 15 minutes were dropped. The ledger has them all; the sink’s numbers are too low.',
   ],
   LLMDeadLetters: [
@@ -213,16 +237,24 @@ export const SAID: Readonly<Record<string, readonly [summary: string, descriptio
     '159 calls of the last day are dead letters: list them, mend the cause, replay them.',
   ],
   'LLMSinkLosesCalls: many at once, and never again': [
-    'Calls will never reach the sink loki: spool_full',
+    'Calls will never reach the sink loki: log_full',
     '500 calls in 15 minutes were dropped. The ledger has them all; the sink’s numbers are too low.',
   ],
   'LLMDeadLetters: a handful at once, and never again': [
     'The sink loki refuses calls for good',
     '5 calls of the last day are dead letters: list them, mend the cause, replay them.',
   ],
-  LLMResendsForgotten: [
-    'Call ids are forgotten before their seven days',
-    'A call that is sent again after so long would count twice. A larger spool.limit keeps them.',
+  LLMPluginErrors: [
+    'The plugin has errors: connection_closed',
+    '159 in the last hour. The sidecar’s log has the plugin’s own words.',
+  ],
+  LLMSinkHoldsCalls: [
+    'The sink langfuse takes no calls of a tenant',
+    '7 calls wait for one tenant’s key or limit, while those of other tenants go on. Nothing is lost while the log has room.',
+  ],
+  LLMSeriesNearLimit: [
+    'The series of sidecar:8086 are near their limit',
+    '85% of the limit. At it new tenants and models are counted under __other__; the ledger keeps their names.',
   ],
   LLMTapErrors: [
     'The tap fails in Kong’s node n',

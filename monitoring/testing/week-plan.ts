@@ -94,8 +94,12 @@ export const PAUSES: readonly Pause[] = [
 export const SINGLE_ERRORS = [
   ['observer_captures_total', { result: 'invalid' }, at(0, 10, 30), true],
   ['observer_requests_refused_total', { reason: 'too_large' }, at(1, 11), true],
-  ['observer_plugin_dropped_total', { reason: 'too_large' }, at(2, 13), true],
-  ['observer_capture_gaps_total', { node: 'kong-1' }, at(3, 16), true],
+  ['observer_captures_lost_total', { node: 'kong-1', reason: 'too_large' }, at(2, 13), false],
+  ['observer_captures_lost_total', { node: 'kong-1', reason: 'gap' }, at(3, 16), false],
+  ['observer_captures_late_total', { node: 'kong-1' }, at(3, 17), false],
+  ['observer_captures_late_refused_total', { node: 'kong-1' }, at(5, 17), false],
+  ['observer_plugin_errors_total', { kind: 'connection_closed' }, at(4, 14), false],
+  ['observer_store_write_failures_total', { cause: 'locked' }, at(1, 13), false],
   [
     'observer_sink_calls_total',
     { sink: 'langfuse', tenant_id: 'blue', outcome: 'rejected', reason: 'http_400' },

@@ -194,53 +194,57 @@ function budgets(tenant: string, dollars: Float64Array): StepSeries[] {
   })
 }
 
+const LOCKED = (2 * MINUTES_A_DAY + 14 * 60) * PER_MINUTE
 function sidecarItself(random: Random, minutes: number): StepSeries[] {
   const fine = minutes * PER_MINUTE
   const each = (steps: number, value: (step: number) => number) =>
     Float64Array.from({ length: steps }, (_, step) => value(step))
-  const afterRestart = (step: number) =>
-    PAUSES.some(
-      ({ of, restart, from, seconds }) =>
-        of === 'sidecar' && restart && step * 15 >= from + seconds && step * 15 < from + seconds + 30,
+  const constant = (name: MetricName, value: number) =>
+    gauge(
+      name,
+      SIDECAR,
+      each(minutes, () => value),
+      MINUTE,
     )
   const gauges = [
+    // On Wednesday another program holds the file for half a minute.
     gauge(
-      'observer_reader_lag_seconds',
-      { ...SIDECAR, reader: 'ledger' },
-      each(fine, (step) => (afterRestart(step) ? 25 : random())),
+      'observer_store_writable',
+      SIDECAR,
+      each(fine, (step) => (step === LOCKED || step === LOCKED + 1 ? 0 : 1)),
       FINE,
+    ),
+    constant('observer_store_rolled_back_captures', 0),
+    constant('observer_series', 9000),
+    constant('observer_series_limit', 200_000),
+    // A tenant meets its limit at Langfuse for ten minutes, each afternoon.
+    gauge(
+      'observer_sink_held_calls',
+      { ...SIDECAR, sink: 'langfuse' },
+      each(minutes, (minute) => (minute % MINUTES_A_DAY >= 900 && minute % MINUTES_A_DAY < 910 ? 4 : 0)),
+      MINUTE,
     ),
     // Loki is away for ten minutes on Thursday.
     gauge(
-      'observer_reader_lag_seconds',
-      { ...SIDECAR, reader: 'loki' },
+      'observer_sink_lag_seconds',
+      { ...SIDECAR, sink: 'loki' },
       each(minutes, (minute) => Math.max(1, minute >= 5000 && minute < 5010 ? (minute - 4999) * 60 : 2 * random())),
       MINUTE,
     ),
     gauge(
-      'observer_spool_bytes',
+      'observer_log_bytes',
       SIDECAR,
       each(minutes, (minute) => 2e7 + 5e6 * random() + (minute >= 5000 && minute < 5020 ? 3e7 : 0)),
       MINUTE,
     ),
-    gauge(
-      'observer_spool_limit_bytes',
-      SIDECAR,
-      each(minutes, () => 1e9),
-      MINUTE,
-    ),
+    constant('observer_log_limit_bytes', 1e9),
     gauge(
       'observer_event_loop_lag_seconds',
       { ...SIDECAR, statistic: 'p99' },
       each(minutes, (minute) => (minute % 3001 === 7 ? 0.9 : 0.03 + 0.02 * random())),
       MINUTE,
     ),
-    gauge(
-      'observer_price_catalogue_timestamp_seconds',
-      SIDECAR,
-      each(minutes, () => (WEEK_START - 20 * DAY) / 1000),
-      MINUTE,
-    ),
+    constant('observer_price_catalogue_timestamp_seconds', (WEEK_START - 20 * DAY) / 1000),
   ]
   const stored = each(minutes, (minute) => poisson(random, 200 * rhythm(minute, FLOWS[0]!)))
   const captures = counter('observer_captures_total', { ...SIDECAR, result: 'stored' }, stored, MINUTE, {

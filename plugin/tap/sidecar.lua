@@ -1,12 +1,12 @@
 -- Where the sidecar is: for its totals, or – shipping by itself – for all.
 local SIDECAR_URL = "http://127.0.0.1:8086"
 -- The token itself, or a reference to a vault; where the vault does not know it, none is sent.
-local SIDECAR_TOKEN = "{vault://env/observer-token}"
+local INTAKE_TOKEN = "{vault://env/observer-intake-token}"
 local SOCKET_TIMEOUT_MS = 2000
 
 local function token()
-  if string.sub(SIDECAR_TOKEN, 1, 9) ~= "{vault://" then return SIDECAR_TOKEN end
-  return attempt(function() return kong.vault.get(SIDECAR_TOKEN) end) or ""
+  if string.sub(INTAKE_TOKEN, 1, 9) ~= "{vault://" then return INTAKE_TOKEN end
+  return attempt(function() return kong.vault.get(INTAKE_TOKEN) end) or ""
 end
 
 -- A socket to the sidecar, and the name for its Host header; nil where there is none.

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ofTenant, tenantMap } from '../tenant.ts'
 import { type Calendar, isTimeZone, PERIODS, type Period, WEEK_STARTS } from './calendar.ts'
 
 /** A trillion dollars: what is above it is a mistake. */
@@ -35,7 +36,7 @@ export const budgetsConfigSchema = z.strictObject({
   /** Of each tenant that has none of its own for the period. */
   default: z.strictObject(ceilings).prefault({}),
   /** By tenant; null: none, whatever the default. */
-  tenants: z.record(z.string().min(1), z.strictObject({ ...ownCeilings, timeZone: timeZone.optional() })).default({}),
+  tenants: tenantMap(z.strictObject({ ...ownCeilings, timeZone: timeZone.optional() })).prefault({}),
 })
 export type BudgetsConfig = z.infer<typeof budgetsConfigSchema>
 
@@ -49,13 +50,28 @@ export interface Budgets {
 
 export function makeBudgets(config: BudgetsConfig): Budgets {
   const { tenants, weekStart } = config
-  const own = (tenant: string) => (Object.hasOwn(tenants, tenant) ? tenants[tenant] : undefined)
+  const own = (tenant: string) => ofTenant(tenants, tenant)
   return {
     tenants: Object.keys(tenants),
     calendarOf: (tenant) => ({ timeZone: own(tenant)?.timeZone ?? config.timeZone, weekStart }),
     ceilingOf(tenant, period) {
       const ofTenant = own(tenant)?.[period]
       return (ofTenant === undefined ? config.default[period] : ofTenant) ?? undefined
+    },
+  }
+}
+
+/** Budgets whose configuration can change while they are in use. */
+export function makeReplaceableBudgets(config: BudgetsConfig): Budgets & { use(config: BudgetsConfig): void } {
+  let current = makeBudgets(config)
+  return {
+    get tenants() {
+      return current.tenants
+    },
+    calendarOf: (tenant) => current.calendarOf(tenant),
+    ceilingOf: (tenant, period) => current.ceilingOf(tenant, period),
+    use(next) {
+      current = makeBudgets(next)
     },
   }
 }

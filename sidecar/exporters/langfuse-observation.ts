@@ -10,6 +10,7 @@ import {
   type TokenType,
   type UsageUnit,
 } from '../call.ts'
+import { textJson } from '../content-json.ts'
 import { GEN_AI, LANGFUSE } from './semantic-conventions.ts'
 import { type SetAttribute, SPAN_KIND, type SpanHead, type SpanWriter } from './span-writer.ts'
 import { guardrailTime, headOf } from './spans.ts'
@@ -31,6 +32,7 @@ const BUCKETS: Record<TokenType, string> = {
   input_image: 'input_image_tokens',
   cache_read: 'input_cached_tokens',
   cache_read_audio: 'input_cached_audio_tokens',
+  cache_read_image: 'input_cached_image_tokens',
   cache_write: 'input_cache_creation',
   cache_write_5m: 'input_cache_creation_5m',
   cache_write_1h: 'input_cache_creation_1h',
@@ -266,7 +268,7 @@ function inputPieces(system: string | undefined, messages: readonly Message[]): 
   const pieces = ['{\\"messages\\":[']
   if (system !== undefined) {
     pieces.push('{\\"role\\":\\"system\\",\\"content\\":')
-    addText(pieces, system)
+    addJson(pieces, JSON.stringify(system))
     pieces.push('}')
   }
   for (const message of messages) {
@@ -282,18 +284,17 @@ function outputPieces(messages: readonly Message[]): string[] | undefined {
 }
 function addMessage(pieces: string[], { role, parts }: Message): boolean {
   const [only] = parts
-  if (parts.length !== 1 || only!.type !== 'text') return false
+  if (parts.length !== 1 || only?.type !== 'text') return false
   pieces.push('{\\"role\\":')
-  addText(pieces, role)
+  addJson(pieces, JSON.stringify(role))
   pieces.push(',\\"content\\":')
-  addText(pieces, only!.content)
+  addJson(pieces, textJson(only))
   pieces.push('}')
   return true
 }
 
-/** A text as it stands in JSON that stands in a JSON string. */
-function addText(pieces: string[], text: string): void {
-  const json = JSON.stringify(text)
+/** A text's JSON as it stands in a JSON string. */
+function addJson(pieces: string[], json: string): void {
   // Without a backslash there is nothing but the quotes around it to escape again.
   if (json.includes('\\')) pieces.push(json.replaceAll('\\', '\\\\').replaceAll('"', '\\"'))
   else pieces.push('\\', json.slice(0, -1), '\\"')
@@ -301,9 +302,18 @@ function addText(pieces: string[], text: string): void {
 
 /** `max_tokens`, `top_p` …, as the providers name them. */
 function modelParameters(parameters: RequestParameters): string {
-  const named = Object.entries(parameters).map(([name, value]) => [
-    name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-    value,
-  ])
-  return JSON.stringify(Object.fromEntries(named))
+  const named: Record<string, unknown> = {}
+  for (const name in parameters) named[snakeCase(name)] = parameters[name as keyof RequestParameters]
+  return JSON.stringify(named)
+}
+
+const snakeNames = new Map<string, string>()
+/** Only names of our own come here, so that what is remembered is bounded. */
+function snakeCase(name: string): string {
+  let snake = snakeNames.get(name)
+  if (snake === undefined) {
+    snake = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+    snakeNames.set(name, snake)
+  }
+  return snake
 }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type LangfuseSink, startLangfuseSink } from '../../dev/sinks/langfuse.ts'
 import { type StoredObservation, storedOf } from '../../dev/sinks/langfuse-mapping.ts'
 import { decimalUsd, type LlmCall, TOKEN_TYPES, totalTokens } from '../call.ts'
+import { tenantId } from '../tenant.ts'
 import { GOLDEN_CALLS } from '../testing/golden-calls.ts'
 import { makeCall } from '../testing/make-call.ts'
 import { type LangfuseConfig, langfuseConfigSchema, makeLangfuseExporter } from './langfuse.ts'
@@ -275,6 +276,12 @@ describe('projects', () => {
     expect(await send(calls, { tenants })).toEqual({ sent: 4, rejected: [] })
     expect(projectsOf(calls)).toEqual(['pk-lf-a', 'pk-lf-green', 'pk-lf-a', 'pk-lf-green'])
     expect(sink.requests() - before).toBe(2)
+  })
+
+  it('the project of a tenant is found by the name as the operator writes it', async () => {
+    const calls = [makeCall({ tenant: tenantId('acme/eu') }, 20_050), makeCall({ tenant: 'acme_eu' }, 20_051)]
+    expect(await send(calls, { tenants: { 'acme/eu': greenKeys } })).toEqual({ sent: 2, rejected: [] })
+    expect(projectsOf(calls)).toEqual(['pk-lf-green', 'pk-lf-a'])
   })
 
   it('one project in trouble: its calls come again, and nothing is stored twice', async () => {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { LlmCall } from '../call.ts'
 import { resolveSecret, type Secret, secretSchema } from '../secret.ts'
+import { tenantMap } from '../tenant.ts'
 
 import { deliverySettings, type Exporter, type SendResult } from './exporter.ts'
 import { gzipSchema, usesGzip } from './gzip-setting.ts'
@@ -20,7 +21,7 @@ export const langfuseConfigSchema = z.strictObject({
   publicKey: z.string().min(1),
   secretKey: secretSchema,
   /** Tenant → project. */
-  tenants: z.record(z.string(), projectSchema).default({}),
+  tenants: tenantMap(projectSchema).prefault({}),
   /** Where the call itself names none. */
   environment: z.string().default('default'),
   release: z.string().optional(),

@@ -78,7 +78,7 @@ function levelOf(call: LlmCall): string {
 }
 
 function nanoseconds(milliseconds: number): string {
-  return `${BigInt(Math.round(milliseconds * 1000))}000`
+  return `${Math.round(milliseconds * 1000)}000`
 }
 
 /** What is metadata is not in the line as well: Loki would rename one of them `…_extracted`. */
@@ -138,7 +138,13 @@ function lineOf(call: LlmCall): string {
   })
 }
 
-function amounts(call: LlmCall, units: readonly UsageUnit[]): Record<string, number> | undefined {
-  const used = units.filter((unit) => call.usage[unit] !== undefined)
-  return used.length === 0 ? undefined : Object.fromEntries(used.map((unit) => [unit, call.usage[unit]!]))
+function amounts({ usage }: LlmCall, units: readonly UsageUnit[]): Record<string, number> | undefined {
+  let used: Record<string, number> | undefined
+  for (const unit of units) {
+    const amount = usage[unit]
+    if (amount === undefined) continue
+    used ??= {}
+    used[unit] = amount
+  }
+  return used
 }

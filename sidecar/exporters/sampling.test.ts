@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CALL_STATUSES, type LlmCall } from '../call.ts'
+import { tenantId } from '../tenant.ts'
 import { makeCall } from '../testing/make-call.ts'
 import { makeSampler, samplingConfigSchema } from './sampling.ts'
 
@@ -39,6 +40,14 @@ describe('sampling', () => {
         },
       ),
     )
+  })
+
+  it('a tenant is found by its name as written, and one called constructor is sampled as all are', () => {
+    const own = sampler({ ratio: 0, tenants: { 'acme/eu': 1 } })
+    expect(own.keeps(callOf(traceIds[0]!, { tenant: tenantId('acme/eu') }))).toBe(true)
+    expect(own.keeps(callOf(traceIds[0]!, { tenant: 'acme_eu' }))).toBe(false)
+    for (const tenant of ['constructor', '__proto__', tenantId('constructor')])
+      expect(sampler({}).keeps(callOf(traceIds[0]!, { tenant }))).toBe(true)
   })
 
   it('a tenant may have a share of its own', () => {

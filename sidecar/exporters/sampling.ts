@@ -1,12 +1,13 @@
 import { z } from 'zod'
 import { billedPicoUsd, type LlmCall } from '../call.ts'
+import { ofTenant, tenantMap } from '../tenant.ts'
 
 const ratio = z.number().min(0).max(1)
 
 /** Default 1, so that a Collector can count before it samples. */
 export const samplingConfigSchema = z.strictObject({
   ratio: ratio.default(1),
-  tenants: z.record(z.string(), ratio).default({}),
+  tenants: tenantMap(ratio).prefault({}),
   /** Always kept, whatever the ratio. */
   keepAboveUsd: z.number().nonnegative().optional(),
   keepAboveSeconds: z.number().nonnegative().optional(),
@@ -20,7 +21,7 @@ export type SamplingConfig = z.infer<typeof samplingConfigSchema>
  * smaller ratio keeps a larger one keeps too.
  */
 export function makeSampler(config: SamplingConfig) {
-  const ratioOf = (call: LlmCall) => config.tenants[call.tenant] ?? config.ratio
+  const ratioOf = (call: LlmCall) => ofTenant(config.tenants, call.tenant) ?? config.ratio
   const alwaysKept = (call: LlmCall) =>
     call.status !== 'ok' ||
     call.guardrails.length > 0 ||

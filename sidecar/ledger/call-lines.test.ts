@@ -1,13 +1,13 @@
-import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { EXTRA_UNITS, TOKEN_TYPES, type Usage } from '../call.ts'
+import { openForWriting } from '../store/open-database.ts'
 import { makeCall } from '../testing/make-call.ts'
 import { storeInFolder } from '../testing/store-in-folder.ts'
 import { tableBook } from '../testing/table-book.ts'
-import { rowsOf, writeLedger } from '../testing/write-ledger.ts'
+import { repriceStore, rowsOf, writeStore } from '../testing/write-store.ts'
+import { makeCallLineStore } from './call-line-store.ts'
 import { readUsage } from './read-usage.ts'
-import { reprice } from './reprice.ts'
 import { listUnpriced } from './unpriced.ts'
 import { usageOf, usageText } from './usage-text.ts'
 
@@ -29,30 +29,29 @@ describe('a line for each call', () => {
     expect(() => usageOf('zz:1')).toThrow('that is no usage')
   })
 
-  it('the same call twice has one line; amounts that cannot be do not stop the ledger', () => {
+  it('the same call twice has one line; amounts that cannot be do not stop the ledger', async () => {
     const odd = makeCall({ startedAt: Number.NaN, durationMs: -1, usage: { input: -4 }, reportedPicoUsd: 1.5 }, 2)
-    writeLedger({ file: file() }, [[makeCall({}, 1), odd], [makeCall({}, 1)]])
+    await writeStore(file(), [[makeCall({}, 1), odd], [makeCall({}, 1)]])
     expect(rowsOf(file(), 'calls').calls).toMatchObject([
       { started_at: 0n, duration_ms: 0n, usage: '', reported: null },
       { usage: 'i:15 r:10 o:7 or:2', cost: 140_000_000n },
     ])
   })
 
-  it('what calls have in common stands once a day', () => {
+  it('what calls have in common stands once a day', async () => {
     const calls = Array.from({ length: 40 }, (_, n) =>
       makeCall({ startedAt: START + n * (DAY / 20), requestModel: `m${n % 2}` }, n),
     )
-    writeLedger({ file: file() }, [calls.slice(0, 15), calls.slice(15)])
+    await writeStore(file(), [calls.slice(0, 15), calls.slice(15)])
     expect(rowsOf(file(), 'call_kinds').call_kinds).toHaveLength(4)
   })
 
   it('lines past their retention go, a slice at a time, with their adjustments and kinds; what was counted stays', async () => {
     const calls = Array.from({ length: 9000 }, (_, n) => makeCall({ startedAt: START + n * 60_000 }, n))
-    const opened = { file: file(), callRetentionMs: 10 * DAY }
-    const end = START + 9000 * 60_000
-    writeLedger(opened, [calls], { now: START })
+    const kept = { callRetentionMs: 10 * DAY }
+    await writeStore(file(), [calls.slice(0, 4500), calls.slice(4500)], { now: START, ...kept })
     const book = tableBook('new', { 'gpt-4o': 1, 'gpt-4o-2024-08-06': 1 })
-    await reprice(file(), { from: '2026-09-01', to: '2026-09-30', book, now: () => end })
+    await repriceStore(file(), { from: '2026-09-01', to: '2026-09-30', book })
     const period = { from: '2026-09-01', to: '2026-09-30' }
     const usage = readUsage(file(), period)
     const left = () => {
@@ -61,23 +60,27 @@ describe('a line for each call', () => {
     }
     expect(left()).toEqual([9000, 9000, 7])
 
-    // Two days old the first call is just past its ten days; each transaction drops 2001 of each table at most.
+    // Two days old the first call is just past its ten days; each slice drops 2001 of each table at most.
     const now = START + 12 * DAY + 1
-    writeLedger(opened, [[]], { now })
+    const database = openForWriting(file())
+    const store = makeCallLineStore(database, kept.callRetentionMs)
+    store.trim(now)
     expect(left()).toEqual([9000 - 2001, 9000 - 2001, 7])
-    writeLedger(opened, [[], []], { now })
+    store.trim(now)
+    store.trim(now)
     expect(left()).toEqual([9000 - 2 * 1440, 9000 - 2 * 1440, 5])
-    writeLedger(opened, [[]], { now: now + 3_599_000 })
+    store.trim(now + 3_599_000)
     expect(left()).toEqual([9000 - 2 * 1440, 9000 - 2 * 1440, 5])
+    database.close()
     expect(readUsage(file(), period)).toEqual(usage)
 
     const keptFrom = START + 2 * DAY
-    expect(await reprice(file(), { ...period, book, now: () => now })).toMatchObject({
+    expect(await repriceStore(file(), { ...period, book })).toMatchObject({
       keptFrom,
       seen: 9000 - 2880,
       adjusted: 0,
     })
-    expect(await reprice(file(), { from: '2026-09-03', to: '2026-09-30', book, now: () => now })).toMatchObject({
+    expect(await repriceStore(file(), { from: '2026-09-03', to: '2026-09-30', book })).toMatchObject({
       keptFrom: undefined,
       seen: 9000 - 2880,
     })

@@ -81,62 +81,85 @@ export function startOf({ startedAt }: Pick<LlmCall, 'startedAt'>): number {
 /** A call as the ledger keeps it: what a price may depend on, and what it was first priced at. */
 export interface KeptCall {
   /** 32 hex digits. */
-  id: string
-  startedAt: number
-  durationMs: number
+  readonly id: string
+  readonly startedAt: number
+  readonly durationMs: number
+  readonly kind: KeptKind
+  readonly usage: Usage
+  readonly lines: readonly { model?: string; usage: Usage }[] | undefined
+  /** Its lines are sums of more lines than are kept: they cannot be priced again. */
+  readonly merged: boolean
+  readonly reportedPicoUsd: number | undefined
+  /** pico-USD, as first priced. */
+  readonly cost: number
+}
+
+/** What it has in common with others. */
+export interface KeptKind {
   labels: CallLabels
   tenant: string
   provider: string
   /** The response's model, then the request's. */
   models: string[]
-  serviceTier?: string
-  attributes?: PriceAttributes
-  usage: Usage
+  serviceTier: string | undefined
+  attributes: PriceAttributes | undefined
   usageSource: UsageSource
-  lines?: { model?: string; usage: Usage }[]
-  /** Its lines are sums of more lines than are kept: they cannot be priced again. */
-  merged: boolean
-  reportedPicoUsd?: number
   state: Cost['state']
   priceId: string | null
   reason: string | null
-  /** pico-USD, as first priced. */
-  cost: number
   book: string
 }
 
-/** Columns of a row that `keptCall` reads, of `calls` and `call_kinds`. */
-export const KEPT_COLUMNS = [...LINE_COLUMNS.map((name) => `calls.${name}`), ...KIND_COLUMNS].join(', ')
-export type KeptRow = Record<(typeof KIND_COLUMNS)[number], string | null> & {
+export type KindRow = Record<(typeof KIND_COLUMNS)[number], string | null>
+export type LineRow = {
   [Name in (typeof LINE_COLUMNS)[number]]: Name extends 'id' ? Uint8Array : Name extends 'usage' ? string : number
-} & { billed: string | null; reported: number | null }
+} & { kind: number; billed: string | null; reported: number | null }
 
-export function keptCall(row: KeptRow): KeptCall {
-  const billed = row.billed === null ? undefined : (JSON.parse(row.billed) as BilledText[])
+export function keptKind(row: KindRow): KeptKind {
   return {
-    id: Buffer.from(row.id).toString('hex'),
-    startedAt: row.started_at,
-    durationMs: row.duration_ms,
     labels: { tenant: row.tenant!, provider: row.provider!, model: row.model! },
     tenant: row.tenant_name ?? row.tenant!,
     provider: row.provider_name ?? row.provider!,
     models: [row.response_model, row.request_model].filter((model) => model !== null),
-    ...(row.service_tier === null ? {} : { serviceTier: row.service_tier }),
-    ...(row.attributes === null ? {} : { attributes: JSON.parse(row.attributes) as PriceAttributes }),
-    usage: usageOf(row.usage),
+    serviceTier: row.service_tier ?? undefined,
+    attributes: row.attributes === null ? undefined : (JSON.parse(row.attributes) as PriceAttributes),
     usageSource: row.usage_source as UsageSource,
-    ...(billed === undefined
-      ? {}
-      : {
-          lines: billed.map(({ m, u }) => ({ ...(m === undefined ? {} : { model: m }), usage: usageOf(u) })),
-        }),
-    merged: billed?.some(({ n }) => n !== undefined && n > 1) ?? false,
-    ...(row.reported === null ? {} : { reportedPicoUsd: row.reported }),
     state: row.state as Cost['state'],
     priceId: row.price_id,
     reason: row.reason,
-    cost: row.cost,
     book: row.book!,
+  }
+}
+
+export function keptCall(row: LineRow, kind: KeptKind): KeptCall {
+  return new KeptLine(row, kind)
+}
+
+/** Millions of them are walked through: what few need is read when it is asked for. */
+class KeptLine implements KeptCall {
+  readonly startedAt: number
+  readonly durationMs: number
+  readonly kind: KeptKind
+  readonly usage: Usage
+  readonly lines: KeptCall['lines']
+  readonly merged: boolean
+  readonly reportedPicoUsd: number | undefined
+  readonly cost: number
+  readonly #id: Uint8Array
+  constructor(row: LineRow, kind: KeptKind) {
+    this.startedAt = row.started_at
+    this.durationMs = row.duration_ms
+    this.kind = kind
+    this.usage = usageOf(row.usage)
+    const billed = row.billed === null ? undefined : (JSON.parse(row.billed) as BilledText[])
+    this.lines = billed?.map(({ m, u }) => ({ ...(m === undefined ? {} : { model: m }), usage: usageOf(u) }))
+    this.merged = billed?.some(({ n }) => n !== undefined && n > 1) ?? false
+    this.reportedPicoUsd = row.reported ?? undefined
+    this.cost = row.cost
+    this.#id = row.id
+  }
+  get id(): string {
+    return Buffer.from(this.#id).toString('hex')
   }
 }
 

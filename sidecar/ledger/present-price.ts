@@ -36,11 +36,11 @@ export function makePresentPrices(database: DatabaseSync) {
           latest.set(keyOf(adjustment.started_at, Buffer.from(adjustment.call).toString('hex')), adjustment)
         }
       return calls.map((call) => {
-        const row = latest.get(keyOf(call.startedAt, call.id))
+        const row = latest.size === 0 ? undefined : latest.get(keyOf(call.startedAt, call.id))
         if (row !== undefined)
           return { priceId: row.new_price_id, reason: row.new_reason, cost: row.new_cost, number: row.number }
-        const { priceId, reason, cost } = call
-        return { priceId, reason, cost, number: 0 }
+        const { priceId, reason } = call.kind
+        return { priceId, reason, cost: call.cost, number: 0 }
       })
     },
   }

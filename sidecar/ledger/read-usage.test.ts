@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
 import { makeCall } from '../testing/make-call.ts'
@@ -42,7 +41,7 @@ describe('usage by day', () => {
     expect(() => boundsOf({ from: '2026-11-1', to: '2026-11-30' })).toThrow('2026-11-1 is no day')
     expect(() => boundsOf({ from: '2026-11-02', to: '2026-11-01' })).toThrow('2026-11-02 is after 2026-11-01')
     const period = { from: '2026-11-01', to: '2026-11-30' }
-    expect(() => readUsage(file(), period)).toThrow(/ledger\.db: there is no ledger/)
+    expect(() => readUsage(file(), period)).toThrow(/observer\.db: there is no store/)
     new DatabaseSync(file()).close()
     expect(() => readUsage(file(), period)).toThrow(/older program .*schema version 0/)
     await (await test.open()).close()

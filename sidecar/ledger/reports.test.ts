@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { openPriceBook } from '../../pricing/open-price-book.ts'
 import { makeCall } from '../testing/make-call.ts'
 import { storeInFolder } from '../testing/store-in-folder.ts'
-import { writeLedger } from '../testing/write-ledger.ts'
+import { writeStore } from '../testing/write-store.ts'
 import { repriceText, unpricedText } from './reports.ts'
 
 const test = storeInFolder()
@@ -25,17 +25,17 @@ describe('the commands reprice and unpriced', () => {
       `rules: [{ id: own, provider: self, model: own-7b, rates: { input: ${rate}, output: ${rate} } }]\n`,
     )
 
-  it('a model that gets its price later: listed, tried, adjusted, and no more listed', () => {
+  it('a model that gets its price later: listed, tried, adjusted, and no more listed', async () => {
     writeFileSync(join(test.folder, 'observer.yaml'), 'data: .\nprices: { file: prices.yaml }\n')
     prices('1')
-    expect(run('reprice', ...days)).toMatchObject({ status: 1, stderr: expect.stringContaining('there is no ledger') })
+    expect(run('reprice', ...days)).toMatchObject({ status: 1, stderr: expect.stringContaining('there is no store') })
     expect(run('reprice')).toMatchObject({ status: 2, stderr: expect.stringContaining('reprice: name the days') })
 
     const book = openPriceBook()
     const own = { provider: 'self', model: 'own-7b', requestModel: 'own-7b', usage: { input: 1_000_000 } }
     const unpriced = { state: 'unpriced', reason: 'unknown_provider', book: book.version } as const
     const { responseModel: _, ...call } = makeCall()
-    writeLedger({ file: test.file }, [
+    await writeStore(test.file, [
       [
         { ...call, ...own, ...at('2026-11-02T10:00:00Z'), id: 'a'.repeat(32), cost: unpriced },
         { ...call, ...own, ...at('2026-11-03T11:30:00Z'), id: 'b'.repeat(32), tenant: 'red', cost: unpriced },

@@ -6,23 +6,24 @@ import { describe, expect, it } from 'vitest'
 import { costOfBill } from '../../pricing/cost-of-bill.ts'
 import { openPriceBook } from '../../pricing/open-price-book.ts'
 import type { PriceBook } from '../../pricing/price-book.ts'
+import { openAdministration } from '../administration/server.ts'
 import { billedPicoUsd, EXTRA_UNITS, type LlmCall, TOKEN_TYPES } from '../call.ts'
+import { checkStore } from '../store/check.ts'
 import { makeCall } from '../testing/make-call.ts'
 import { storeInFolder, totals } from '../testing/store-in-folder.ts'
 import { tableBook } from '../testing/table-book.ts'
-import { rowsOf, writeLedger } from '../testing/write-ledger.ts'
+import { repriceStore, rowsOf, writeStore } from '../testing/write-store.ts'
 import { readUsage } from './read-usage.ts'
-import { type RepriceOptions, reprice } from './reprice.ts'
+import type { RepriceOptions } from './reprice.ts'
 import { listUnpriced } from './unpriced.ts'
 
 const test = storeInFolder()
 const NOVEMBER = { from: '2026-11-01', to: '2026-11-30' }
 const FIRST = Date.parse('2026-11-01T00:00:00Z')
-const COUNTED = ['cells', 'totals', 'counts', 'histograms', 'calls', 'call_kinds', 'position', 'labels']
-const now = () => 1_796_000_000_000
+const COUNTED = ['cells', 'totals', 'counts', 'histograms', 'calls', 'call_kinds', 'labels']
 const file = () => test.file
 const run = (book: PriceBook, options: Partial<RepriceOptions> = {}) =>
-  reprice(file(), { ...NOVEMBER, book, now, ...options })
+  repriceStore(file(), { ...NOVEMBER, book, ...options })
 
 /** Another process, at one pico-dollar a token. */
 function repriceInChild() {
@@ -82,7 +83,7 @@ describe('reprice', () => {
         book,
         fc.array(book, { minLength: 1, maxLength: 3 }),
         async (given, firstRates, laterRates) => {
-          const home = join(mkdtempSync(join(test.folder, 'run-')), 'ledger.db')
+          const home = join(mkdtempSync(join(test.folder, 'run-')), 'observer.db')
           const first = tableBook('first', firstRates)
           const calls = given.map(({ tenant, model, hour, tokens, kind }, n): LlmCall => {
             const whole = callOf(n, { tenant, model, startedAt: FIRST + hour * 3_600_000, usage: { input: tokens } })
@@ -96,16 +97,16 @@ describe('reprice', () => {
               }
             return priced(whole, first)
           })
-          writeLedger({ file: home }, [calls.slice(0, 5), calls.slice(5)])
+          await writeStore(home, [calls.slice(0, 5), calls.slice(5)])
           const counted = rowsOf(home, ...COUNTED)
           let grown = 0n
           for (const [index, rates] of laterRates.entries()) {
             const later = tableBook(`later ${index}`, rates)
-            const options = { ...NOVEMBER, book: later, now }
-            const wouldDo = await reprice(home, { ...options, dryRun: true })
-            expect(await reprice(home, options)).toEqual(wouldDo)
+            const options = { ...NOVEMBER, book: later }
+            const wouldDo = await repriceStore(home, { ...options, dryRun: true })
+            expect(await repriceStore(home, options)).toEqual(wouldDo)
             const entries = rowsOf(home, 'adjustments').adjustments!
-            expect(await reprice(home, options)).toMatchObject({ adjusted: 0, tenants: [], seen: calls.length })
+            expect(await repriceStore(home, options)).toMatchObject({ adjusted: 0, tenants: [], seen: calls.length })
             expect(rowsOf(home, 'adjustments').adjustments).toEqual(entries)
             expect(rowsOf(home, ...COUNTED)).toEqual(counted)
 
@@ -176,7 +177,7 @@ describe('reprice', () => {
     )
     await fc.assert(
       fc.asyncProperty(fc.array(call, { minLength: 100, maxLength: 100 }), async (given) => {
-        const home = join(mkdtempSync(join(test.folder, 'run-')), 'ledger.db')
+        const home = join(mkdtempSync(join(test.folder, 'run-')), 'observer.db')
         const calls = given.map(({ model: [provider, name], billedLines, ...rest }, n) =>
           priced(
             callOf(n, {
@@ -190,8 +191,8 @@ describe('reprice', () => {
             book,
           ),
         )
-        writeLedger({ file: home }, [calls])
-        const { adjusted, unchanged, free, unpriced } = await reprice(home, { ...NOVEMBER, book, now })
+        await writeStore(home, [calls])
+        const { adjusted, unchanged, free, unpriced } = await repriceStore(home, { ...NOVEMBER, book })
         expect({ adjusted, seen: unchanged + free }).toEqual({ adjusted: 0, seen: calls.length })
         expect(unpriced.reduce((sum, line) => sum + line.calls, 0)).toBe(
           calls.filter(({ cost }) => cost.state === 'unpriced').length,
@@ -203,7 +204,7 @@ describe('reprice', () => {
 
   it('an unpriced call becomes priced, and the reverse; the list of unpriced models follows', async () => {
     const calls = [callOf(1), callOf(2, { model: 'new' }), callOf(3, { model: 'new' })]
-    writeLedger({ file: file() }, [calls.map((call) => priced(call, tableBook('old', { 'gpt-4o': 10 })))])
+    await writeStore(file(), [calls.map((call) => priced(call, tableBook('old', { 'gpt-4o': 10 })))])
     const list = (models: ReturnType<typeof listUnpriced>['models']) =>
       models.map(({ model, reason, calls: count, firstAt, lastAt }) => [model, reason, count, firstAt, lastAt])
     expect(list(listUnpriced(file()).models)).toEqual([['new', 'unknown_model', 2, FIRST + 2, FIRST + 3]])
@@ -244,7 +245,7 @@ describe('reprice', () => {
       callOf(7, { ...at('2026-11-02T00:00:00.000Z'), provider: 'azure.ai.openai' }),
     ]
     const old = tableBook('old', { 'gpt-4o': 1, 'gpt-4o-2024-08-06': 1 })
-    writeLedger({ file: file() }, [calls.map((call) => priced(call, old))])
+    await writeStore(file(), [calls.map((call) => priced(call, old))])
     const book = tableBook('new', { 'gpt-4o': 2, 'gpt-4o-2024-08-06': 2 })
     const seen = async (options: Partial<RepriceOptions>) =>
       (await run(book, { from: '2026-11-01', to: '2026-11-02', dryRun: true, ...options })).adjusted
@@ -276,7 +277,7 @@ describe('reprice', () => {
     const CALLS = 20_000
     const old = tableBook('old', { 'gpt-4o': 3 })
     const calls = Array.from({ length: CALLS }, (_, n) => priced(callOf(n), old))
-    writeLedger({ file: file() }, [calls])
+    await writeStore(file(), [calls])
     const counted = rowsOf(file(), 'cells', 'totals', 'counts')
     const written = () => rowsOf(file(), 'adjustments').adjustments!.length
     const { child, ended } = repriceInChild()
@@ -296,40 +297,38 @@ describe('reprice', () => {
     expect(rowsOf(file(), 'cells', 'totals', 'counts')).toEqual(counted)
   })
 
-  it('beside a ledger that counts on, and beside itself: each call is adjusted once, and the ledger shows it', async () => {
+  it('beside a sidecar that counts on, and beside itself: each call is adjusted once, and the sidecar shows it', async () => {
     const old = tableBook('old', { 'gpt-4o': 3 })
     const calls = Array.from({ length: 6000 }, (_, n) => priced(callOf(n), old))
-    writeLedger({ file: file() }, [calls.slice(0, 3000)])
-    const ledger = await test.open()
-    const spool = await test.openSpool()
-    for (let n = 3000; n < 6000; n += 500) await spool.append(calls.slice(n, n + 500))
-    const stop = new AbortController()
-    const following = ledger.follow(spool, stop.signal)
+    await writeStore(file(), [calls.slice(0, 3000)])
+    const store = await test.open()
+    const door = await openAdministration(test.folder, store)
+    const counting = (async () => {
+      for (let n = 3000; n < 6000; n += 100) await store.append({ calls: calls.slice(n, n + 100) })
+    })()
     const two = await Promise.all([repriceInChild().ended, repriceInChild().ended])
     expect(two.map(({ code }) => code)).toEqual([0, 0])
-    await expect.poll(() => ledger.position, { interval: 5 }).toBe(3000)
+    await counting
     const last = await run(tableBook('new', { 'gpt-4o': 1 }))
     expect(two[0].adjusted + two[1].adjusted + last.adjusted).toBe(6000)
-    const cost = totals(ledger).cost
-    await ledger.readAdjustments()
-    expect(totals(ledger)).toMatchObject({
-      cost: cost!,
+    // What the tools wrote shows at once: the sidecar wrote it.
+    expect(totals(store)).toMatchObject({
+      cost: { 'blue|openai|gpt-4o': 6000n * 34n * 3n },
       adjusted_cost: { 'blue|openai|gpt-4o|up': 0n, 'blue|openai|gpt-4o|down': 6000n * 68n },
       adjusted_calls: { 'blue|openai|gpt-4o': 6000n },
     })
-    stop.abort()
-    await following
-    await ledger.close()
-    await spool.close()
+    await door.close()
+    await store.close()
     const again = await test.open()
     expect(totals(again).adjusted_calls).toEqual({ 'blue|openai|gpt-4o': 6000n })
     await again.close()
+    expect(checkStore(file()).flatMap(({ wrong }) => wrong)).toEqual([])
   })
 
   it('prices by the tenant’s own name, also where it is counted under __other__', async () => {
     const old = tableBook('old', { 'gpt-4o': 2, 'late/gpt-4o': 2 })
     const calls = ['early', 'late'].map((tenant, n) => priced(callOf(n, { tenant }), old))
-    writeLedger({ file: file() }, [calls], { tenants: 1 })
+    await writeStore(file(), [calls], { labelLimits: { tenants: 1, models: 100, series: 100_000 } })
     const { tenants } = await run(tableBook('new', { 'gpt-4o': 2, 'late/gpt-4o': 1 }))
     expect(tenants).toEqual([{ tenant: 'late', adjusted: 1, up: 0n, down: 34n }])
     expect(rowsOf(file(), 'adjustment_totals').adjustment_totals).toMatchObject([
@@ -340,7 +339,7 @@ describe('reprice', () => {
   it('a bill whose lines were merged keeps its price, and is counted', async () => {
     const lines = [{ kind: 'batch_request', model: 'gpt-4o', usage: { input: 500 }, merged: 200 }]
     const old = tableBook('old', { 'gpt-4o': 1 })
-    writeLedger({ file: file() }, [[priced(callOf(1, { billedLines: lines }), old), priced(callOf(2), old)]])
+    await writeStore(file(), [[priced(callOf(1, { billedLines: lines }), old), priced(callOf(2), old)]])
     expect(await run(tableBook('new', { 'gpt-4o': 2 }))).toMatchObject({ seen: 2, merged: 1, adjusted: 1 })
   })
 })

@@ -106,22 +106,23 @@ interface Outcome {
 }
 
 function outcomeOf(call: KeptCall, before: PresentPrice, book: PriceBook): Outcome {
-  if (call.state === 'free') return { call, is: 'free' }
+  if (call.kind.state === 'free') return { call, is: 'free' }
   // Nobody knows what was used: no price book can tell what it costs.
-  if (call.usageSource === 'unknown') return { call, is: 'unchanged', unpriced: 'no_usage' }
+  if (call.kind.usageSource === 'unknown') return { call, is: 'unchanged', unpriced: 'no_usage' }
   if (call.merged) return { call, is: 'merged', ...(before.reason !== null && { unpriced: before.reason }) }
   const cost = presentCost(call, book)
   const after = priceOf({ cost })
   const unpriced = after.reason === null ? {} : { unpriced: after.reason }
   if ((before.reason === null) === (after.reason === null) && before.cost === after.cost)
     return { call, is: 'unchanged', ...unpriced }
-  const { id, startedAt, labels } = call
+  const { id, startedAt } = call
+  const { labels } = call.kind
   return { call, is: 'adjusted', ...unpriced, adjustment: { id, startedAt, labels, before, after, book: cost.book } }
 }
 
 function presentCost(call: KeptCall, book: PriceBook): Cost {
-  const { tenant, provider, models, startedAt, durationMs, serviceTier, attributes } = call
-  const { usage, lines, reportedPicoUsd } = call
+  const { startedAt, durationMs, usage, lines, reportedPicoUsd } = call
+  const { tenant, provider, models, serviceTier, attributes } = call.kind
   return costOfBill(
     book,
     {
@@ -145,7 +146,7 @@ function makeTally(keptFrom: number | undefined) {
     add({ call, is, unpriced: reason, adjustment }: Outcome): void {
       count[is]++
       if (reason !== undefined) {
-        const { provider, models } = call
+        const { provider, models } = call.kind
         const model = models[0] ?? 'unknown'
         const key = [provider, model, reason].join('\u0000')
         const known = unpriced.get(key)
@@ -153,7 +154,7 @@ function makeTally(keptFrom: number | undefined) {
         else known.calls++
       }
       if (adjustment !== undefined) {
-        const { tenant } = call
+        const { tenant } = call.kind
         const sum = tenants.get(tenant) ?? { tenant, adjusted: 0, up: 0n, down: 0n }
         const difference = BigInt(adjustment.after.cost - adjustment.before.cost)
         sum.adjusted++

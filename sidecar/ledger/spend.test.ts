@@ -5,12 +5,12 @@ import { describe, expect, it } from 'vitest'
 import { budgetsConfigSchema, makeBudgets } from '../budgets/budgets.ts'
 import { PERIODS, periodAt } from '../budgets/calendar.ts'
 import type { LlmCall } from '../call.ts'
+import { STORE_MIGRATIONS } from '../store/schema.ts'
 import type { Store } from '../store/store.ts'
 import { makeCall } from '../testing/make-call.ts'
-import { followToEnd, storeInFolder } from '../testing/store-in-folder.ts'
+import { storeInFolder } from '../testing/store-in-folder.ts'
 import { tableBook } from '../testing/table-book.ts'
 import { reprice } from './reprice.ts'
-import { LEDGER_MIGRATIONS } from './schema.ts'
 
 const test = storeInFolder()
 const MINUTE_MS = 60_000
@@ -83,7 +83,6 @@ describe('spend', () => {
       '2026-04-23T21:30:00Z',
     ]
     let n = 0
-    const spool = await test.openSpool()
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...starts),
@@ -95,11 +94,6 @@ describe('spend', () => {
           const open = () => test.open({ file, budgets })
           const model: { tenant: string; startedAt: number; picoUsd: number | undefined }[] = []
           let ledger = await open()
-          // The ledger of this run begins where the spool, which all runs share, now ends.
-          const { lastPosition } = await spool.stats()
-          setPosition(file, lastPosition)
-          await ledger.close()
-          ledger = await open()
           for (const each of [...steps, { do: 'look' as const }]) {
             if (each.do === 'wait') test.clock += each.minutes * MINUTE_MS
             if (each.do === 'restart') {
@@ -113,12 +107,11 @@ describe('spend', () => {
                 startedAt: test.clock - ago * MINUTE_MS,
               }))
               model.push(...calls)
-              await spool.append(
-                calls.map(({ tenant, picoUsd, startedAt }) =>
+              await ledger.append({
+                calls: calls.map(({ tenant, picoUsd, startedAt }) =>
                   picoUsd === undefined ? unpriced(startedAt, tenant, ++n) : spent(picoUsd, startedAt, tenant, ++n),
                 ),
-              )
-              await followToEnd(ledger, spool)
+              })
             }
             if (each.do === 'look') expect(await read(ledger)).toEqual(expected(model))
           }
@@ -127,7 +120,6 @@ describe('spend', () => {
       ),
       { numRuns: 20 },
     )
-    await spool.close()
   })
 
   function expected(model: readonly { tenant: string; startedAt: number; picoUsd: number | undefined }[]) {
@@ -145,7 +137,7 @@ describe('spend', () => {
     )
   }
 
-  it('a repricing by another process moves it, up, down, and where there was no price', async () => {
+  it('a repricing moves it, up, down, and where there was no price', async () => {
     const ledger = await test.open({ budgets })
     const model = 'gpt-4o-2024-08-06'
     const at = test.clock - MINUTE_MS
@@ -157,18 +149,17 @@ describe('spend', () => {
         from: day,
         to: day,
         book: tableBook(`at ${rate}`, { [model]: rate }),
-        now: () => test.clock,
+        write: ledger.adjust,
       })
     for (const rate of [100, 1]) {
       await again(rate)
-      await ledger.readAdjustments()
       expect((await read(ledger))['berlin day']).toEqual([2n * 34n * BigInt(rate), 0n, USD])
     }
     await ledger.close()
   })
 
   it('a tenant with a budget keeps its own label, however many others came first', async () => {
-    const limits = { tenants: 2, models: 10 }
+    const limits = { tenants: 2, models: 10, series: 100_000 }
     const first = await test.open({ labelLimits: limits })
     await test.feed(
       first,
@@ -192,7 +183,7 @@ describe('spend', () => {
   it('a ledger from before has its spend by the hour', async () => {
     const file = test.file
     const old = new DatabaseSync(file)
-    for (const migration of LEDGER_MIGRATIONS.slice(0, 3)) old.exec(migration)
+    for (const migration of STORE_MIGRATIONS.slice(0, 3)) old.exec(migration)
     old.exec('PRAGMA user_version = 3')
     const hour = Math.floor(Date.now() / 3_600_000)
     old.exec(
@@ -239,9 +230,3 @@ const TOKENS = [
   'output_audio',
   'output_image',
 ].map((type) => `tokens_${type}`)
-
-function setPosition(file: string, position: number): void {
-  const database = new DatabaseSync(file)
-  database.prepare('UPDATE position SET position = ?').run(position)
-  database.close()
-}

@@ -47,8 +47,9 @@ export function listUnpriced(file: string, period?: Period): UnpricedList {
 }
 
 function add(models: Map<string, UnpricedModel>, call: KeptCall, reason: string): void {
-  const { provider, startedAt } = call
-  const [model = 'unknown'] = call.models
+  const { startedAt } = call
+  const { provider } = call.kind
+  const [model = 'unknown'] = call.kind.models
   const key = [provider, model, reason].join('\u0000')
   const known = models.get(key)
   if (known === undefined) models.set(key, { provider, model, reason, calls: 1, firstAt: startedAt, lastAt: startedAt })

@@ -1,8 +1,19 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { KEPT_COLUMNS, type KeptCall, type KeptRow, keptCall } from './call-lines.ts'
+import {
+  type KeptCall,
+  type KeptKind,
+  KIND_COLUMNS,
+  type KindRow,
+  keptCall,
+  keptKind,
+  LINE_COLUMNS,
+  type LineRow,
+} from './call-lines.ts'
 
 /** Lines that one read looks at: reads are short, so that beside a running sidecar its log can be emptied. */
 const SLICE = 1000
+/** Kinds kept in memory. */
+const MAX_KINDS = 10_000
 
 export interface Wanted {
   /** Epoch milliseconds: from the first, before the last. */
@@ -25,11 +36,25 @@ export function* walkCalls(database: DatabaseSync, wanted: Wanted): Generator<Ke
     '? IN (model, response_model, request_model)',
   ].filter((_, index) => names[index] !== undefined)
   if (wanted.where !== undefined) conditions.push(`(${wanted.where})`)
+  const join = conditions.length === 0 ? '' : 'JOIN call_kinds USING (kind)'
   const select = database.prepare(
-    `SELECT ${KEPT_COLUMNS} FROM calls JOIN call_kinds USING (kind)
+    `SELECT kind, ${LINE_COLUMNS.map((name) => `calls.${name}`).join(', ')} FROM calls ${join}
      WHERE (started_at, id) > (?, ?) AND (started_at, id) <= (?, ?)
      ${conditions.map((condition) => `AND ${condition}`).join(' ')} ORDER BY started_at, id`,
   )
+  const selectKind = database.prepare(`SELECT ${KIND_COLUMNS.join(', ')} FROM call_kinds WHERE kind = ?`)
+  const kinds = new Map<number, KeptKind>()
+  const kindOf = (id: number): KeptKind | undefined => {
+    let kind = kinds.get(id)
+    if (kind === undefined) {
+      const row = selectKind.get(id) as KindRow | undefined
+      if (row === undefined) return undefined
+      kind = keptKind(row)
+      if (kinds.size >= MAX_KINDS) kinds.clear()
+      kinds.set(id, kind)
+    }
+    return kind
+  }
   const selectEnd = database.prepare(
     `SELECT started_at, id FROM calls WHERE (started_at, id) > (?, ?) AND started_at < ?
      ORDER BY started_at, id LIMIT 1 OFFSET ${SLICE - 1}`,
@@ -40,9 +65,19 @@ export function* walkCalls(database: DatabaseSync, wanted: Wanted): Generator<Ke
     more = found !== undefined
     const upTo = found ?? { started_at: wanted.end - 1, id: AFTER_ALL }
     const given = names.filter((name) => name !== undefined)
-    yield (select.all(from.started_at, from.id, upTo.started_at, upTo.id, ...given) as unknown as KeptRow[]).map(
-      keptCall,
-    )
+    const calls: KeptCall[] = []
+    for (const row of select.all(
+      from.started_at,
+      from.id,
+      upTo.started_at,
+      upTo.id,
+      ...given,
+    ) as unknown as LineRow[]) {
+      // A line whose kind is gone cannot be priced; `check` tells of it.
+      const kind = kindOf(row.kind)
+      if (kind !== undefined) calls.push(keptCall(row, kind))
+    }
+    yield calls
     from = upTo
   }
 }

@@ -47,7 +47,13 @@ describe.skipIf(!binariesPresent('promtool', 'prometheus'))('/metrics of a sidec
     const exporters = '{ otlp: { endpoint: "http://127.0.0.1:9" } }'
     const text = `{ listen: { port: 0 }, data: ${join(folder, 'data')}, exporters: ${exporters} }`
     const config = parseConfig(text, 'test.yaml', {})
-    sidecar = await serve(config, { logger: makeLogger('ERROR', nowhere), environment: {} })
+    sidecar = await serve(config, {
+      logger: makeLogger('ERROR', nowhere),
+      environment: {},
+      onFatal: (error) => {
+        throw error
+      },
+    })
     const body = { v: 1, plugin: { version: 't', instance: 't' }, dropped: [], captures: captures() }
     const answer = await fetch(`${sidecar.url}/v1/captures`, {
       method: 'POST',

@@ -90,14 +90,33 @@ describe('the tenant', () => {
       expect(found({ rules }, bare, { jwt_payload }).tenant).toBe('unattributed')
   })
 
-  it('has at most 64 characters of a label', () => {
-    fc.assert(
-      fc.property(fc.string({ minLength: 1, maxLength: 200, unit: 'binary' }), (name) => {
-        const { tenant } = found({}, { consumer: { tags: [`tenant:${name}`] } })
-        return /^[A-Za-z0-9._-]{1,64}$/.test(tenant)
-      }),
-    )
-    expect(found({}, { consumer: { tags: ['tenant:Größe 1/2'] } }).tenant).toBe('Gr__e_1_2')
+  it('is a key of at most 64 characters, and the name stands beside it where it is another', () => {
+    const by = (name: string) => found({}, { consumer: { tags: [`tenant:${name}`] } })
+    expect(by('blue')).toMatchObject({ tenant: 'blue' })
+    expect(by('blue')).not.toHaveProperty('tenantName')
+    expect(by('Größe 1/2')).toMatchObject({ tenant: 'Gr!C3!B6!C3!9Fe!201!2F2', tenantName: 'Größe 1/2' })
+    expect(by('unattributed').tenant).not.toBe('unattributed')
+  })
+
+  it('of a map is what the operator wrote: a name, or a key', () => {
+    const by = (written: string) =>
+      found({ rules: [{ by: 'workspace', map: { retail: written } }] }, { ...bare, workspace_name: 'retail' }).tenant
+    expect(by('acme/eu')).toBe('acme!2Feu')
+    expect(by('acme!2Feu')).toBe('acme!2Feu')
+  })
+
+  it.each<[string, string[], Partial<Capture['log']>, boolean]>([
+    ['a route id', ['r1'], { workspace_name: 'retail' }, true],
+    ['workspace and name', ['retail/chat'], { workspace_name: 'retail' }, true],
+    ['workspace id and name', ['ws-1/chat'], { workspace: 'ws-1', workspace_name: 'retail' }, true],
+    ['a name, of the default workspace', ['chat'], { workspace: 'ws-0', workspace_name: 'default' }, true],
+    ['a name, of a gateway without workspaces', ['chat'], { workspace: null, workspace_name: null }, true],
+    ['a name that another workspace uses too', ['chat'], { workspace: 'ws-1', workspace_name: 'retail' }, false],
+    ['the name in another workspace', ['sales/chat'], { workspace_name: 'retail' }, false],
+    ['a workspace whose name is not told', ['chat'], { workspace: 'ws-1', workspace_name: null }, false],
+  ])('trusts a route by %s', (_what, trustedRoutes, parts, trusted) => {
+    const route = { id: 'r1', name: 'chat' }
+    expect(found({ trustedRoutes }, { ...bare, route, ...parts }).trusted).toBe(trusted)
   })
 })
 

@@ -2,9 +2,10 @@ import { hash } from 'node:crypto'
 import { z } from 'zod'
 import type { Capture } from '../capture.ts'
 import { decodeText, parseJson } from '../dialects/json-value.ts'
+import { tenantId, tenantKey, UNATTRIBUTED } from '../tenant.ts'
 import { maskCredentials } from './patterns.ts'
 
-export const UNATTRIBUTED = 'unattributed'
+export { UNATTRIBUTED } from '../tenant.ts'
 
 /** Where a tenant can be found. `path` and `trusted_header` are the client's own words: they count on trusted routes alone. */
 const TENANT_SOURCES = [
@@ -78,8 +79,12 @@ export const attributionConfigSchema = z.strictObject({
       'path',
       'trusted_header',
     ]),
-  /** Names of Kong routes whose clients may say who they are: tenant header, tenant path, trace. Everywhere else they may not. */
-  trustedRoutes: z.array(z.string()).default([]),
+  /**
+   * Kong routes whose clients may say who they are: tenant header, tenant path, trace. Everywhere else they may not.
+   * A route's id; `workspace/name`; or a name alone, which is a route of the workspace `default` (names are unique in a
+   * workspace only).
+   */
+  trustedRoutes: z.array(z.string().min(1)).default([]),
   user: labelRules(
     { by: 'header', name: 'x-user-id' },
     { by: 'body', name: 'user' },
@@ -101,10 +106,13 @@ export const attributionConfigSchema = z.strictObject({
 export type AttributionConfig = z.infer<typeof attributionConfigSchema>
 
 export interface Attribution {
+  /** A key of sidecar/tenant.ts. */
   tenant: string
+  /** The name that the key stands for, where it differs: for people to read, at most 200 characters. */
+  tenantName?: string
   /** The rule that found it. */
   tenantSource: string
-  /** Another tenant that the client named itself to be, and was not believed. */
+  /** Key of another tenant that the client named itself to be, and was not believed. */
   claimedTenant?: string
   trusted: boolean
   consumer?: string
@@ -115,7 +123,6 @@ export interface Attribution {
   environment?: string
 }
 
-const MAX_ID = 64
 const MAX_LABEL = 200
 const TENANT_PATH = /(?:^|\/)v1\/tenants\/([^/?#]+)(?:[/?#]|$)/
 
@@ -133,8 +140,8 @@ export function attribute(
   body: Readonly<Record<string, unknown>> | undefined,
   config: AttributionConfig,
 ): Attribution {
-  const { consumer, route } = capture.log
-  const trusted = typeof route?.name === 'string' && config.trustedRoutes.includes(route.name)
+  const { consumer } = capture.log
+  const trusted = isTrusted(capture.log, config.trustedRoutes)
   let decoded: { claims: unknown } | undefined
   const claims = () => {
     decoded ??= { claims: claimsOf(capture.jwt_payload) }
@@ -143,11 +150,12 @@ export function attribute(
   const known: Known = { capture, body, trusted, claims }
 
   const found = firstFound(config.rules, (rule) => tenantBy(rule, known))
-  const tenant = found === undefined ? UNATTRIBUTED : tenantId(found.value)
+  const tenant = found === undefined ? UNATTRIBUTED : keyOf(found)
   const claimed = claimOfClient(known, config)
   const person = (rules: readonly Rule<LabelSource>[]) => personOf(labelBy(rules, known), tenant, config.hashUsers)
   return defined({
     tenant,
+    tenantName: found === undefined || found.value === tenant ? undefined : label(found.value),
     tenantSource: found === undefined ? UNATTRIBUTED : found.by,
     claimedTenant: claimed === undefined || claimed === tenant ? undefined : claimed,
     trusted,
@@ -160,19 +168,34 @@ export function attribute(
   })
 }
 
-function firstFound<S>(
-  rules: readonly Rule<S>[],
-  look: (rule: Rule<S>) => unknown,
-): { by: S; value: string } | undefined {
+const DEFAULT_WORKSPACE = 'default'
+
+function isTrusted({ route, workspace, workspace_name }: Capture['log'], routes: readonly string[]): boolean {
+  if (routes.length === 0 || route == null) return false
+  if (typeof route.id === 'string' && routes.includes(route.id)) return true
+  if (typeof route.name !== 'string') return false
+  const { name } = route
+  // A log without any workspace is of a gateway that has one.
+  const isDefault = workspace_name === DEFAULT_WORKSPACE || (workspace_name == null && workspace == null)
+  return (
+    (isDefault && !name.includes('/') && routes.includes(name)) ||
+    [workspace_name, workspace].some((space) => typeof space === 'string' && routes.includes(`${space}/${name}`))
+  )
+}
+
+interface Found<S> {
+  by: S
+  value: string
+  /** The value is the operator's, from the rule's map. */
+  mapped: boolean
+}
+
+function firstFound<S>(rules: readonly Rule<S>[], look: (rule: Rule<S>) => unknown): Found<S> | undefined {
   for (const rule of rules) {
     const given = scalar(look(rule))
-    const value =
-      rule.map === undefined || given === undefined
-        ? given
-        : Object.hasOwn(rule.map, given)
-          ? rule.map[given]
-          : undefined
-    if (value !== undefined) return { by: rule.by, value }
+    if (given === undefined) continue
+    if (rule.map === undefined) return { by: rule.by, value: given, mapped: false }
+    if (Object.hasOwn(rule.map, given)) return { by: rule.by, value: rule.map[given]!, mapped: true }
   }
   return undefined
 }
@@ -229,12 +252,12 @@ function claimOfClient(known: Known, { rules }: AttributionConfig): string | und
   const asTrusted = { ...known, trusted: true }
   const named = rules.filter(({ by }) => by === 'path' || by === 'trusted_header')
   const found = firstFound(named, (rule) => tenantBy(rule, asTrusted))
-  return found === undefined ? undefined : tenantId(found.value)
+  return found === undefined ? undefined : keyOf(found)
 }
 
-/** At most 64 of [A-Za-z0-9._-]: a tenant is a label, a header value and a file name. */
-export function tenantId(name: string): string {
-  return name.replace(/[^A-Za-z0-9._-]/g, '_').slice(0, MAX_ID)
+/** A name that an operator's map gives is written as in every other setting: a name or a key. */
+function keyOf({ value, mapped }: Found<TenantSource>): string {
+  return (mapped ? tenantKey(value) : undefined) ?? tenantId(value)
 }
 
 function tenantInPath(uri: string): string | undefined {

@@ -77,7 +77,6 @@ describe('a call', () => {
       httpStatus: 200,
       guardrails: [],
       trace: { traceId: expect.any(String), spanId: expect.any(String) },
-      billingKey: 'blue/openai/chatcmpl-1',
       content: {
         input: [{ role: 'user', parts: [{ type: 'text', content: 'Say hello' }] }],
         output: [{ role: 'assistant', parts: [{ type: 'text', content: 'Hello' }], finishReason: 'stop' }],
@@ -388,13 +387,12 @@ describe('a stream without usage', () => {
     texts.length = 0
   })
 
-  it('is estimated before it is priced, on its text before redaction, and claims its answer', async () => {
+  it('is estimated before it is priced, on its text before redaction', async () => {
     expect(await estimating()(silent())).toMatchObject({
       usage: { input: 8, output: 3 },
       usageSource: 'estimated',
       usageReason: 'why + how',
       cost: { state: 'priced', picoUsd: 8 * 2_500_000 + 3 * 10_000_000 },
-      billingKey: 'blue/openai/c-1',
     })
     expect(texts).toHaveLength(1)
   })
@@ -577,7 +575,7 @@ describe('any capture that the schema accepts', () => {
 
 function expectSound(call: LlmCall): void {
   expect(call.id).toMatch(/^[0-9a-f]{32}$/)
-  expect(call.tenant).toMatch(/^[A-Za-z0-9._-]{1,64}$/)
+  expect(call.tenant).toMatch(/^[A-Za-z0-9._!-]{1,64}$/)
   expect(CALL_STATUSES).toContain(call.status)
   const counts = [call.startedAt, call.durationMs, call.timeToFirstByteMs ?? 0, ...Object.values(call.usage)]
   for (const count of counts) {

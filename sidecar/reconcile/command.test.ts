@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { LlmCall } from '../call.ts'
 import { makeCall } from '../testing/make-call.ts'
-import { writeLedger } from '../testing/write-ledger.ts'
+import { writeStore } from '../testing/write-store.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'reconcile-'))
 const noon = Date.UTC(2026, 10, 1, 12)
@@ -22,12 +22,12 @@ const run = (...args: string[]) =>
   })
 const days = ['--provider', 'openai', '--from', '2026-11-01', '--to', '2026-11-30']
 
-beforeAll(() => {
+beforeAll(async () => {
   const cost = { state: 'priced', picoUsd: 2_500_000_000, byUnit: {}, priceId: 'p', book: 'b' } as const
   const call = (n: number, changes: Partial<LlmCall>) =>
     makeCall({ startedAt: noon + n, usage: { input: 600, cache_read: 400, output: 50 }, cost, ...changes }, n)
   mkdirSync(join(folder, 'data'))
-  writeLedger({ file: join(folder, 'data/ledger.db') }, [
+  await writeStore(join(folder, 'data/observer.db'), [
     [
       call(1, { tenant: 'blue' }),
       call(2, { tenant: 'red' }),

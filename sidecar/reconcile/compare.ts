@@ -92,8 +92,8 @@ export function compare(
       if (line.picoUsd !== undefined) others.push({ day: line.day, what: line.what, picoUsd: line.picoUsd })
       continue
     }
-    const tenant = byKey ? (names.tenants[line.key ?? ''] ?? `key ${line.key ?? 'unknown'}`) : ALL_TENANTS
-    const { theirs } = row(line.day, modelName(names.models[line.model] ?? line.model), tenant)
+    const tenant = byKey ? (own(names.tenants, line.key ?? '') ?? `key ${line.key ?? 'unknown'}`) : ALL_TENANTS
+    const { theirs } = row(line.day, modelName(own(names.models, line.model) ?? line.model), tenant)
     for (const kind of TOKEN_KINDS) theirs.tokens[kind] += line.tokens?.[kind] ?? 0n
     if (line.requests !== undefined) theirs.requests = (theirs.requests ?? 0n) + line.requests
     if (line.picoUsd !== undefined) theirs.picoUsd = (theirs.picoUsd ?? 0n) + line.picoUsd
@@ -209,4 +209,8 @@ function add(sum: Amounts, { tokens, requests, picoUsd }: Amounts): void {
 
 function magnitude(amount: bigint): bigint {
   return amount < 0n ? -amount : amount
+}
+
+function own(map: Readonly<Record<string, string>>, name: string): string | undefined {
+  return Object.hasOwn(map, name) ? map[name] : undefined
 }

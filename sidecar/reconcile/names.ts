@@ -1,25 +1,22 @@
 import { z } from 'zod'
-import { parseYaml, placeOf } from '../yaml-document.ts'
+import { plainWords } from '../plain-issues.ts'
+import { tenantSchema } from '../tenant.ts'
+import { problemsOf, readYaml } from '../yaml-document.ts'
 import type { Names } from './compare.ts'
 import { ExportError } from './export-line.ts'
 
 const schema = z.strictObject({
   /** key, project, workspace or resource of the provider → tenant */
-  tenants: z.record(z.string(), z.string().min(1)).default({}),
+  tenants: z.record(z.string(), tenantSchema).default({}),
   /** the provider's name of a model → ours */
   models: z.record(z.string(), z.string().min(1)).default({}),
 })
 
 /** The file of `--names`: who has which key, and which meter is which model. Throws ExportError. */
 export function parseNames(text: string, file: string): Names {
-  const document = parseYaml(text, file)
-  if ('problems' in document) throw new ExportError(document.problems)
-  const parsed = schema.safeParse(document.toJS() ?? {})
+  const yaml = readYaml(text, file)
+  if ('problems' in yaml) throw new ExportError(yaml.problems)
+  const parsed = schema.safeParse(yaml.value, { error: plainWords })
   if (parsed.success) return parsed.data
-  throw new ExportError(
-    parsed.error.issues.map((issue) => {
-      const { path, line } = placeOf(document, text, issue)
-      return `${file}:${line}: ${path || '(root)'}: ${issue.message}`
-    }),
-  )
+  throw new ExportError(problemsOf(yaml, parsed.error.issues))
 }

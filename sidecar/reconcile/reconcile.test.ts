@@ -379,6 +379,6 @@ describe('a comparison', () => {
 it('a file of names says what is wrong at its line', () => {
   expect(parseNames('tenants: { proj_1: blue }\n', 'names.yaml')).toEqual({ tenants: { proj_1: 'blue' }, models: {} })
   expect(problemsOf(() => parseNames('tenants:\n  a: 7\n', 'names.yaml'))).toEqual([
-    expect.stringMatching(/^names\.yaml:2: tenants\.a: /),
+    expect.stringMatching(/^names\.yaml:2:\d+: tenants\.a: /),
   ])
 })

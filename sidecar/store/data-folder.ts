@@ -16,7 +16,11 @@ export function prepareDataFolder(folder: string): string[] {
     const stat = statSync(path, { throwIfNoEntry: false })
     if (stat === undefined || (stat.mode & 0o077) === 0) return
     opened.push(path)
-    chmodSync(path, mode)
+    try {
+      chmodSync(path, mode)
+    } catch {
+      // Another owner's volume (Kubernetes fsGroup): its rights are not ours to change, and the warning names it.
+    }
   }
   close(folder, 0o700)
   for (const entry of readdirSync(folder, { withFileTypes: true }))

@@ -1,5 +1,8 @@
+import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { administer } from '../administration/client.ts'
 import type { LlmCall } from '../call.ts'
+import { type RepriceOptions, type RepriceSummary, reprice } from '../ledger/reprice.ts'
 import { openStore, type StoreOptions } from '../store/store.ts'
 
 /** Writes calls into a store, a transaction a batch, and closes it. */
@@ -11,6 +14,17 @@ export async function writeStore(
   const store = await openStore({ file, sinks: [], now: () => now, ...options })
   for (const calls of batches) await store.append({ calls })
   await store.close()
+}
+
+/** `reprice` as the command does it: through the sidecar that runs on the folder, or alone. */
+export async function repriceStore(file: string, options: Omit<RepriceOptions, 'write'>): Promise<RepriceSummary> {
+  if (options.dryRun === true) return await reprice(file, { ...options, write: async () => true })
+  const administration = await administer(dirname(file))
+  try {
+    return await reprice(file, { ...options, write: administration.adjust })
+  } finally {
+    await administration.close()
+  }
 }
 
 /** All rows of tables, as another program reads them. */

@@ -377,7 +377,7 @@ do
     ["to what it does not speak"] = { "ftp://sidecar", "" },
   }) do
     SECTIONS.log = string.gsub(string.gsub(plain, 'SIDECAR_URL = "[^"]*"', function() return 'SIDECAR_URL = "' .. constants[1] .. '"' end),
-      'SIDECAR_TOKEN = "[^"]*"', function() return 'SIDECAR_TOKEN = "' .. constants[2] .. '"' end)
+      'INTAKE_TOKEN = "[^"]*"', function() return 'INTAKE_TOKEN = "' .. constants[2] .. '"' end)
     results["totals"][name] = totals(1, {})
   end
   SECTIONS.log = plain

@@ -1,7 +1,15 @@
 import { FIRST_TOKEN_BUCKETS } from '../../../sidecar/ledger/series.ts'
-import { atModel, atProvider, call, failed, latency, ok, tenant } from '../ordinary-series.ts'
-import { counter, ENVIRONMENT, histogram, quietThenLoud, type Scenario, SIDECAR, scenario } from '../scenario.ts'
+import { atModel, atProvider, call, failed, latency, ok, tenant, up } from '../ordinary-series.ts'
+import { counter, ENVIRONMENT, histogram, KONG, quietThenLoud, type Scenario, SIDECAR, scenario } from '../scenario.ts'
 
+/** A whole day of calls, and then none. */
+export const STOPPED = [
+  ok([
+    [1900, 60],
+    [90, 0],
+  ]),
+]
+const OTHER_KONG = { ...KONG, instance: 'kong-2:8100' }
 export const PROVIDER_SCENARIOS: readonly Scenario[] = [
   scenario(
     'LLMProviderDown',
@@ -17,6 +25,24 @@ export const PROVIDER_SCENARIOS: readonly Scenario[] = [
       ]),
     ],
     { interval: '5s', silentAt: 60, firesAt: 69 },
+  ),
+  // A client that Kong limits meanwhile does not hide it: none of its calls reached the provider.
+  scenario(
+    'LLMProviderDown',
+    atProvider,
+    [
+      ok([
+        [60, 5],
+        [30, 0],
+      ]),
+      failed([
+        [60, 0],
+        [30, 5],
+      ]),
+      failed([[90, 50]], 'rate_limited'),
+      counter('llm_rate_limited_calls_total', { ...tenant, provider: 'openai', by: 'gateway' }, [[90, 50]]),
+    ],
+    { interval: '5s', silentAt: 60, firesAt: 69, course: 'among many calls that Kong limits' },
   ),
   scenario('LLMProviderErrors', atProvider, [ok(quietThenLoud(20, 16)), failed(quietThenLoud(0, 4))]),
   scenario('LLMProviderRateLimited', atProvider, [
@@ -60,15 +86,11 @@ export const PROVIDER_SCENARIOS: readonly Scenario[] = [
     ],
     { firesAt: 399 },
   ),
-  scenario(
-    'LLMTrafficStopped',
-    ENVIRONMENT,
-    [
-      ok([
-        [1900, 60],
-        [90, 0],
-      ]),
-    ],
-    { interval: '1m', silentAt: 1910, firesAt: 1980 },
-  ),
+  scenario('LLMTrafficStopped', ENVIRONMENT, STOPPED, { interval: '1m', silentAt: 1910, firesAt: 1980 }),
+  scenario('LLMTrafficStopped', ENVIRONMENT, [...STOPPED, up([[1990, 0]], KONG), up([[1990, 1]], OTHER_KONG)], {
+    interval: '1m',
+    silentAt: 1910,
+    firesAt: 1980,
+    course: 'one Kong of two is down',
+  }),
 ]
