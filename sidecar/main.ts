@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createReadStream, existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { tapAsPlugin } from '../plugin/tap-text.ts'
+import { tapAsPlugins } from '../plugin/tap-text.ts'
 import { openPriceBook, PriceFileError } from '../pricing/open-price-book.ts'
 import { administer } from './administration/client.ts'
 import { type Command, parseCommandLine, type ReconcileCommand, USAGE, UsageError } from './command-line.ts'
@@ -57,8 +57,8 @@ async function main(): Promise<void> {
       return
     }
     case 'tap': {
-      const source = readFileSync(join(dirname(import.meta.dirname), 'plugin/tap.lua'), 'utf8')
-      const tap = tapAsPlugin(source, { url: command.sidecarUrl, token: command.intakeToken })
+      const { ship, postFunction, sidecarUrl: url, intakeToken: token, content, global } = command
+      const tap = tapAsPlugins(ship, { url, token, content, global })[postFunction ? 1 : 0]
       process.stdout.write(`${JSON.stringify(tap)}\n`)
       return
     }
@@ -284,10 +284,14 @@ function pluginServerSettings(): string {
   )
   const command = `${process.execPath} --require ${join(plugin, 'without-ts-node.cjs')} ${server} --plugins-directory ${join(plugin, 'load')}`
   const folder = '/var/run/llm-observer'
-  return `export KONG_PLUGINS=bundled,llm-observer
+  // Its output goes into a file: Kong writes what it reads from a plugin server at level info, which nobody sees, and waits for it
+  // at each stop: kong quit takes up to 10 s longer.
+  const start = `mkdir -p ${folder} && exec ${command} -p ${folder} --sock-name js.sock >>${folder}/plugin-server.log 2>&1`
+  return `# ${folder} holds the socket and the log; where Kong's user cannot make it: install -d -o kong ${folder}
+export KONG_PLUGINS=bundled,llm-observer
 export KONG_PLUGINSERVER_NAMES=js
 export KONG_PLUGINSERVER_JS_SOCKET=${folder}/js.sock
-export KONG_PLUGINSERVER_JS_START_CMD="${command} -p ${folder} --sock-name js.sock"
+export KONG_PLUGINSERVER_JS_START_CMD="/bin/sh -c '${start}'"
 export KONG_PLUGINSERVER_JS_QUERY_CMD="${command} --dump-all-plugins"
 `
 }

@@ -11,6 +11,8 @@ const root = join(import.meta.dirname, '..')
 const ROOMS: Record<string, readonly string[]> = {
   'sidecar/call.ts': [],
   'sidecar/capture.ts': [],
+  'sidecar/capture-batch.ts': ['sidecar/capture.ts'],
+  'sidecar/frames.ts': ['sidecar/capture-batch.ts', 'sidecar/json-depth.ts'],
   'sidecar/json-depth.ts': [],
   'sidecar/logger.ts': [],
   'sidecar/optional.ts': [],
@@ -75,6 +77,7 @@ const ROOMS: Record<string, readonly string[]> = {
     'sidecar/capture.ts',
     'sidecar/capture-batch.ts',
     'sidecar/intake.ts',
+    'sidecar/frames.ts',
     'sidecar/json-depth.ts',
     'sidecar/log-limit.ts',
     'sidecar/logger.ts',
@@ -189,6 +192,15 @@ describe('imports point one way', () => {
         seen.has(next) ? [`${[...seen].join(' → ')} → ${next}`] : reaches(next, new Set([...seen, next])),
       )
     expect(Object.keys(ROOMS).flatMap((room) => reaches(room, new Set([room])))).toEqual([])
+  })
+
+  it('the plugin takes types of the sidecar alone: zod would make each start of the plugin server slower', () => {
+    const values = files
+      .filter((file) => file.startsWith('plugin/'))
+      .flatMap(
+        (file) => readFileSync(join(root, file), 'utf8').match(/^import (?!type).*from '\.\.\/sidecar\/.*$/gm) ?? [],
+      )
+    expect(values).toEqual([])
   })
 
   it('only main.ts touches env, signals and exit', () => {
