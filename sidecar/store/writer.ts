@@ -99,8 +99,11 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
   const setState = database.prepare('INSERT INTO state VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value')
   const carriedId = database.prepare('SELECT 1 FROM carried_ids WHERE key = ?')
   const dropCarried = database.prepare('DELETE FROM carried_ids')
-  let carriesIds = database.prepare('SELECT 1 FROM carried_ids LIMIT 1').get() !== undefined
+  const anyCarried = database.prepare('SELECT 1 FROM carried_ids LIMIT 1')
+  let carriesIds = anyCarried.get() !== undefined
   let fold = loadFold()
+  /** What is kept in memory may say what was not stored. */
+  let stale = false
 
   function loadFold(): LabelFold {
     return makeLabelFold(options.labelLimits, {
@@ -114,19 +117,31 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
 
   /** All or nothing; what is kept in memory is read anew where it is nothing. */
   function transaction<T>(work: () => T): T {
+    reload()
     try {
       database.exec('BEGIN IMMEDIATE')
       const result = work()
       database.exec('COMMIT')
       return result
     } catch (error) {
-      if (database.isTransaction) database.exec('ROLLBACK')
-      log.reload()
-      epochs.reload()
-      lines.forget()
-      fold = loadFold()
+      stale = true
+      try {
+        reload()
+      } catch {
+        // A file that cannot be written now may not be readable either: before the next transaction, then.
+      }
       throw error
     }
+  }
+  function reload(): void {
+    if (!stale) return
+    if (database.isTransaction) database.exec('ROLLBACK')
+    log.reload()
+    epochs.reload()
+    lines.forget()
+    carriesIds = anyCarried.get() !== undefined
+    fold = loadFold()
+    stale = false
   }
 
   function loseNumbers(
@@ -253,6 +268,7 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
       log.hasSinks ? calls.reduce((sum, { body }) => sum + log.sizeOf(body), 0) : 0,
     /** One transaction for all of them. */
     append(requests: readonly AppendRequest[], needed: number, now: number): { results: AppendResult[]; delta: Delta } {
+      reload()
       const withRows = needed <= options.logLimitBytes
       // Law 3: a slice a transaction, so that no lock is held for long.
       while (withRows && log.lacksRoom(needed)) transaction(() => log.free(needed))
