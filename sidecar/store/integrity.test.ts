@@ -1,4 +1,5 @@
-import { closeSync, existsSync, openSync, readdirSync, statSync, writeSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { closeSync, existsSync, openSync, readdirSync, renameSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pino } from 'pino'
@@ -7,7 +8,9 @@ import { makeCall } from '../testing/make-call.ts'
 import { storeInFolder, totals } from '../testing/store-in-folder.ts'
 import { backupStore, backupsIn, scheduleBackups } from './backup.ts'
 import { checkStore } from './check.ts'
+import { markDamaged } from './data-folder.ts'
 import { openDataFolder } from './open-data-folder.ts'
+import { salvage } from './salvage.ts'
 
 const test = storeInFolder()
 const wrong = (file = test.file) => checkStore(file).flatMap((finding) => finding.wrong)
@@ -115,6 +118,55 @@ describe('a damaged file', () => {
         .flatMap((finding) => finding.wrong),
     ).toEqual([])
   })
+
+  it('the process is killed while it salvages: the next start begins again, and keeps the whole ledger', async () => {
+    const before = await damagedStore()
+    // A limit on the size of files kills with SIGXFSZ where a full disk would fail.
+    const kilobytes = Math.floor(statSync(test.file).size / 2 / 1024)
+    const program = `import('${join(import.meta.dirname, 'salvage.ts')}').then(({ salvage }) => salvage('${test.file}', Date.now()))`
+    const child = spawnSync('bash', [
+      '-c',
+      'ulimit -f "$1"; exec "$2" -e "$3"',
+      '-',
+      `${kilobytes}`,
+      process.execPath,
+      program,
+    ])
+    expect(child.signal ?? child.status).not.toBe(0)
+    await expectWhole(before)
+  })
+
+  it('the process is killed between the moves of files: the next start goes on', async () => {
+    const before = await damagedStore()
+    salvage(test.file, test.clock)
+    markDamaged(test.file)
+    renameSync(test.file, `${test.file}.salvaged`)
+    await expectWhole(before)
+  })
+
+  it('a page that is read at opening is damaged: the start that finds it fails, the next one salvages', async () => {
+    const before = await damagedStore('epochs_by_day', false)
+    await expect(openDataFolder(test.folder, { sinks: ['otlp'], now: () => test.clock }, () => {})).rejects.toThrow()
+    await expectWhole(before)
+  })
+
+  async function damagedStore(table = 'log', marked = true): Promise<ReturnType<typeof totals>> {
+    const store = await test.open({ sinks: ['otlp'] })
+    for (let from = 1; from <= 1000; from += 100) await test.feed(store, calls(from, from + 99))
+    for (let n = 0; n < 300; n++)
+      await store.append({ calls: [], given: [{ node: 'n', epoch: n.toString(16).padStart(32, '0'), sequence: 1 }] })
+    const before = totals(store)
+    await store.close()
+    overwrite(table)
+    if (marked) markDamaged(test.file)
+    return before
+  }
+  async function expectWhole(before: ReturnType<typeof totals>): Promise<void> {
+    const store = await openDataFolder(test.folder, { sinks: ['otlp'], now: () => test.clock }, () => {})
+    expect(totals(store)).toEqual(before)
+    await store.close()
+    expect(readdirSync(test.folder).filter((name) => /salvag|\.damaged$/.test(name))).toEqual([])
+  }
 
   async function readAll(store: Awaited<ReturnType<typeof test.open>>) {
     const positions: number[] = []

@@ -2,7 +2,7 @@ import { workerData } from 'node:worker_threads'
 import type { Adjustment } from '../ledger/adjustments.ts'
 import type { Delta } from '../ledger/delta.ts'
 import { configureSinks } from './configure-sinks.ts'
-import { markDamaged } from './data-folder.ts'
+import { markDamaged, markingDamage } from './data-folder.ts'
 import { causeOf, faultOf, type TransientCause } from './errors.ts'
 import type { SettleRequest } from './log.ts'
 import { migrateStore } from './migrations.ts'
@@ -49,11 +49,14 @@ type Ask = Asked<WriteRequest>
 
 serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
   const options = workerData as WriterOptions
-  const database = openForWriting(options.file)
-  migrateStore(database, options.file)
-  if (options.sinks !== undefined) configureSinks(database, options.sinks)
-  const writer = makeWriter(database, options)
-  writer.reserve(options.reservedTenants)
+  const { database, writer, loaded } = markingDamage(options.file, () => {
+    const database = openForWriting(options.file)
+    migrateStore(database, options.file)
+    if (options.sinks !== undefined) configureSinks(database, options.sinks)
+    const writer = makeWriter(database, options)
+    writer.reserve(options.reservedTenants)
+    return { database, writer, loaded: writer.load() }
+  })
 
   /** What could not be written and must not be given up: in order, tried again. */
   let waiting: Ask[] = []
@@ -231,5 +234,5 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
     }, TRIM_AFTER_MS)
   }
 
-  return { opened: writer.load(), handle }
+  return { opened: loaded, handle }
 })
