@@ -143,6 +143,14 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
           writeFailures.set(trouble.cause, (writeFailures.get(trouble.cause) ?? 0) + 1)
           log.error(`store ${trouble.cause}`, trouble, 'the store cannot write and tries again; nothing is lost')
         },
+        onReadTrouble(trouble) {
+          if (trouble !== undefined)
+            log.error(
+              `store read ${trouble.cause}`,
+              trouble,
+              'the store cannot be read for the sinks; it is tried again',
+            )
+        },
         onDamaged(rows) {
           damagedRows += rows
           logger.error({ rows }, 'rows of the log are damaged: set aside and counted as dropped (reason damaged)')

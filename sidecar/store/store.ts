@@ -4,7 +4,7 @@ import type { Adjustment } from '../ledger/adjustments.ts'
 import { cleanLabel, type LabelLimits } from '../ledger/fold-labels.ts'
 import type { RunningTotal } from '../ledger/ledger-tables.ts'
 import { makeSpend, type SpendSum, type TenantSpend } from '../ledger/spend.ts'
-import type { TransientCause } from './errors.ts'
+import { StoreUnavailable, type TransientCause } from './errors.ts'
 import { takeLock } from './lock.ts'
 import type { DeadLetterRow, LetterPlace, ReadRequest, ReadRows, StoredRow, StoreStats } from './reader-thread.ts'
 import { makeRecentCalls } from './recent-calls.ts'
@@ -32,6 +32,8 @@ export interface StoreOptions {
   now?: () => number
   /** The store cannot write now; told at each failure, and once when it can again. */
   onTrouble?: (trouble: Trouble | undefined) => void
+  /** The same of reads for the sinks: they wait, captures are taken. */
+  onReadTrouble?: (trouble: Trouble | undefined) => void
   /** A thread has ended: the process has to end too (law 14). */
   onDeath?: (error: Error) => void
   /** Told after the commit, once for each call that was counted; `repeat` is set. */
@@ -113,6 +115,8 @@ export interface Store extends SinkLog, Totals {
 const GIBIBYTE = 1024 ** 3
 export const DEFAULT_LIMITS: LabelLimits = { tenants: 1000, models: 500, series: 200_000 }
 const GAP_GRACE_MS = 60_000
+const RETRY_BASE_MS = 100
+const RETRY_CAP_MS = 2000
 /** Fresh calls kept in memory, so that sinks that keep up cost no query and no JSON.parse. */
 const RECENT_BYTES = 16 * 1024 * 1024
 
@@ -204,6 +208,34 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       return written.result
     }
 
+    /**
+     * For the delivery, which ends with the first error: what is transient is tried again, for ever (law 14), until the
+     * store closes or the signal aborts.
+     */
+    async function untilItWorks<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+      for (let attempts = 1; ; attempts++)
+        try {
+          const result = await work()
+          if (attempts > 1) options.onReadTrouble?.(undefined)
+          return result
+        } catch (error) {
+          if (!(error instanceof StoreUnavailable) || closed || signal?.aborted) throw error
+          options.onReadTrouble?.({ cause: error.reason, message: error.message, attempts })
+          await new Promise((resolve) =>
+            setTimeout(resolve, Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** Math.min(attempts - 1, 10))),
+          )
+        }
+    }
+    async function readRows(request: ReadRequest & { op: 'rows' | 'held' }, signal?: AbortSignal): Promise<ReadRows> {
+      const read = await untilItWorks(() => reader.ask<ReadRows>(request), signal)
+      const { damaged } = read
+      if (damaged.length > 0) {
+        await untilItWorks(() => write({ op: 'setAside', positions: damaged }), signal)
+        options.onDamaged?.(damaged.length)
+      }
+      return read
+    }
+
     return {
       ...totals,
       get seriesInUse() {
@@ -254,11 +286,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
           if (fresh.length > 0)
             return { entries: fresh, upTo: fresh.at(-1)!.position, more: fresh.at(-1)!.position < lastPosition }
           if (lastPosition > from) {
-            const { rows, damaged, upTo } = await reader.ask<ReadRows>({ op: 'rows', sink, after: from, ...limit })
-            if (damaged.length > 0) {
-              options.onDamaged?.(damaged.length)
-              await write({ op: 'setAside', positions: damaged })
-            }
+            const { rows, upTo } = await readRows({ op: 'rows', sink, after: from, ...limit }, signal)
             if (upTo > from) return { entries: rows.map(entryOf), upTo, more: upTo < lastPosition }
           }
           // What came while we asked is read at once; a row for another sink alone is waited past.
@@ -286,13 +314,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         }))
         await write({ op: 'settle', request: { sink, upTo, outcomes, held, deadLetters: letters } })
       },
-      heldTenants: (sink) => reader.ask<string[]>({ op: 'heldTenants', sink }),
+      heldTenants: (sink) => untilItWorks(() => reader.ask<string[]>({ op: 'heldTenants', sink })),
       async readHeld(sink, tenant, limit) {
-        const { rows, damaged } = await reader.ask<ReadRows>({ op: 'held', sink, tenant, ...limit })
-        if (damaged.length > 0) {
-          options.onDamaged?.(damaged.length)
-          await write({ op: 'setAside', positions: damaged })
-        }
+        const { rows } = await readRows({ op: 'held', sink, tenant, ...limit })
         return rows.map(entryOf)
       },
       async readSpend() {
