@@ -115,6 +115,8 @@ export interface Store extends SinkLog, Totals {
 const GIBIBYTE = 1024 ** 3
 export const DEFAULT_LIMITS: LabelLimits = { tenants: 1000, models: 500, series: 200_000 }
 const GAP_GRACE_MS = 60_000
+/** Of 1,000 epochs each. */
+const CONFIRM_SLICES = 20
 const RETRY_BASE_MS = 100
 const RETRY_CAP_MS = 2000
 /** Fresh calls kept in memory, so that sinks that keep up cost no query and no JSON.parse. */
@@ -326,7 +328,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       },
       async confirmGaps() {
         if (trouble !== undefined || now() - takingSince < gapGraceMs) return
-        await write({ op: 'confirmGaps', until: now() - gapGraceMs })
+        const until = now() - gapGraceMs
+        // Slices: captures are stored in between. What is left waits for the next scrape.
+        for (let slices = 0, more = true; more && slices < CONFIRM_SLICES; slices++)
+          more = await write<boolean>({ op: 'confirmGaps', until })
       },
       capturesRefused() {
         takingSince = now()
