@@ -16,17 +16,21 @@ export interface BackupSettings {
 }
 
 const NAME = /^observer-\d{8}T\d{6}Z\.db$/
+const UNFINISHED = '.unfinished'
 const LOOK_MS = 60_000
 const HOUR_MS = 3_600_000
 
 /** A whole copy of the store at one moment, beside a running sidecar. Written under another name until it is whole. */
 export function writeBackup(file: string, to: string): { bytes: number } {
-  const unfinished = `${to}.unfinished`
+  const unfinished = `${to}${UNFINISHED}`
   rmSync(unfinished, { force: true })
   mkdirSync(dirname(to), { recursive: true, mode: 0o700 })
   const database = new DatabaseSync(file, { readOnly: true, timeout: 5000 })
   try {
     database.prepare('VACUUM INTO ?').run(unfinished)
+  } catch (error) {
+    rmSync(unfinished, { force: true })
+    throw error
   } finally {
     database.close()
   }
@@ -63,6 +67,14 @@ export function backupsIn(folder: string): string[] {
   }
 }
 
+/** What a process that was killed has left. */
+function removeUnfinished(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const whole = name.slice(0, -UNFINISHED.length)
+    if (name.endsWith(UNFINISHED) && NAME.test(whole)) rmSync(join(folder, name), { force: true })
+  }
+}
+
 /** Writes a backup as soon as the last is older than `everyHours`, and keeps the newest. Failures are logged and tried again. */
 export function scheduleBackups(
   data: string,
@@ -77,14 +89,17 @@ export function scheduleBackups(
 
   async function look(): Promise<void> {
     if (now() < notBefore) return
-    const last = backupsIn(folder).at(-1)
-    const lastAt = last === undefined ? 0 : timeOf(last)
-    if (now() - lastAt < settings.everyHours * HOUR_MS) return
-    const size = statSync(storeFile(data)).size
-    const { bavail, bsize } = statfsSync(data)
     try {
-      if (bavail * bsize < 2 * size)
-        throw new Error(`${folder}: not enough room for a backup (${size} bytes, and as much again to go on)`)
+      const last = backupsIn(folder).at(-1)
+      const lastAt = last === undefined ? 0 : timeOf(last)
+      if (now() - lastAt < settings.everyHours * HOUR_MS) return
+      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      removeUnfinished(folder)
+      const size = statSync(storeFile(data)).size
+      const { bavail, bsize } = statfsSync(folder)
+      // Where the store is on the same disk it needs room to go on.
+      const needed = statSync(folder).dev === statSync(data).dev ? 2 * size : size
+      if (bavail * bsize < needed) throw new Error(`${folder}: a backup needs ${needed} bytes of free disk`)
       const { bytes } = await backupStore(data, join(folder, backupName(now())))
       for (const name of backupsIn(folder).slice(0, -settings.keep)) rmSync(join(folder, name), { force: true })
       failures = 0

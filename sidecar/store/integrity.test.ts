@@ -1,5 +1,15 @@
 import { spawnSync } from 'node:child_process'
-import { closeSync, existsSync, openSync, readdirSync, renameSync, statSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pino } from 'pino'
@@ -251,6 +261,29 @@ describe('backup', () => {
     expect(await empty.append({ calls: calls(152, 152), acknowledged })).toMatchObject({ rolledBack: 150 })
     await empty.close()
     expect(Object.keys(totals(empty).calls!)).toEqual([`${SERIES}|ok`])
+  })
+
+  it('what was left unfinished goes with the next, and a store that is away is an error to be told, no end', async () => {
+    const store = await test.open()
+    await store.close()
+    const folder = join(test.folder, 'backups')
+    mkdirSync(folder)
+    const left = join(folder, 'observer-20261101T000000Z.db.unfinished')
+    const own = join(folder, 'mine.unfinished')
+    for (const name of [left, own]) writeFileSync(name, 'x')
+    let now = Date.UTC(2026, 10, 2)
+    const said: string[] = []
+    const backups = scheduleBackups(
+      test.folder,
+      { enabled: true, everyHours: 24, keep: 2 },
+      { logger: pino({}, { write: (line: string) => said.push(line) }), now: () => (now += 1000), lookMs: 5 },
+    )
+    await expect.poll(() => backupsIn(folder), { timeout: 20_000 }).toHaveLength(1)
+    expect([existsSync(left), existsSync(own)]).toEqual([false, true])
+    renameSync(test.file, `${test.file}.away`)
+    now += 48 * 3_600_000
+    await expect.poll(() => said.join(''), { timeout: 20_000 }).toContain('no backup of the store')
+    await backups.close()
   })
 
   it('keeps the newest, and writes one when the last is old', async () => {
