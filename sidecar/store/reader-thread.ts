@@ -2,10 +2,11 @@ import { statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { workerData } from 'node:worker_threads'
 import { crc32 } from 'node:zlib'
-import type { SpendRange, SpendSum } from '../ledger/spend.ts'
+import type { SpendRange, SpendSums } from '../ledger/spend.ts'
 import { makeSpendStore } from '../ledger/spend-store.ts'
 import { markDamaged } from './data-folder.ts'
 import { faultOf } from './errors.ts'
+import { DELTAS } from './schema.ts'
 import { serveThread } from './thread.ts'
 
 /** Reads on a connection of its own, each in a snapshot of its own, so that the write-ahead log stays small. */
@@ -129,7 +130,16 @@ serveThread<ReadRequest, never, undefined>(() => {
     }
   }
 
-  function run(request: ReadRequest): ReadRows | string[] | DeadLetterRow[] | SpendSum[][] | StoreStats | undefined {
+  function inSnapshot<T>(read: () => T): T {
+    database.exec('BEGIN')
+    try {
+      return read()
+    } finally {
+      database.exec('COMMIT')
+    }
+  }
+
+  function run(request: ReadRequest): ReadRows | string[] | DeadLetterRow[] | SpendSums | StoreStats | undefined {
     switch (request.op) {
       case 'rows':
         return take(rowsAfter.iterate(request.after, request.sink, request.calls), request.bytes, request.after)
@@ -145,7 +155,10 @@ serveThread<ReadRequest, never, undefined>(() => {
           request.limit,
         ) as unknown as DeadLetterRow[]
       case 'spend':
-        return spend.sums(request.ranges)
+        return inSnapshot(() => ({
+          sums: spend.sums(request.ranges),
+          upTo: Number((state.get(DELTAS) as { value: number } | undefined)?.value ?? 0),
+        }))
       case 'stats':
         return stats()
       case 'close':

@@ -3,7 +3,7 @@ import { asRepeat, type LlmCall } from '../call.ts'
 import type { Adjustment } from '../ledger/adjustments.ts'
 import { cleanLabel, type LabelLimits } from '../ledger/fold-labels.ts'
 import type { RunningTotal } from '../ledger/ledger-tables.ts'
-import { makeSpend, type SpendSum, type TenantSpend } from '../ledger/spend.ts'
+import { makeSpend, type SpendSums, type TenantSpend } from '../ledger/spend.ts'
 import { StoreUnavailable, type TransientCause } from './errors.ts'
 import { takeLock } from './lock.ts'
 import type { DeadLetterRow, LetterPlace, ReadRequest, ReadRows, StoredRow, StoreStats } from './reader-thread.ts'
@@ -163,7 +163,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     )
     const settled = makeSettledNumbers(file)
     const totals = makeTotals(writerOptions.labelLimits, loaded.ledger, now())
-    const spend = makeSpend(budgets, (ranges) => reader.ask<SpendSum[][]>({ op: 'spend', ranges }))
+    const spend = makeSpend(budgets, (ranges) => reader.ask<SpendSums>({ op: 'spend', ranges }))
     const recent = makeRecentCalls(RECENT_BYTES)
     let cursors = new Map(loaded.cursors)
     let { lastPosition, rolledBack } = loaded
@@ -196,7 +196,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       if (delta !== undefined) {
         totals.apply(delta, now())
         if (delta.adjusted.length > 0) spend.forget()
-        else spend.add(delta.spend)
+        else spend.add(delta.spend, delta.number)
       }
       cursors = new Map(now_)
       if (last > lastPosition) {

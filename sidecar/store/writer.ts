@@ -10,6 +10,7 @@ import { makeAnswers, type Verdict } from './answers.ts'
 import { makeEpochs } from './epochs.ts'
 import { makeLog, type SettleRequest } from './log.ts'
 import { answerKey } from './open-database.ts'
+import { DELTAS } from './schema.ts'
 
 export interface WriterOptions {
   file: string
@@ -63,9 +64,14 @@ export interface AppendResult {
   rolledBack: number
 }
 
+/** `number`: of the deltas of this store, in the order of their commits; it stands in the file too. */
+export interface StoredDelta extends Delta {
+  number: number
+}
+
 /** The store's state that the event loop keeps a copy of; sent with each answer of a write. */
 export interface Moved {
-  delta?: Delta
+  delta?: StoredDelta
   cursors: [string, number][]
   lastPosition: number
 }
@@ -102,6 +108,7 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
   const anyCarried = database.prepare('SELECT 1 FROM carried_ids LIMIT 1')
   let carriesIds = anyCarried.get() !== undefined
   let fold = loadFold()
+  let deltas = Number(state(DELTAS) ?? 0)
   /** What is kept in memory may say what was not stored. */
   let stale = false
 
@@ -141,6 +148,7 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
     lines.forget()
     carriesIds = anyCarried.get() !== undefined
     fold = loadFold()
+    deltas = Number(state(DELTAS) ?? 0)
     stale = false
   }
 
@@ -243,11 +251,12 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
   }
 
   /** Ends a transaction that has gathered a delta. */
-  function finish(delta: DeltaBuilder): Delta {
+  function finish(delta: DeltaBuilder): StoredDelta {
     for (const { node, count } of epochs.flush()) delta.count('lost', [fold.admit('node', node), 'gap'], BigInt(count))
     const taken = delta.take()
     ledger.apply(taken)
-    return taken
+    setState.run(DELTAS, ++deltas)
+    return { ...taken, number: deltas }
   }
 
   return {
@@ -258,7 +267,7 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
       lastPosition: log.lastPosition,
       rolledBack: Number(state('rolled_back') ?? 0),
     }),
-    moved: (delta?: Delta): Moved => ({
+    moved: (delta?: StoredDelta): Moved => ({
       ...(delta === undefined ? {} : { delta }),
       cursors: [...log.cursors],
       lastPosition: log.lastPosition,
@@ -267,7 +276,11 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
     sizeOf: ({ calls }: AppendRequest): number =>
       log.hasSinks ? calls.reduce((sum, { body }) => sum + log.sizeOf(body), 0) : 0,
     /** One transaction for all of them. */
-    append(requests: readonly AppendRequest[], needed: number, now: number): { results: AppendResult[]; delta: Delta } {
+    append(
+      requests: readonly AppendRequest[],
+      needed: number,
+      now: number,
+    ): { results: AppendResult[]; delta: StoredDelta } {
       reload()
       const withRows = needed <= options.logLimitBytes
       // Law 3: a slice a transaction, so that no lock is held for long.
@@ -283,7 +296,7 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
         for (const request of requests) log.settle(request, now)
       }),
     /** Undefined where another run was faster: nothing is written. */
-    adjust: (all: readonly Adjustment[], now: number): Delta | undefined =>
+    adjust: (all: readonly Adjustment[], now: number): StoredDelta | undefined =>
       transaction(() => {
         if (all.some((adjustment) => adjustments.isStale(adjustment))) return undefined
         const delta = makeDelta(fold)
@@ -295,7 +308,7 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
     dropOldest: (rows: number): void => transaction(() => log.dropOldest(rows)),
     setAside: (positions: readonly number[]): void => transaction(() => log.setAside(positions)),
     /** What has been missing since before `until` counts as lost: a slice of it. */
-    confirmGaps: (until: number): { delta: Delta; more: boolean } =>
+    confirmGaps: (until: number): { delta: StoredDelta; more: boolean } =>
       transaction(() => {
         const delta = makeDelta(fold)
         const { lost, more } = epochs.confirm(Math.floor(until / 1000))
