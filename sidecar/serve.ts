@@ -228,6 +228,8 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
     async close() {
       // First no more calls, then no more sends; what is unsent stays in the store and goes out after the next start.
       await server.close()
+      // What is being read is stored as it is; a token counter that is closed would leave it without an estimate.
+      await intake?.idle()
       await tokens?.close()
       for (const close of closing) await close()
       exposition?.close()
