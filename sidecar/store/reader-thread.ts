@@ -40,7 +40,8 @@ export interface DeadLetterRow extends LetterPlace {
   tenant: string
   reason: string
   at: number
-  body: string
+  /** Null where the checksum is not that of the body. */
+  body: string | null
 }
 export interface SinkCount {
   sink: string
@@ -67,6 +68,9 @@ export interface StoreStats {
   counts: SinkCount[]
 }
 
+/** Bodies of one answer: the event loop parses them. */
+const LETTERS_BYTES = 1024 * 1024
+
 serveThread<ReadRequest, never, undefined>(() => {
   const { file } = workerData as { file: string }
   const database = new DatabaseSync(file, { readOnly: true, timeout: 2000 })
@@ -80,7 +84,7 @@ serveThread<ReadRequest, never, undefined>(() => {
   )
   const heldTenants = database.prepare('SELECT DISTINCT tenant FROM held WHERE sink = ?')
   const letters = database.prepare(
-    `SELECT sink, position, id, tenant, reason, at, body FROM dead_letters
+    `SELECT sink, position, id, tenant, reason, at, checksum, body FROM dead_letters
      WHERE (?1 IS NULL OR sink = ?1) AND (sink, position) > (?2, ?3) ORDER BY sink, position LIMIT ?4`,
   )
   const spend = makeSpendStore(database)
@@ -107,6 +111,17 @@ serveThread<ReadRequest, never, undefined>(() => {
         taken.rows.push({ position, repeat: repeat === 1, body })
       }
       taken.upTo = position
+    }
+    return taken
+  }
+
+  function takeLetters(rows: Iterable<DeadLetterRow & { body: string; checksum: number }>): DeadLetterRow[] {
+    const taken: DeadLetterRow[] = []
+    let size = 0
+    for (const { checksum, body, ...letter } of rows) {
+      size += body.length
+      if (taken.length > 0 && size > LETTERS_BYTES) break
+      taken.push({ ...letter, body: crc32(body) === checksum ? body : null })
     }
     return taken
   }
@@ -148,12 +163,14 @@ serveThread<ReadRequest, never, undefined>(() => {
       case 'heldTenants':
         return (heldTenants.all(request.sink) as { tenant: string }[]).map(({ tenant }) => tenant)
       case 'deadLetters':
-        return letters.all(
-          request.sink ?? null,
-          request.after?.sink ?? '',
-          request.after?.position ?? 0,
-          request.limit,
-        ) as unknown as DeadLetterRow[]
+        return takeLetters(
+          letters.iterate(
+            request.sink ?? null,
+            request.after?.sink ?? '',
+            request.after?.position ?? 0,
+            request.limit,
+          ) as Iterable<unknown> as Iterable<DeadLetterRow & { body: string; checksum: number }>,
+        )
       case 'spend':
         return inSnapshot(() => ({
           sums: spend.sums(request.ranges),

@@ -74,7 +74,8 @@ export interface Appended {
 }
 
 export interface DeadLetter extends Omit<DeadLetterRow, 'body'> {
-  call: LlmCall
+  /** Undefined where it was damaged: put back it is set aside, and counts as dropped. */
+  call: LlmCall | undefined
 }
 
 /** One durable store: the log with a cursor for each sink, the ledger, and what was seen. Layout: schema.ts. */
@@ -96,6 +97,7 @@ export interface Store extends SinkLog, Totals {
   capturesRefused(): void
   /** Writes adjusting entries; false where one of them is stale, and nothing is written. */
   adjust(adjustments: readonly Adjustment[]): Promise<boolean>
+  /** In the order of sink and position, at most `limit` and some megabytes; empty where none is left. */
   deadLetters(sink: string | undefined, after: LetterPlace | undefined, limit: number): Promise<DeadLetter[]>
   /** Puts a slice of dead letters back in front of their sink. Returns how many; 0: none is left. */
   replay(sink: string, positions?: readonly number[]): Promise<number>
@@ -339,7 +341,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       adjust: (adjustments) => write<boolean>({ op: 'adjust', adjustments }),
       async deadLetters(sink, after, limit) {
         const letters = await reader.ask<DeadLetterRow[]>({ op: 'deadLetters', sink, after, limit })
-        return letters.map(({ body, ...letter }) => ({ ...letter, call: JSON.parse(body) as LlmCall }))
+        return letters.map(({ body, ...letter }) => ({
+          ...letter,
+          call: body === null ? undefined : (JSON.parse(body) as LlmCall),
+        }))
       },
       replay: (sink, positions) => write<number>({ op: 'replay', sink, positions }),
       dropOldest: (rows) => write<void>({ op: 'dropOldest', rows }),
@@ -350,16 +355,19 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       },
       silentFor: () => Math.max(writer.silentFor(), reader.silentFor()),
       async close() {
-        if (!closed) {
-          closed = true
+        const isOpen = !closed
+        closed = true
+        try {
+          if (!isOpen) return
           wakeAll()
           await reader.ask({ op: 'close' }).catch(() => {})
           await writer.ask({ op: 'close', now: now() })
+        } finally {
+          settled.close()
+          await reader.close()
+          await writer.close()
+          lock.close()
         }
-        settled.close()
-        await reader.close()
-        await writer.close()
-        lock.close()
       },
     }
   }
