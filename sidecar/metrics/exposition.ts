@@ -211,18 +211,20 @@ export function makeExposition(sources: ExpositionSources) {
 
   /** Every status of a model that is called exists at 0 before it happens, so that its first failure is an increase. */
   function* absentStatuses(shownSince: number): Generator<string> {
-    const models = new Map<string, { labels: readonly string[]; statuses: Set<string> }>()
+    const models = new Map<string, { labels: readonly string[]; statuses: Set<string>; isShown: boolean }>()
     for (const { labels, changedAt } of store.series('calls')) {
-      if (changedAt < shownSince) continue
       const key = labels.slice(0, 3).join('\u0000')
-      const known = models.get(key)
-      if (known === undefined) models.set(key, { labels, statuses: new Set([labels[3]!]) })
-      else known.statuses.add(labels[3]!)
+      const known = models.get(key) ?? { labels, statuses: new Set(), isShown: false }
+      models.set(key, known)
+      // One that is idle is not absent: at 0 it would come back as an increase by all that it ever was.
+      known.statuses.add(labels[3]!)
+      known.isShown ||= changedAt >= shownSince
     }
     const names = TABLE.llm_calls_total.labels
-    for (const { labels, statuses } of models.values())
+    for (const { labels, statuses, isShown } of models.values())
       for (const status of CALL_STATUSES)
-        if (!statuses.has(status)) yield `${seriesText('llm_calls_total', names, [...labels.slice(0, 3), status])}0\n`
+        if (isShown && !statuses.has(status))
+          yield `${seriesText('llm_calls_total', names, [...labels.slice(0, 3), status])}0\n`
   }
 
   function* absentReasons(): Generator<string> {
