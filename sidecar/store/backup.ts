@@ -4,6 +4,7 @@ import { dirname, extname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { HOUR_MS } from '../ledger/period.ts'
 import type { Logger } from '../logger.ts'
 import { storeFile } from './data-folder.ts'
 
@@ -20,7 +21,6 @@ const run = promisify(execFile)
 const NAME = /^observer-\d{8}T\d{6}Z\.db$/
 const UNFINISHED = '.unfinished'
 const LOOK_MS = 60_000
-const HOUR_MS = 3_600_000
 
 /** A whole copy of the store at one moment, beside a running sidecar. Written under another name until it is whole. */
 export function writeBackup(file: string, to: string): { bytes: number } {

@@ -18,10 +18,11 @@ export interface SettleRequest {
 }
 
 /** What a row takes besides its body: its columns and its share of pages. */
-const ROW_BYTES = 96
+export const ROW_BYTES = 96
 const TRIM_ROWS = 1000
 const FREE_ROWS = 500
-const LETTER_BYTES = 300
+/** The same of a dead letter. */
+export const LETTER_BYTES = 300
 
 /**
  * The log's half of the store (schema.ts): rows, cursors, what is held, dead letters. Everything that writes runs inside the
