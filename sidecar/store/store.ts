@@ -329,6 +329,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         return spend.read(tenants, now())
       },
       async confirmGaps() {
+        // A clock that was set back.
+        takingSince = Math.min(takingSince, now())
         if (trouble !== undefined || now() - takingSince < gapGraceMs) return
         const until = now() - gapGraceMs
         // Slices: captures are stored in between. What is left waits for the next scrape.

@@ -70,10 +70,9 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
   }
   /** Ends the thread where time mends nothing (law 14). */
   function failed(error: unknown): void {
-    if (faultOf(error) === 'corrupt') {
-      markDamaged(options.file)
-      throw error
-    }
+    const fault = faultOf(error)
+    if (fault === 'corrupt') markDamaged(options.file)
+    if (fault !== 'transient') throw error
     attempts++
     tell({ kind: 'trouble', cause: causeOf(error), message: (error as Error).message, attempts })
     retry ??= setTimeout(
