@@ -22,7 +22,8 @@ export type ReadRequest =
 export interface StoredRow {
   position: number
   repeat: boolean
-  body: string
+  /** JSON in UTF-8. */
+  body: Uint8Array
 }
 export interface ReadRows {
   rows: StoredRow[]
@@ -41,7 +42,7 @@ export interface DeadLetterRow extends LetterPlace {
   reason: string
   at: number
   /** Null where the checksum is not that of the body. */
-  body: string | null
+  body: Uint8Array | null
 }
 export interface SinkCount {
   sink: string
@@ -115,7 +116,7 @@ serveThread<ReadRequest, never, undefined>(() => {
     return taken
   }
 
-  function takeLetters(rows: Iterable<DeadLetterRow & { body: string; checksum: number }>): DeadLetterRow[] {
+  function takeLetters(rows: Iterable<DeadLetterRow & { body: Uint8Array; checksum: number }>): DeadLetterRow[] {
     const taken: DeadLetterRow[] = []
     let size = 0
     for (const { checksum, body, ...letter } of rows) {
@@ -169,7 +170,7 @@ serveThread<ReadRequest, never, undefined>(() => {
             request.after?.sink ?? '',
             request.after?.position ?? 0,
             request.limit,
-          ) as Iterable<unknown> as Iterable<DeadLetterRow & { body: string; checksum: number }>,
+          ) as Iterable<unknown> as Iterable<DeadLetterRow & { body: Uint8Array; checksum: number }>,
         )
       case 'spend':
         return inSnapshot(() => ({
@@ -204,5 +205,5 @@ interface Row {
   position: number
   repeat: number
   checksum: number
-  body: string
+  body: Uint8Array
 }

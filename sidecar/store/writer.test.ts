@@ -6,6 +6,7 @@ import { storeInFolder } from '../testing/store-in-folder.ts'
 import { configureSinks } from './configure-sinks.ts'
 import { migrateStore } from './migrations.ts'
 import { openForWriting } from './open-database.ts'
+import { packCalls } from './packed-calls.ts'
 import { type AppendRequest, makeWriter, STORED } from './writer.ts'
 
 const test = storeInFolder()
@@ -22,8 +23,7 @@ const numbered = (sequence: number) =>
 const ioError = () => Object.assign(new Error('disk I/O error'), { errcode: 10 })
 
 function requestOf(calls: readonly LlmCall[]): AppendRequest {
-  const bodies = calls.map((call) => ({ body: JSON.stringify(call), metaLength: JSON.stringify(call).length }))
-  return { calls: bodies, ignored: [], lost: [], acknowledged: [], totals: [], given: [] }
+  return { calls: packCalls(calls), ignored: [], lost: [], acknowledged: [], totals: [], given: [] }
 }
 
 /** A writer on a database of which commits, roll-backs and reads can be made to fail. */
@@ -57,7 +57,7 @@ describe('a transaction that was given up', () => {
   let under: ReturnType<typeof faulty>
   afterEach(() => under.database.close())
   const append = (sequence: number) =>
-    under.writer.append([requestOf([numbered(sequence)])], 0, test.clock).results[0]!.codes
+    under.writer.append([requestOf([numbered(sequence)])], [], 0, test.clock).results[0]!.codes
 
   it('leaves no number settled in memory, also where nothing could be read anew', () => {
     under = faulty()
@@ -101,7 +101,7 @@ describe('rows that are held', () => {
       )
     const append = (from: number, to: number) => {
       const calls = Array.from({ length: to - from + 1 }, (_, index) => makeCall({}, from + index))
-      return writer.append([requestOf(calls)], 0, test.clock).results[0]!.positions
+      return writer.append([requestOf(calls)], [], 0, test.clock).results[0]!.positions
     }
     const outcomes = (positions: readonly number[]) =>
       positions.map((position) => ({ position, tenant: 'blue', outcome: 'sent' as const, reason: '' }))
