@@ -16,7 +16,7 @@ describe('a read for a sink', () => {
     const store = await test.open({ sinks: ['otlp'] })
     await test.feed(store, [makeCall({}, 1), makeCall({}, 2)])
     await store.close()
-    change("UPDATE log SET body = '{' WHERE position = 1")
+    change("UPDATE log SET body = x'7b' WHERE position = 1")
     const troubles: (string | undefined)[] = []
     const again = await test.open({ sinks: ['otlp'], onReadTrouble: (trouble) => troubles.push(trouble?.cause) })
     const holder = new DatabaseSync(test.file)
@@ -45,7 +45,7 @@ describe('dead letters', () => {
       deadLetters: entries.map((entry) => ({ entry, reason: 'http_400' })),
     })
     await store.close()
-    change("UPDATE dead_letters SET body = '{' WHERE position = 2")
+    change("UPDATE dead_letters SET body = x'7b' WHERE position = 2")
     const again = await test.open({ sinks: ['otlp'] })
     const listed: [number, boolean][] = []
     let pages = 0
