@@ -109,8 +109,7 @@ describe('streams without usage', () => {
 
   it('more text than may wait: unknown, counted, and acknowledged all the same', async () => {
     await start({ queueBytes: '64KiB' })
-    // Two bytes a character: one of them fits, two do not.
-    const long = QUESTION.repeat(1000)
+    const long = `${QUESTION} `.repeat(800)
     expect(await post([silent(1, 'on', long), silent(2, 'on', long)])).toMatchObject({ stored: 2 })
     const text = await settled(2)
     expect(text).toMatch(/observer_estimates_total\{outcome="queue_full"\} 1/)
