@@ -161,6 +161,8 @@ export interface BilledLine {
   /** Absent: the call's model. */
   model?: string
   usage: Usage
+  /** Tokens of the prompt that a price by prompt size goes by, where the usage does not say it. */
+  prompt?: number
   /** Of how many lines of the bill this one is the sum, where there were too many to keep each. */
   merged?: number
 }
@@ -323,6 +325,8 @@ export interface LlmCall {
   stream: boolean
   /** OpenTelemetry `gen_ai.provider.name`, or `unknown`. */
   provider: string
+  /** The provider was taken from the wire format: nobody knows its host. */
+  providerGuessed?: true
   /** Host of the provider as Kong's service names it. */
   serverAddress?: string
   serverPort?: number

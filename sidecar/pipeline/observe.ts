@@ -243,6 +243,7 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         kong: traceOfKong(capture, requestHeaders),
       })
       if (priced.answer !== undefined) call.answer = priced.answer
+      if (guessed) call.providerGuessed = true
       if (keepsContent) call.content = contentOf(reading.content!, exchange, options, who.tenant, mode === 'full')
       return options.redactor.call(call)
     }
