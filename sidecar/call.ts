@@ -228,6 +228,17 @@ export interface AnswerIdentity {
   final: boolean
 }
 
+/** What an application's Langfuse SDK says of its own trace (W3C `baggage`), believed on trusted routes alone. Bounded, masked. */
+export interface TraceBaggage {
+  version?: string
+  traceName?: string
+  /** At most 16. */
+  tags?: string[]
+  /** At most 16. */
+  metadata?: Record<string, string>
+  prompt?: { name: string; version?: number }
+}
+
 export interface RequestParameters {
   maxTokens?: number
   temperature?: number
@@ -333,6 +344,10 @@ export interface LlmCall {
     spanId: string
     /** Only on trusted routes: the caller's span; or Kong's own. */
     parentSpanId?: string
+    /** Whose span the parent is. */
+    parentBy?: 'caller' | 'kong'
+    /** Present, if empty, where an application that traces to Langfuse sent any. */
+    baggage?: TraceBaggage
     /** The caller's own trace id where it was not trusted. */
     originalTraceId?: string
   }

@@ -99,9 +99,13 @@ export async function startLangfuseSink({
     perTenant: () =>
       sumPerTenant(
         [...observations.values()]
-          .filter(({ attributes }) => attributes.get('langfuse.observation.type') !== 'guardrail')
+          // A call's own observation: neither its root nor a guardrail under it.
+          .filter(({ attributes }) => attributes.has('langfuse.observation.metadata.cost_state'))
           .map(({ attributes }) => ({
-            tenant: String(attributes.get('langfuse.trace.metadata.tenant_id')),
+            tenant: String(
+              attributes.get('langfuse.trace.metadata.tenant_id') ??
+                attributes.get('langfuse.observation.metadata.tenant_id'),
+            ),
             tokens: tokensOf(attributes.get('langfuse.observation.usage_details')),
             picoUsd: totalOf(attributes),
           })),
@@ -147,5 +151,5 @@ function totalOf(attributes: ReceivedSpan['attributes']): bigint {
   const { total = 0 } = JSON.parse(details) as { total?: number }
   return total < FLOAT_IS_EXACT_BELOW_USD
     ? picoUsdOf(total.toFixed(12))
-    : BigInt(String(attributes.get('langfuse.observation.metadata.cost_pico_usd')))
+    : BigInt(String(attributes.get('langfuse.observation.metadata.cost_pico_usd')).replace(' pUSD', ''))
 }

@@ -7,7 +7,7 @@ import { deliverySettings, type Exporter, type SendResult } from './exporter.ts'
 import { gzipSchema, usesGzip } from './gzip-setting.ts'
 import { makeJsonSpans } from './json-spans.ts'
 import { writeLangfuseSpans } from './langfuse-observation.ts'
-
+import { applicationsSchema, makePlaces, TRACE_NAMES } from './langfuse-place.ts'
 import { type ScoresTaken, scoresBody, scoresTaken } from './langfuse-scores.ts'
 import { type ExporterDeps, spansResult } from './otlp.ts'
 import { makePoster } from './post.ts'
@@ -25,6 +25,9 @@ export const langfuseConfigSchema = z.strictObject({
   /** Where the call itself names none. */
   environment: z.string().default('default'),
   release: z.string().optional(),
+  /** What names the trace of a call; where the call has none of it, its operation. */
+  traceName: z.enum(TRACE_NAMES).default('tenant'),
+  applications: applicationsSchema.prefault({}),
   content: z.boolean().default(true),
   /** A score for each guardrail event. */
   scores: z.boolean().default(true),
@@ -35,7 +38,10 @@ export const langfuseConfigSchema = z.strictObject({
 export type LangfuseConfig = z.infer<typeof langfuseConfigSchema>
 
 const MAX_REMEMBERED = 10_000
-const LIMITS = { calls: 100, bytes: 2 * 1024 * 1024 }
+/** A call's content goes out twice, on root and generation. */
+const LIMITS = { calls: 100, bytes: 1024 * 1024 }
+/** Of scopes whose name begins with `langfuse-sdk` Langfuse does not copy every attribute into the metadata. */
+export const LANGFUSE_SCOPE = 'langfuse-sdk-kong-llm-observer'
 
 /**
  * The OTLP door of Langfuse: the legacy ingestion answers 207 and refuses every event on a v4 server.
@@ -43,20 +49,21 @@ const LIMITS = { calls: 100, bytes: 2 * 1024 * 1024 }
  */
 export function makeLangfuseExporter(config: LangfuseConfig, { environment }: ExporterDeps): Exporter {
   const poster = makePoster(config.timeoutMs)
-  const writer = makeJsonSpans()
+  const writer = makeJsonSpans(LANGFUSE_SCOPE)
   const authorization = (project: { publicKey: string; secretKey: Secret }) =>
     `Basic ${Buffer.from(`${project.publicKey}:${resolveSecret(project.secretKey, environment)}`).toString('base64')}`
   const fallback = authorization(config)
   const perTenant = new Map(Object.entries(config.tenants).map(([tenant, project]) => [tenant, authorization(project)]))
   const base = config.url.replace(/\/$/, '')
   const gzip = usesGzip(config.gzip, base)
+  const profile = { ...config, placeOf: makePlaces(config.applications) }
   const scores: ScoresTaken = { sent: 0, refused: 0 }
   /** Calls whose spans were taken and whose scores were not: when they come again, their scores alone go out. */
   const spansTaken = new Set<string>()
 
   async function sendSpans(project: string, calls: readonly LlmCall[], signal: AbortSignal): Promise<SendResult> {
     writer.begin()
-    for (const call of calls) writeLangfuseSpans(call, config, writer)
+    for (const call of calls) writeLangfuseSpans(call, profile, writer)
     const headers = {
       'content-type': 'application/json',
       authorization: project,

@@ -8,8 +8,10 @@ export const SPAN_KIND = { internal: 1, client: 3 } as const
 export const STATUS_CODE = { unset: 0, error: 2 } as const
 /** Sampled, and a parent that is told to be remote or not. */
 export const FLAGS = { local: 0x101, remote: 0x301 } as const
-/** Resource and scope of all spans. */
+/** Resource of all spans, and their scope where a sink asks for no other. */
 export const SERVICE = 'kong-llm-observer'
+/** Names of attributes that a writer remembers: names of metadata can be an application's own, and are without end. */
+export const MAX_NAMES = 1000
 
 export interface SpanHead {
   /** 32 and 16 hex digits in lower case. */

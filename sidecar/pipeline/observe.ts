@@ -217,6 +217,7 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         trusted: who.trusted,
         kong: traceOfKong(capture, requestHeaders),
       })
+      if (who.baggage !== undefined) call.trace.baggage = who.baggage
       if (priced.billingKey !== undefined) call.billingKey = priced.billingKey
       if (keepsContent) call.content = contentOf(reading.content!, exchange, options)
       return call
