@@ -110,6 +110,8 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
   function silentThreads(): string[] {
     return store === undefined || store.silentFor() < SILENT_MS ? [] : ["the store's thread does not answer"]
   }
+  // The first estimates must not wait for a thread to start.
+  await tokens?.warm()
   await server.listen({ host: config.listen.host, port: config.listen.port, listenTextResolver: () => '' })
   const { port } = server.server.address() as AddressInfo
   const closing: (() => Promise<unknown>)[] = []

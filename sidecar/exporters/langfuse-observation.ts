@@ -38,6 +38,7 @@ const BUCKETS: Record<TokenType, string> = {
   input_image: 'input_image_tokens',
   cache_read: 'input_cached_tokens',
   cache_read_audio: 'input_cached_audio_tokens',
+  cache_read_image: 'input_cached_image_tokens',
   cache_write: 'input_cache_creation',
   cache_write_5m: 'input_cache_creation_5m',
   cache_write_1h: 'input_cache_creation_1h',
@@ -85,6 +86,9 @@ const METADATA = metadataNames([
   'rate_limited_by',
   'attempts',
   'content_truncated',
+  'reasons',
+  'agent_method',
+  'agent_target',
 ])
 const TRACE_TENANT = `${LANGFUSE.traceMetadata}tenant_id`
 const TRACE_REQUEST = `${LANGFUSE.traceMetadata}request_id`
@@ -100,6 +104,8 @@ const TYPES: Partial<Record<Operation, string>> = {
   guardrail: 'guardrail',
   moderation: 'evaluator',
   count_tokens: 'span',
+  mcp: 'tool',
+  a2a: 'agent',
 }
 const ROOT_NAME = 'llm call'
 
@@ -313,6 +319,9 @@ function setCallAttributes(call: LlmCall, place: Place, set: SetAttribute): void
   set(METADATA.rate_limited_by, call.rateLimit?.refusedBy)
   set(METADATA.attempts, call.attempts === undefined ? undefined : JSON.stringify(call.attempts))
   set(METADATA.content_truncated, call.content?.truncated)
+  set(METADATA.reasons, call.reasons?.join(','))
+  set(METADATA.agent_method, call.agent?.method)
+  set(METADATA.agent_target, call.agent?.target)
 }
 
 /** With its unit: Langfuse makes a number of a text of digits alone, and of a number a float. */

@@ -204,6 +204,8 @@ describe('what Langfuse stores', () => {
     ['guardrail', 'GUARDRAIL'],
     ['moderation', 'EVALUATOR'],
     ['count_tokens', 'SPAN'],
+    ['mcp', 'TOOL'],
+    ['a2a', 'AGENT'],
     ['batch', 'GENERATION'],
   ] as const)('%s is of type %s, with its cost', async (operation, type) => {
     const call = await stored(makeCall({ operation }, 693))

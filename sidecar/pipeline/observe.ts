@@ -1,6 +1,7 @@
 import type { PriceBook } from '../../pricing/price-book.ts'
 import type { Content, GuardrailEvent, LlmCall } from '../call.ts'
 import type { Capture } from '../capture.ts'
+import { agentOfKong, readingOfAgent } from '../dialects/agent-protocols.ts'
 import type { Exchange, Reading } from '../dialects/dialect.ts'
 import { defaultProviderOf, type RequestBody, read, requestBodyOf } from '../dialects/index.ts'
 import { decodeText } from '../dialects/json-value.ts'
@@ -102,11 +103,13 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
               kong,
               answerBlocked,
             )
-    return { reading: seen, finish }
+    // Kong's MCP and A2A proxies say what they saw, whatever the bodies told.
+    const agent = seen.agent === undefined && log.ai != null ? agentOfKong(log.ai) : undefined
+    return { reading: agent === undefined ? seen : readingOfAgent(agent, stream), finish }
 
     function finish(reading: Reading): LlmCall {
       const who = attribute(capture, body?.cut === false ? body.members : undefined, options.attribution)
-      const provider = providerOf(capture, reading, kong, options.providers)
+      const { provider, guessed } = providerOf(capture, reading, kong, options.providers)
       const startedAt = epochMs(log.started_at)
       const { status: cache, lookup } = readCache(log, responseHeaders, options.semanticCache)
       const durationMs = duration(log.latencies?.request ?? 0)
@@ -114,17 +117,22 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         book: options.book,
         tenant: who.tenant,
         provider,
+        providerGuessed: guessed,
         startedAt,
         durationMs,
         httpStatus,
         answerBlocked,
+        gatewayTimeout: httpStatus === 504 && log.source !== 'upstream' && log.source != null,
         cache,
       })
+      // A connection that failed was another target's, or the same one's again: who was billed for it nobody saw.
+      const reasons = [...priced.reasons, ...((log.tries?.length ?? 0) > 1 ? (['attempts_unseen'] as const) : [])]
       const outcome = outcomeOf(
         capture,
         reading.error,
         [...reading.guardrails, ...guards],
-        exchange?.responseComplete ?? capture.response_complete !== false,
+        // That the answer came whole is one fact, that our copy of it is whole another.
+        capture.response_complete !== false || exchange?.responseComplete === true,
         () => textOf(exchange),
         answerBlocked,
       )
@@ -141,11 +149,13 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
       const serverPort = portOf(log.service?.port)
       const parameters = parametersOf(reading, keepsContent, options.redactor)
       const usageReason =
-        priced.usageSource === 'unknown' && isEncodedAndCut(capture, responseHeaders)
-          ? 'encoded_truncated'
-          : priced.usageSource === reading.usageSource
-            ? reading.usageReason
-            : undefined
+        priced.usageReason !== undefined
+          ? priced.usageReason
+          : priced.usageSource === 'unknown' && isEncodedAndCut(capture, responseHeaders)
+            ? 'encoded_truncated'
+            : priced.usageSource === reading.usageSource
+              ? reading.usageReason
+              : undefined
       const billedLines = billedLinesOf(reading)
       // A provider's words may quote the prompt: where content may not rest, its code for the error has to do.
       const errorMessage = failed && allowsContent ? redactedError(reading, options.redactor) : undefined
@@ -196,6 +206,8 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
       call.usage = priced.usage
       call.usageSource = priced.usageSource
       if (usageReason !== undefined) call.usageReason = usageReason
+      if (reasons.length > 0) call.reasons = reasons
+      if (reading.unreadUsage !== undefined && reasons.includes('unread_usage')) call.unreadUsage = reading.unreadUsage
       if (reading.rawUsage !== undefined) call.rawUsage = reading.rawUsage
       if (billedLines !== undefined) call.billedLines = billedLines
       if (reading.priceAttributes !== undefined) call.priceAttributes = reading.priceAttributes
@@ -207,6 +219,7 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
       call.httpStatus = httpStatus
       if (failed) call.errorType = reading.error?.type.slice(0, MAX_NAME) ?? String(httpStatus)
       if (errorMessage !== undefined) call.errorMessage = errorMessage
+      if (reading.agent !== undefined) call.agent = reading.agent
       if (cache !== undefined) call.cache = cache
       if (lookup !== undefined) call.cacheLookup = priceLookup(lookup, options.book, who.tenant, startedAt)
       if (rateLimit !== undefined) call.rateLimit = rateLimit
@@ -218,6 +231,7 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         kong: traceOfKong(capture, requestHeaders),
       })
       if (who.baggage !== undefined) call.trace.baggage = who.baggage
+      if (priced.answer !== undefined) call.answer = priced.answer
       if (priced.billingKey !== undefined) call.billingKey = priced.billingKey
       if (keepsContent) call.content = contentOf(reading.content!, exchange, options)
       return call
@@ -261,18 +275,13 @@ function providerOf(
   reading: { dialect: string },
   kong: KongAiReading | undefined,
   providers: Readonly<Record<string, string>>,
-): string {
+): { provider: string; guessed: boolean } {
   const { service } = log
   const host = (service?.host ?? '').toLowerCase()
   const byOperator = (name: string) => (Object.hasOwn(providers, name) ? providers[name] : undefined)
-  return (
-    byOperator(service?.name ?? '') ??
-    byOperator(host) ??
-    providerOfHost(host) ??
-    kong?.provider ??
-    defaultProviderOf(reading.dialect) ??
-    'unknown'
-  )
+  const named = byOperator(service?.name ?? '') ?? byOperator(host) ?? providerOfHost(host) ?? kong?.provider
+  if (named !== undefined) return { provider: named, guessed: false }
+  return { provider: defaultProviderOf(reading.dialect) ?? 'unknown', guessed: true }
 }
 
 function gatewayOf(capture: Capture): LlmCall['gateway'] {
