@@ -33,6 +33,24 @@ export interface SeenApplication {
   generation: boolean
 }
 
+interface Settings {
+  join: ApplicationsConfig['join']
+  money: ApplicationsConfig['money']
+}
+
+function settingsOf({ gateway }: LlmCall, { join, money, routes }: ApplicationsConfig): Settings {
+  const { route } = gateway
+  const own = route !== undefined && Object.hasOwn(routes, route) ? routes[route] : undefined
+  return { join: own?.join ?? join, money: own?.money ?? money }
+}
+
+/** Whether what is seen of an application in Langfuse changes anything for this call. */
+export function dependsOnSeen(call: LlmCall, config: ApplicationsConfig): boolean {
+  if (call.trace.parentSpanId === undefined || call.trace.parentBy !== 'caller') return false
+  const { join, money } = settingsOf(call, config)
+  return join !== 'never' && ((join === 'auto' && call.trace.baggage === undefined) || money === 'auto')
+}
+
 /** `seen`: what is known of the application that made a call; undefined where nothing is yet. */
 export function makePlaces(
   config: ApplicationsConfig,
@@ -41,12 +59,9 @@ export function makePlaces(
   return (call) => {
     const { parentSpanId, parentBy, baggage } = call.trace
     if (parentSpanId === undefined || parentBy !== 'caller') return OWN_TRACE
-    const route = call.gateway.route
-    const own = route !== undefined && Object.hasOwn(config.routes, route) ? config.routes[route] : undefined
-    const joins = own?.join ?? config.join
+    const { join: joins, money: pays } = settingsOf(call, config)
     if (joins === 'never') return OWN_TRACE
-    const pays = own?.money ?? config.money
-    const known = joins === 'auto' || pays === 'auto' ? seen(call) : undefined
+    const known = dependsOnSeen(call, config) ? seen(call) : undefined
     // Langfuse's SDK writes such baggage, and it sends its spans there.
     const isTraced = joins === 'always' || baggage !== undefined || known?.traces === true
     if (!isTraced && known !== undefined) return OWN_TRACE
