@@ -261,6 +261,8 @@ export interface Content {
   tools?: string
   /** True where the capture was cut: what is here is not all. */
   truncated?: boolean
+  /** The policy of a tenant or route lets it rest as it came (docs/privacy.md). */
+  unredacted?: true
 }
 
 /**
@@ -417,17 +419,16 @@ export interface LlmCall {
     parentSpanId?: string
     /** Whose span the parent is. */
     parentBy?: 'caller' | 'kong'
-    /** Present, if empty, where an application that traces to Langfuse sent any. */
-    baggage?: TraceBaggage
     /** The caller's own trace id where it was not trusted. */
     originalTraceId?: string
   }
 
+  /** Present, if empty, where an application that traces to Langfuse sent any. */
+  baggage?: TraceBaggage
+
   /** Design law 10: set where the answer can be retrieved later, or where this call is a retrieval. */
   answer?: AnswerIdentity
-  /** One answer is billed once: claimed at append. */
-  billingKey?: string
-  /** Set by the spool when the billing key was claimed before: cost 0. */
+  /** Set by the store where the call is a retrieval of an answer that was billed before: cost 0. */
   repeat?: boolean
 
   content?: Content

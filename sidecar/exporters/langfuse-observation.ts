@@ -213,7 +213,7 @@ function setGuardrailAttributes(call: LlmCall, index: number, set: SetAttribute)
  * words are repeated: of each field Langfuse shows what came last.
  */
 function setTraceAttributes(call: LlmCall, profile: LangfuseProfile, place: Place, set: SetAttribute): void {
-  const { baggage } = call.trace
+  const { baggage } = call
   const joined = place.trace === 'application'
   set(LANGFUSE.traceName, baggage?.traceName ?? (joined ? undefined : traceNameOf(call, profile.traceName ?? 'tenant')))
   set(LANGFUSE.userId, call.user)
@@ -284,8 +284,8 @@ function setCallAttributes(call: LlmCall, place: Place, set: SetAttribute): void
     set(LANGFUSE.usage, JSON.stringify(usageDetails(call)))
     set(LANGFUSE.cost, costDetails(call))
     set(METADATA.request_model, call.requestModel === call.model ? undefined : call.requestModel)
-    set(LANGFUSE.promptName, call.trace.baggage?.prompt?.name)
-    set(LANGFUSE.promptVersion, call.trace.baggage?.prompt?.version)
+    set(LANGFUSE.promptName, call.baggage?.prompt?.name)
+    set(LANGFUSE.promptVersion, call.baggage?.prompt?.version)
     // Of a stream alone: elsewhere it would be the latency, and Langfuse's averages a mixture.
     if (call.stream && call.timeToFirstByteMs !== undefined)
       set(LANGFUSE.completionStart, new Date(call.startedAt + call.timeToFirstByteMs).toISOString())

@@ -3,8 +3,12 @@ import type { LlmCall } from '../call.ts'
 import { makeCall } from '../testing/make-call.ts'
 import { applicationsSchema, makePlaces, type SeenApplication } from './langfuse-place.ts'
 
-function placeOf(settings: object, trace: Partial<LlmCall['trace']>, seen?: SeenApplication) {
-  const call = makeCall()
+function placeOf(
+  settings: object,
+  { baggage, ...trace }: Partial<LlmCall['trace']> & Pick<LlmCall, 'baggage'>,
+  seen?: SeenApplication,
+) {
+  const call = makeCall(baggage === undefined ? {} : { baggage })
   return makePlaces(applicationsSchema.parse(settings), () => seen)({ ...call, trace: { ...call.trace, ...trace } })
 }
 const own = { trace: 'own' }

@@ -48,7 +48,7 @@ function settingsOf({ gateway }: LlmCall, { join, money, routes }: ApplicationsC
 export function dependsOnSeen(call: LlmCall, config: ApplicationsConfig): boolean {
   if (call.trace.parentSpanId === undefined || call.trace.parentBy !== 'caller') return false
   const { join, money } = settingsOf(call, config)
-  return join !== 'never' && ((join === 'auto' && call.trace.baggage === undefined) || money === 'auto')
+  return join !== 'never' && ((join === 'auto' && call.baggage === undefined) || money === 'auto')
 }
 
 /** `seen`: what is known of the application that made a call; undefined where nothing is yet. */
@@ -57,13 +57,13 @@ export function makePlaces(
   seen: (call: LlmCall) => SeenApplication | undefined = () => undefined,
 ): (call: LlmCall) => Place {
   return (call) => {
-    const { parentSpanId, parentBy, baggage } = call.trace
+    const { parentSpanId, parentBy } = call.trace
     if (parentSpanId === undefined || parentBy !== 'caller') return OWN_TRACE
     const { join: joins, money: pays } = settingsOf(call, config)
     if (joins === 'never') return OWN_TRACE
     const known = dependsOnSeen(call, config) ? seen(call) : undefined
     // Langfuse's SDK writes such baggage, and it sends its spans there.
-    const isTraced = joins === 'always' || baggage !== undefined || known?.traces === true
+    const isTraced = joins === 'always' || call.baggage !== undefined || known?.traces === true
     if (!isTraced && known !== undefined) return OWN_TRACE
     return {
       trace: 'application',

@@ -131,15 +131,15 @@ function callOf(span: ReceivedSpan, overrides: Partial<LlmCall> = {}): LlmCall {
   })
 }
 /** Under the application's span, on a trusted route. */
-function joinedCall(span: ReceivedSpan, baggage?: LlmCall['trace']['baggage']): LlmCall {
+function joinedCall(span: ReceivedSpan, baggage?: LlmCall['baggage']): LlmCall {
   return callOf(span, {
     trace: {
       traceId: span.traceId,
       spanId: span.spanId,
       parentSpanId: span.parentSpanId,
       parentBy: 'caller',
-      ...(baggage !== undefined && { baggage }),
     },
+    ...(baggage !== undefined && { baggage }),
   })
 }
 const PARAMETERS = { temperature: 0.2, maxTokens: 100 }
@@ -251,16 +251,12 @@ describe.skipIf(absent)('as a case that came out right on a whole Langfuse 4.16'
     const id = 'baggage-attributes'
     const { ours } = sentIn(id)
     const call = callOf(ours[1]!, {
-      trace: {
-        traceId: ours[1]!.traceId,
-        spanId: ours[1]!.spanId,
-        baggage: {
-          version: '3',
-          traceName: 'checkout',
-          tags: ['beta', 'eu'],
-          metadata: { k: 'v' },
-          prompt: { name: 'greeting', version: 1 },
-        },
+      baggage: {
+        version: '3',
+        traceName: 'checkout',
+        tags: ['beta', 'eu'],
+        metadata: { k: 'v' },
+        prompt: { name: 'greeting', version: 1 },
       },
     })
     const [root, generation] = written(call)

@@ -5,7 +5,7 @@ import { openPriceBook } from '../../pricing/open-price-book.ts'
 import { type LlmCall, type Message, type MessagePart, TOKEN_TYPES } from '../call.ts'
 import { attributionConfigSchema } from '../pipeline/attribute.ts'
 import { makeObserver } from '../pipeline/observe.ts'
-import { makeRedactor, redactionConfigSchema } from '../pipeline/redact.ts'
+import { makeRedactor, redactionConfigSchema } from '../redaction/redact.ts'
 import { GOLDEN_CALLS } from '../testing/golden-calls.ts'
 import { makeCall } from '../testing/make-call.ts'
 import { makeReferenceSpans } from '../testing/reference-spans.ts'
@@ -155,13 +155,7 @@ const call: fc.Arbitrary<LlmCall> = fc
       }),
       usage: fc.dictionary(fc.constantFrom(...TOKEN_TYPES), fc.nat()) as fc.Arbitrary<LlmCall['usage']>,
       savedPicoUsd: number,
-      trace: fc.record(
-        {
-          traceId: fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 32, maxLength: 32 }),
-          spanId: fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 16, maxLength: 16 }),
-          parentSpanId: fc.constant('00f067aa0ba902b7'),
-          parentBy: fc.constantFrom('caller' as const, 'kong' as const),
-          baggage: fc.record(
+      baggage: fc.record(
             {
               version: text,
               traceName: text,
@@ -171,6 +165,12 @@ const call: fc.Arbitrary<LlmCall> = fc
             },
             { requiredKeys: [] },
           ),
+      trace: fc.record(
+        {
+          traceId: fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 32, maxLength: 32 }),
+          spanId: fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 16, maxLength: 16 }),
+          parentSpanId: fc.constant('00f067aa0ba902b7'),
+          parentBy: fc.constantFrom('caller' as const, 'kong' as const),
           originalTraceId: text,
         },
         { requiredKeys: ['traceId', 'spanId'] },

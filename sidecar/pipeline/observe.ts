@@ -8,7 +8,9 @@ import { decodeText } from '../dialects/json-value.ts'
 import { type KongAiReading, readKongAiLog } from '../dialects/kong-ai-log.ts'
 import { blocksAnswer, kongGuardrails } from '../dialects/kong-guardrails.ts'
 import { providerOfHost } from '../dialects/provider-of-host.ts'
-import { type AttributionConfig, attribute } from './attribute.ts'
+import { type ContentPolicyConfig, storedMode } from '../redaction/policy.ts'
+import type { Redactor } from '../redaction/redact.ts'
+import { type AttributionConfig, attribute, personMode } from './attribute.ts'
 import { billedLinesOf } from './billed-lines.ts'
 import { boundContent } from './bound-content.ts'
 import { exchangeOf, headersOf, isEncodedAndCut } from './exchange-of.ts'
@@ -19,7 +21,6 @@ import { readAttempts } from './read-attempts.ts'
 import { priceLookup, readCache, type SemanticCacheConfig } from './read-cache.ts'
 import { readRateLimit } from './read-rate-limit.ts'
 import { filledByKong, readingOfLog, readingOfTranslated, readingOfUpgrade } from './reading-without-bodies.ts'
-import type { Redactor } from './redact.ts'
 import { callId, remoteSpan, traceOf, traceOfKong } from './trace.ts'
 
 export interface ObserveOptions {
@@ -27,6 +28,10 @@ export interface ObserveOptions {
   attribution: AttributionConfig
   semanticCache: SemanticCacheConfig
   redactor: Redactor
+  /** Who keeps content; absent: redacted content for everybody. */
+  policy?: ContentPolicyConfig
+  /** The sinks that there are: the log keeps what the one with the most may have. */
+  sinks?: readonly string[]
   /** Kong service name or host → provider. */
   providers: Readonly<Record<string, string>>
   /** Bytes of content kept for a call. */
@@ -74,6 +79,7 @@ interface Begun {
 }
 
 function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
+  const people = personMode(options.attribution)
   return (capture) => {
     const { log } = capture
     const requestHeaders = headersOf(log.request.headers)
@@ -139,7 +145,11 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
       const id = callId(capture.node, log.request.id, log.started_at)
       const firstByteMs =
         capture.first_byte_at == null ? undefined : duration(epochMs(capture.first_byte_at * 1000) - startedAt)
-      const allowsContent = options.content && capture.content === 'on'
+      const mode =
+        options.policy === undefined
+          ? 'redacted'
+          : storedMode({ tenant: who.tenant, gateway: gatewayOf(capture) }, options.sinks ?? [], options.policy)
+      const allowsContent = options.content && capture.content === 'on' && mode !== 'off'
       const keepsContent = allowsContent && reading.content !== undefined
       const failed = outcome.status !== 'ok'
 
@@ -147,7 +157,7 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
       const responseModel = modelName(reading.responseModel)
       const serverAddress = log.service?.host?.slice(0, MAX_NAME)
       const serverPort = portOf(log.service?.port)
-      const parameters = parametersOf(reading, keepsContent, options.redactor)
+      const parameters = parametersOf(reading, keepsContent, options.redactor, who.tenant)
       const usageReason =
         priced.usageReason !== undefined
           ? priced.usageReason
@@ -158,7 +168,7 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
               : undefined
       const billedLines = billedLinesOf(reading)
       // A provider's words may quote the prompt: where content may not rest, its code for the error has to do.
-      const errorMessage = failed && allowsContent ? redactedError(reading, options.redactor) : undefined
+      const errorMessage = failed && allowsContent ? redactedError(reading, options.redactor, who.tenant) : undefined
       const rateLimit = readRateLimit(responseHeaders, {
         httpStatus,
         source: log.source,
@@ -196,8 +206,8 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
       call.tenantSource = who.tenantSource
       if (who.claimedTenant !== undefined) call.claimedTenant = who.claimedTenant
       if (who.consumer !== undefined) call.consumer = who.consumer
-      if (who.user !== undefined) call.user = who.user
-      if (who.session !== undefined) call.session = who.session
+      if (who.user !== undefined) call.user = options.redactor.person(who.user, who.tenant, people)
+      if (who.session !== undefined) call.session = options.redactor.person(who.session, who.tenant, people)
       if (who.team !== undefined) call.team = who.team
       if (who.app !== undefined) call.app = who.app
       if (who.environment !== undefined) call.environment = who.environment
@@ -224,17 +234,18 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
       if (lookup !== undefined) call.cacheLookup = priceLookup(lookup, options.book, who.tenant, startedAt)
       if (rateLimit !== undefined) call.rateLimit = rateLimit
       if (attempts !== undefined) call.attempts = attempts
-      call.guardrails = outcome.guardrails.slice(0, MAX_LIST).map((event) => redactedEvent(event, options.redactor))
+      call.guardrails = outcome.guardrails
+        .slice(0, MAX_LIST)
+        .map((event) => redactedEvent(event, options.redactor, who.tenant))
       call.trace = traceOf(id, who.tenant, {
         caller: remoteSpan(requestHeaders),
         trusted: who.trusted,
         kong: traceOfKong(capture, requestHeaders),
       })
-      if (who.baggage !== undefined) call.trace.baggage = who.baggage
+      if (who.baggage !== undefined) call.baggage = who.baggage
       if (priced.answer !== undefined) call.answer = priced.answer
-      if (priced.billingKey !== undefined) call.billingKey = priced.billingKey
-      if (keepsContent) call.content = contentOf(reading.content!, exchange, options)
-      return call
+      if (keepsContent) call.content = contentOf(reading.content!, exchange, options, who.tenant, mode === 'full')
+      return options.redactor.call(call)
     }
   }
 }
@@ -244,29 +255,40 @@ function readSeen(exchange: Exchange, body: RequestBody | undefined, kong: KongA
   return (kong === undefined ? undefined : readingOfTranslated(exchange, reading)) ?? reading
 }
 
-/** Cut first, then redacted: a match at the cut is masked because `truncated` says that there is one. */
+/** Bounded and redacted in one: what is cut is cut after it was masked, so that no half of a secret is left. */
 function contentOf(
   content: Content,
   exchange: Exchange | undefined,
   { maxContentBytes, redactor }: ObserveOptions,
+  tenant: string,
+  full: boolean,
 ): Content {
-  const bounded = boundContent(content, maxContentBytes)
   const cut =
     exchange?.requestTruncated === true || exchange?.responseTail !== undefined || exchange?.responseComplete === false
-  return redactor.content(cut ? { ...bounded, truncated: true } : bounded)
+  const bounded = boundContent(content, maxContentBytes, full ? undefined : redactor, {
+    tenant,
+    // Where an answer broke off, its last words may be half a secret.
+    outputBrokeOff: exchange?.responseComplete === false,
+  })
+  return { ...bounded, ...(cut && { truncated: true }), ...(full && { unredacted: true as const }) }
 }
 
-function redactedError(reading: Reading, redactor: Redactor): string | undefined {
+function redactedError(reading: Reading, redactor: Redactor, tenant: string): string | undefined {
   const message = reading.error?.message
   if (message === undefined) return undefined
-  const masked = message.length <= MAX_ERROR ? redactor.text(message) : redactor.text(message.slice(0, MAX_ERROR), true)
-  return masked.slice(0, MAX_ERROR)
+  return bounded(message, redactor, tenant)
 }
 
 /** A guard's reason may quote what it found. */
-function redactedEvent(event: GuardrailEvent, redactor: Redactor): GuardrailEvent {
+function redactedEvent(event: GuardrailEvent, redactor: Redactor, tenant: string): GuardrailEvent {
   const { reason } = event
-  return reason === undefined ? event : { ...event, reason: redactor.text(reason.slice(0, MAX_ERROR)) }
+  return reason === undefined ? event : { ...event, reason: bounded(reason, redactor, tenant) }
+}
+
+/** Short text: masked first, then cut. */
+function bounded(text: string, redactor: Redactor, tenant: string): string {
+  const cut = text.length > MAX_ERROR * 4
+  return redactor.text(cut ? text.slice(0, MAX_ERROR * 4) : text, { cut, tenant }).slice(0, MAX_ERROR)
 }
 
 /** The operator's word, then the host, then Kong's own configuration, then whose format it is. */
@@ -305,12 +327,19 @@ function gatewayOf(capture: Capture): LlmCall['gateway'] {
 }
 
 /** Stop sequences are the client's own words: they rest only where content does, bounded and redacted. */
-function parametersOf({ parameters }: Reading, keepsContent: boolean, redactor: Redactor): Reading['parameters'] {
+function parametersOf(
+  { parameters }: Reading,
+  keepsContent: boolean,
+  redactor: Redactor,
+  tenant: string,
+): Reading['parameters'] {
   if (parameters === undefined) return undefined
   const { stopSequences, ...all } = parameters
   const kept: NonNullable<Reading['parameters']> = all
   if (keepsContent && stopSequences !== undefined)
-    kept.stopSequences = stopSequences.slice(0, MAX_LIST).map((stop) => redactor.text(stop.slice(0, MAX_NAME)))
+    kept.stopSequences = stopSequences
+      .slice(0, MAX_LIST)
+      .map((stop) => redactor.text(stop, { tenant }).slice(0, MAX_NAME))
   return Object.keys(kept).length > 0 ? kept : undefined
 }
 

@@ -24,8 +24,6 @@ export interface PricedReading {
   reasons: CallReason[]
   /** Design law 10. */
   answer?: AnswerIdentity
-  /** The answer whose cost this is, so that a retrieval of it is not billed again: only where there is a retrieval. */
-  billingKey?: string
 }
 
 export interface PriceContext {
@@ -111,16 +109,12 @@ export function price(reading: Reading, context: PriceContext): PricedReading {
     reasons.clear()
     reasons.add('plan')
   }
-  const key = reading.responseId === undefined ? undefined : boundedId(reading.responseId)
   return {
     usage,
     usageSource,
     cost,
     reasons: [...reasons],
     ...identity,
-    ...(answer?.final === true &&
-      key !== undefined &&
-      key !== '' && { billingKey: `${context.tenant}/${context.provider}/${key}` }),
   }
 }
 

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { asRepeat, billedPicoUsd, type LlmCall } from '../call.ts'
+import { asRepeat, billedPicoUsd } from '../call.ts'
 import type { AdjustmentTotal } from '../ledger/adjustment-totals.ts'
 import { type Adjustment, makeAdjustments } from '../ledger/adjustments.ts'
 import { makeCallLineStore } from '../ledger/call-line-store.ts'

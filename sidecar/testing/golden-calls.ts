@@ -197,13 +197,13 @@ export const GOLDEN_CALLS: Readonly<Record<string, LlmCall>> = {
         spanId: 'b7ad6b7169200002',
         parentSpanId: '00f067aa0ba902b8',
         parentBy: 'caller',
-        baggage: {
-          version: '3',
-          traceName: 'checkout',
-          tags: ['beta', 'eu'],
-          metadata: { k: 'v' },
-          prompt: { name: 'greeting', version: 1 },
-        },
+      },
+      baggage: {
+        version: '3',
+        traceName: 'checkout',
+        tags: ['beta', 'eu'],
+        metadata: { k: 'v' },
+        prompt: { name: 'greeting', version: 1 },
       },
       user: 'app-user',
       session: 'app-session',
@@ -272,7 +272,6 @@ function withoutAnswer(overrides: Partial<LlmCall>, n: number): LlmCall {
     'rawUsage',
     'finishReasons',
     'content',
-    'billingKey',
     'timeToFirstByteMs',
   ] as const)
     delete call[name]
