@@ -156,15 +156,15 @@ const call: fc.Arbitrary<LlmCall> = fc
       usage: fc.dictionary(fc.constantFrom(...TOKEN_TYPES), fc.nat()) as fc.Arbitrary<LlmCall['usage']>,
       savedPicoUsd: number,
       baggage: fc.record(
-            {
-              version: text,
-              traceName: text,
-              tags: fc.array(text, { maxLength: 3 }),
-              metadata: fc.dictionary(text, text, { maxKeys: 3 }),
-              prompt: fc.record({ name: text, version: fc.nat() }, { requiredKeys: ['name'] }),
-            },
-            { requiredKeys: [] },
-          ),
+        {
+          version: text,
+          traceName: text,
+          tags: fc.array(text, { maxLength: 3 }),
+          metadata: fc.dictionary(text, text, { maxKeys: 3 }),
+          prompt: fc.record({ name: text, version: fc.nat() }, { requiredKeys: ['name'] }),
+        },
+        { requiredKeys: [] },
+      ),
       trace: fc.record(
         {
           traceId: fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 32, maxLength: 32 }),
