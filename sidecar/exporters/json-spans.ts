@@ -101,6 +101,19 @@ export function makeJsonSpans(scope = SERVICE): SpanWriter {
       for (const piece of pieces) out.utf8(piece)
       out.ascii('"}}')
     },
+    block(write) {
+      const before = attributes
+      const at = out.at
+      write()
+      // Without the comma that stands before it here.
+      return { from: before > 0 && attributes > before ? at + 1 : at, to: out.at, attributes: attributes - before }
+    },
+    repeat(block) {
+      if (block.attributes === 0) return
+      if (attributes > 0) out.ascii(',')
+      out.again(block.from, block.to)
+      attributes += block.attributes
+    },
     close(events) {
       out.ascii('],"droppedAttributesCount":0,"events":[')
       for (let index = 0; index < events.length; index++) {

@@ -12,7 +12,7 @@ import {
 import { type WrittenContent, type WrittenJson, writtenContent } from './langfuse-content.ts'
 import { OWN_TRACE, type Place, type TraceName } from './langfuse-place.ts'
 import { LANGFUSE } from './semantic-conventions.ts'
-import { type SetAttribute, SPAN_KIND, type SpanHead, type SpanWriter } from './span-writer.ts'
+import { type AttributeBlock, type SetAttribute, SPAN_KIND, type SpanHead, type SpanWriter } from './span-writer.ts'
 import { guardrailTime, headOf } from './spans.ts'
 
 export interface LangfuseProfile {
@@ -126,20 +126,26 @@ export function writeLangfuseSpans(call: LlmCall, profile: LangfuseProfile, writ
       : undefined
   const joined = place.trace === 'application'
   const rootId = joined ? undefined : rootSpanId(call)
+  /** What root and call have in common. */
+  const setShared = () => {
+    setOutcome(call, writer.set)
+    setTraceAttributes(call, profile, place, writer.set)
+    setContent(content, writer)
+  }
+  let shared: AttributeBlock | undefined
   if (rootId !== undefined) {
     writer.open(rootHead(call, rootId))
     writer.set(LANGFUSE.type, 'span')
     writer.set(LANGFUSE.appRoot, true)
-    setOutcome(call, writer.set)
-    setContent(content, writer)
-    setTraceAttributes(call, profile, place, writer.set)
+    shared = writer.block?.(setShared)
+    if (shared === undefined) setShared()
     writer.close([])
   }
   writer.open(rootId === undefined ? headOf(call) : { ...headOf(call), parentSpanId: rootId, parentIsRemote: false })
   if (place.trace === 'application' && place.asRoot) writer.set(LANGFUSE.appRoot, true)
-  setTraceAttributes(call, profile, place, writer.set)
+  if (shared === undefined) setShared()
+  else writer.repeat!(shared)
   setCallAttributes(call, place, writer.set)
-  setContent(content, writer)
   writer.close([])
   for (let index = 0; index < call.guardrails.length; index++) {
     writer.open(guardrailHead(call, index, rootId ?? call.trace.spanId))
@@ -273,7 +279,6 @@ function setOutcome(call: LlmCall, set: SetAttribute): void {
 
 function setCallAttributes(call: LlmCall, place: Place, set: SetAttribute): void {
   const { cost, gateway } = call
-  setOutcome(call, set)
   if (place.trace === 'application' && place.money === 'app') {
     // A model name alone makes Langfuse count and price the text, whatever the type.
     set(LANGFUSE.type, 'span')

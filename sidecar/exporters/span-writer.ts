@@ -45,8 +45,18 @@ export interface SpanWriter {
   set: SetAttribute
   /** An attribute whose value is JSON, in pieces of which each is escaped already. JSON writers have it. */
   setEscaped?(name: string, pieces: readonly string[]): void
+  /** Attributes that several spans of this request share: written now, and again by `repeat`. JSON writers have both. */
+  block?(write: () => void): AttributeBlock
+  repeat?(block: AttributeBlock): void
   close(events: readonly SpanEvent[]): void
   end(): Buffer
+}
+
+/** Where attributes stand in the bytes of the request, and how many they are. */
+export interface AttributeBlock {
+  from: number
+  to: number
+  attributes: number
 }
 
 /** Whole microseconds: what a time is rounded to. */
