@@ -60,7 +60,8 @@ export async function startRealKong(options: RealKongOptions): Promise<Gateway> 
     { name: 'file-log', config: { path: options.accessLog, reopen: true } },
   ]
   const configFile = join(options.directory, 'kong-of-the-demo.yml')
-  writeFileSync(configFile, stringify(declarative, { aliasDuplicateObjects: false }))
+  // Kong reads YAML 1.1, in which an unquoted off is false.
+  writeFileSync(configFile, stringify(declarative, { version: '1.1', aliasDuplicateObjects: false }))
   writeFileSync(options.accessLog, '')
 
   const [command, ...args] = options.describePlugin

@@ -6,6 +6,7 @@ export const BILLED_UNITS = [
   'cache_read',
   'cache_read_image',
   'cache_read_audio',
+  'cache_read_image',
   'cache_write',
   'cache_write_5m',
   'cache_write_1h',
