@@ -280,6 +280,17 @@ export interface AnswerIdentity {
   final: boolean
 }
 
+/** What an application's Langfuse SDK says of its own trace (W3C `baggage`), believed on trusted routes alone. Bounded, masked. */
+export interface TraceBaggage {
+  version?: string
+  traceName?: string
+  /** At most 16. */
+  tags?: string[]
+  /** At most 16. */
+  metadata?: Record<string, string>
+  prompt?: { name: string; version?: number }
+}
+
 /** A call of MCP or A2A: what was asked for and how it went. Never content. */
 export interface AgentEvent {
   protocol: 'mcp' | 'a2a'
@@ -410,9 +421,14 @@ export interface LlmCall {
     spanId: string
     /** Only on trusted routes: the caller's span; or Kong's own. */
     parentSpanId?: string
+    /** Whose span the parent is. */
+    parentBy?: 'caller' | 'kong'
     /** The caller's own trace id where it was not trusted. */
     originalTraceId?: string
   }
+
+  /** Present, if empty, where an application that traces to Langfuse sent any. */
+  baggage?: TraceBaggage
 
   /** Design law 10: set where the answer can be retrieved later, or where this call is a retrieval. */
   answer?: AnswerIdentity
