@@ -19,15 +19,19 @@ const WAYS: Record<string, object[]> = {
     { name: 'llm-observer', config: { source: 'tap', sidecar_url: `http://127.0.0.1:${sink}`, content: 'off' } },
   ],
 }
+// Kong reads YAML 1.1, in which an unquoted off is false.
 process.stdout.write(
-  stringify({
-    _format_version: '3.0',
-    services: [
-      {
-        name: 'provider',
-        url: `http://127.0.0.1:${provider}`,
-        routes: Object.entries(WAYS).map(([name, plugins]) => ({ name, paths: [`/${name}`], plugins })),
-      },
-    ],
-  }),
+  stringify(
+    {
+      _format_version: '3.0',
+      services: [
+        {
+          name: 'provider',
+          url: `http://127.0.0.1:${provider}`,
+          routes: Object.entries(WAYS).map(([name, plugins]) => ({ name, paths: [`/${name}`], plugins })),
+        },
+      ],
+    },
+    { version: '1.1' },
+  ),
 )
