@@ -6,7 +6,7 @@ import { openPriceBook } from '../pricing/open-price-book.ts'
 import type { Capture } from '../sidecar/capture.ts'
 import { attributionConfigSchema } from '../sidecar/pipeline/attribute.ts'
 import { makeObserver } from '../sidecar/pipeline/observe.ts'
-import { makeRedactor, redactionConfigSchema } from '../sidecar/pipeline/redact.ts'
+import { makeRedactor, redactionConfigSchema } from '../sidecar/redaction/redact.ts'
 import { makeCapture } from '../sidecar/testing/make-capture.ts'
 import { BENCH_TEXTS, DEFAULT_LOAD, makeBenchCaptures } from './bench-capture.ts'
 
@@ -30,7 +30,7 @@ interface Modules {
 const others: Modules = {
   ...(await import(join(root, 'pricing/open-price-book.ts'))),
   ...(await import(join(root, 'sidecar/pipeline/observe.ts'))),
-  ...(await import(join(root, 'sidecar/pipeline/redact.ts'))),
+  ...(await import(join(root, 'sidecar/redaction/redact.ts'))),
   ...(await import(join(root, 'sidecar/pipeline/attribute.ts'))),
 }
 const own: Modules = { openPriceBook, makeObserver, makeRedactor, redactionConfigSchema, attributionConfigSchema }

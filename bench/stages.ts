@@ -12,8 +12,8 @@ import type { SpanWriter } from '../sidecar/exporters/span-writer.ts'
 import { eventsOf, headOf, setContentAttributes, setStandardAttributes } from '../sidecar/exporters/spans.ts'
 import { attributionConfigSchema } from '../sidecar/pipeline/attribute.ts'
 import { makeObserver } from '../sidecar/pipeline/observe.ts'
-import { makeRedactor, redactionConfigSchema } from '../sidecar/pipeline/redact.ts'
 import { plainCapture } from '../sidecar/plain-capture.ts'
+import { makeRedactor, redactionConfigSchema } from '../sidecar/redaction/redact.ts'
 import { makeReferenceSpans } from '../sidecar/testing/reference-spans.ts'
 import { BENCH_TEXTS, DEFAULT_LOAD, makeBenchCaptures } from './bench-capture.ts'
 
@@ -31,7 +31,7 @@ const other =
     ? undefined
     : await Promise.all([
         import(join(resolve(values.root), 'sidecar/pipeline/observe.ts')),
-        import(join(resolve(values.root), 'sidecar/pipeline/redact.ts')),
+        import(join(resolve(values.root), 'sidecar/redaction/redact.ts')),
       ])
 const otherObserver = other?.[0].makeObserver as MakeObserver | undefined
 

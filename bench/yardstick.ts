@@ -8,7 +8,7 @@ import { writeLangfuseSpans } from '../sidecar/exporters/langfuse-observation.ts
 import { headOf, setContentAttributes, setStandardAttributes } from '../sidecar/exporters/spans.ts'
 import { attributionConfigSchema } from '../sidecar/pipeline/attribute.ts'
 import { makeObserver } from '../sidecar/pipeline/observe.ts'
-import { makeRedactor, redactionConfigSchema } from '../sidecar/pipeline/redact.ts'
+import { makeRedactor, redactionConfigSchema } from '../sidecar/redaction/redact.ts'
 import { makeReferenceSpans } from '../sidecar/testing/reference-spans.ts'
 import { type BenchText, DEFAULT_LOAD, makeBenchCaptures } from './bench-capture.ts'
 

@@ -38,7 +38,8 @@ const STANDARD: Record<keyof typeof GEN_AI, string> = {
   serverAddress: "host of the provider, as Kong's service names it",
   serverPort: 'its port',
   httpStatus: 'what the client got',
-  userId: 'user, from the configured header or body field; hashed where `hashUsers` is on',
+  userId:
+    'user, from the configured header or body field; an e-mail address or phone as its pseudonym (docs/privacy.md)',
   environment: 'by the attribution rules',
 }
 

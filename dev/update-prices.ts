@@ -6,17 +6,19 @@ import { parseArgs } from 'node:util'
 import type { Catalogue } from '../pricing/catalogue.ts'
 import { append, catalogueText } from './prices/append.ts'
 import { catalogueOf, type GenaiPrices } from './prices/catalogue-of-genai-prices.ts'
+import { catalogueOfLiteLlm } from './prices/catalogue-of-litellm.ts'
 import { compare, differencesText, type LiteLlmMap } from './prices/compare-litellm.ts'
 
 const USAGE = `usage: npm run prices:update -- --genai-prices 0.2.3 [--litellm 1.109.1] [--dry-run]
 Takes a newer list of prices, says what changed, and appends it to pricing/catalogue.json: an old call keeps its price.
   --genai-prices VERSION|WHEEL   a release of genai-prices on PyPI, or its wheel
-  --litellm VERSION|WHEEL|JSON   a second source, compared: pricing/differences.md names what differs
+  --litellm VERSION|WHEEL|JSON   a second source (MIT): pricing/differences.md names what differs, catalogue-litellm.json what the first leaves out
   --dry-run                      say it and write nothing
 Needs python3 with pip (only to unpack what is downloaded).
 `
 const root = join(import.meta.dirname, '..')
 const CATALOGUE = join(root, 'pricing/catalogue.json')
+const SECOND = join(root, 'pricing/catalogue-litellm.json')
 const MAP = 'litellm/model_prices_and_context_window_backup.json'
 
 function main(): void {
@@ -53,6 +55,17 @@ function main(): void {
         `${found.compared} models are in ${name} as well; ${found.differences.length} prices differ: pricing/differences.md\n`,
       )
       if (write) writeFileSync(join(root, 'pricing/differences.md'), differencesText(catalogue.source, name, found))
+      const today = new Date().toISOString().slice(0, 10)
+      const second = catalogueOfLiteLlm(catalogue, map, name.toLowerCase().replace(' ', '@'), today)
+      const old = existsSync(SECOND)
+        ? (JSON.parse(readFileSync(SECOND, 'utf8')) as Catalogue)
+        : { ...second, providers: [] }
+      const merged = append(old, second)
+      for (const { kind, name: model, detail } of merged.changes)
+        if (old.providers.length > 0) process.stdout.write(`${kind}: ${model}: ${detail}\n`)
+      const models = merged.catalogue.providers.reduce((sum, provider) => sum + provider.models.length, 0)
+      process.stdout.write(`${merged.catalogue.source}: ${models} models fill in what ${catalogue.source} leaves out\n`)
+      if (write) writeFileSync(SECOND, catalogueText(merged.catalogue))
     }
   } finally {
     rmSync(folder, { recursive: true, force: true })

@@ -38,7 +38,9 @@ describe('a price file', () => {
     writeFileSync(file, rule('0.5'))
     const book = openPriceBook(file)
     expect(dollars(book)).toBe(1.25)
-    expect(book.version).toMatch(/^genai-prices@0\.2\.3\+overrides\.[0-9a-f]{8}\+operator\.[0-9a-f]{8}$/)
+    expect(book.version).toMatch(
+      /^genai-prices@0\.2\.3\+litellm@1\.109\.1\+overrides\.[0-9a-f]{8}\+operator\.[0-9a-f]{8}$/,
+    )
     writeFileSync(file, rule('0.6'))
     expect(openPriceBook(file).version).not.toBe(book.version)
   })
@@ -69,7 +71,7 @@ describe('a price file', () => {
       expect(problems).toContainEqual(expect.stringMatching(said))
     expect(problemsOf('rules: [\n')).toEqual([expect.stringMatching(/^prices\.yaml:\d:\d+: /)])
     expect(problemsOf('rules:\n  - { id: a, provider: openai }\n')).toEqual([
-      'prices.yaml:2:5: rules.0.rates: give rates, gpu_hour or multiply',
+      'prices.yaml:2:5: rules.0.rates: give rates, gpu_hour, multiply or plan',
     ])
     expect(
       problemsOf('rules:\n  - { id: a, provider: p, multiply: 1 }\n  - { id: a, provider: p, multiply: 2 }\n'),

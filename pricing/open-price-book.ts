@@ -10,6 +10,7 @@ import { makePriceBook, type PriceBook, type PriceKey, type PriceSources } from 
 import { type OperatorPrices, operatorPricesSchema, overridesSchema, type Rule } from './rules.ts'
 
 const CATALOGUE = join(import.meta.dirname, 'catalogue.json')
+const SECOND = join(import.meta.dirname, 'catalogue-litellm.json')
 const OVERRIDES = join(import.meta.dirname, 'overrides.yaml')
 
 /** All that is wrong with a price file, each with file, line and field. */
@@ -28,11 +29,12 @@ export function openPriceBook(operatorFile?: string): PriceBook {
 }
 
 function readSources(operatorFile: string | undefined): PriceSources {
-  const { catalogue, overrides, version } = ownSources()
-  if (operatorFile === undefined) return { catalogue, overrides, version }
+  const { catalogue, second, overrides, version } = ownSources()
+  const lists = second === undefined ? { catalogue } : { catalogue, second }
+  if (operatorFile === undefined) return { ...lists, overrides, version }
   const text = textOf(operatorFile)
   const operator = parsePriceFile(text, operatorFile, operatorPricesSchema) as OperatorPrices
-  return { catalogue, overrides, operator, version: `${version}+operator.${fingerprint(text)}` }
+  return { ...lists, overrides, operator, version: `${version}+operator.${fingerprint(text)}` }
 }
 
 /** The operator's rules alone, as written; none where the file is not valid or there is none. */
@@ -51,7 +53,9 @@ function ownSources(): PriceSources {
     const catalogue = JSON.parse(readFileSync(CATALOGUE, 'utf8')) as Catalogue
     const text = textOf(OVERRIDES)
     const { rules } = parsePriceFile(text, OVERRIDES, overridesSchema)
-    own = { catalogue, overrides: rules, version: `${catalogue.source}+overrides.${fingerprint(text)}` }
+    const second = JSON.parse(readFileSync(SECOND, 'utf8')) as Catalogue
+    const version = `${catalogue.source}+${second.source}+overrides.${fingerprint(text)}`
+    own = { catalogue, second, overrides: rules, version }
   }
   return own
 }

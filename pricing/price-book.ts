@@ -1,16 +1,17 @@
+import type { Cost, PriceAttributes, UnpricedReason, Usage, UsageUnit } from '../sidecar/call.ts'
+import { modelNames } from './canonical-model.ts'
 import {
-  type Cost,
-  inputTokens,
-  type PriceAttributes,
-  type TokenType,
-  type UnpricedReason,
-  type Usage,
-  type UsageUnit,
-} from '../sidecar/call.ts'
-import { type Catalogue, entryInForce, findModel, isInForce, type Price, type Prices } from './catalogue.ts'
-import { costAt, type Rate, rateOf, times } from './rate.ts'
-import { applies, type OperatorPrices, type Rule, type RuleSubject, ratesOf } from './rules.ts'
-import { isTokenType, STAND_INS, unitsPerPrice } from './units.ts'
+  type Catalogue,
+  entryInForce,
+  type FoundModel,
+  findModel,
+  isInForce,
+  type Price,
+  type Prices,
+  type PriceVariant,
+} from './catalogue.ts'
+import { type PricedModel, priced, ratesFrom, withRule } from './priced-usage.ts'
+import { applies, type OperatorPrices, type Rule, type RuleSubject } from './rules.ts'
 
 export interface PriceKey {
   provider: string
@@ -23,6 +24,8 @@ export interface PriceKey {
   attributes?: PriceAttributes
   /** Whose call it is: tenants may have rates of their own. */
   tenant?: string
+  /** Tokens of one model call's prompt, where the usage is the sum of several: prices by prompt size go by it. */
+  prompt?: number
   /** How long the call took: self-hosted models may be priced by the time of a GPU. */
   durationMs?: number
 }
@@ -41,6 +44,8 @@ export interface PriceBook {
 export interface PriceSources {
   version: string
   catalogue: Catalogue
+  /** A second list: models that the first does not have, and units that its entries leave out. */
+  second?: Catalogue
   overrides: readonly Rule[]
   operator?: OperatorPrices
 }
@@ -65,17 +70,6 @@ const CATALOGUE_NAMES: Readonly<Record<string, string>> = {
 const LIST_TIERS = new Set(['', 'auto', 'default', 'standard', 'standard_only', 'on_demand', 'not_available'])
 /** Throughput that was paid for before: its tokens have no price of their own. */
 const PREPAID = new Set(['provisioned_throughput', 'provisioned'])
-
-interface TieredRate {
-  base: Rate
-  /** From the highest down: the whole call is priced by the first one that its prompt exceeds. */
-  tiers: readonly { over: number; rate: Rate }[]
-}
-type Rates = Partial<Record<UsageUnit, TieredRate>>
-interface PricedModel {
-  priceId: string
-  rates: Rates
-}
 
 /** Models are named by clients: the cache must not grow with their fancy, in number or in length. */
 const MAX_CACHED = 4000
@@ -111,7 +105,10 @@ export function makePriceBook(sources: PriceSources): PriceBook {
       let reason: UnpricedReason = 'unknown_model'
       for (const model of key.models) {
         const found = lookUp(key, model)
-        if (typeof found !== 'string') return priced(found, usage, key.durationMs, version)
+        if (typeof found !== 'string')
+          return found.plan
+            ? { state: 'free', picoUsd: 0, reason: 'plan', book: version }
+            : priced(found, usage, key, version)
         if (reason !== 'no_price') reason = found
       }
       return { state: 'unpriced', reason, book: version }
@@ -119,23 +116,92 @@ export function makePriceBook(sources: PriceSources): PriceBook {
   }
 }
 
+/** Units that the second list fills in where an entry of the first leaves them out: none that the first prices otherwise. */
+const FILLED: ReadonlySet<UsageUnit> = new Set([
+  'input_audio',
+  'input_image',
+  'cache_read_audio',
+  'cache_read_image',
+  'cache_write_1h',
+  'output_audio',
+  'output_image',
+  'web_searches',
+  'maps_searches',
+  'characters',
+  'audio_milliseconds',
+  'video_milliseconds',
+  'pages',
+])
+
+function placedNames(names: readonly string[], { region }: Partial<Record<string, string>>): string[] {
+  return names.flatMap((name) => {
+    const bare = name.replace(/^us-gov\./, '')
+    return [
+      ...(region === undefined ? [] : [`${region}/${name}`, `${region}/${bare}`]),
+      ...(bare === name ? [] : [`us-gov/${bare}`]),
+    ]
+  })
+}
+
+function findByNames(catalogue: Catalogue, provider: string, names: readonly string[]): FoundModel | undefined {
+  for (const name of names) {
+    const found = findModel(catalogue, provider, name)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
 /** Catalogue, then overrides, then the operator's rules for all, then those for the tenant. */
 function resolve(sources: PriceSources, key: PriceKey, model: string): PricedModel | UnpricedReason {
-  const { catalogue, overrides, operator } = sources
+  const { catalogue, second, overrides, operator } = sources
   const tier = tierOf(key.serviceTier)
   const context = contextOf(key, tier)
   if (PREPAID.has(context.traffic ?? '')) return 'no_price'
-  const provider = Object.hasOwn(CATALOGUE_NAMES, key.provider) ? CATALOGUE_NAMES[key.provider]! : key.provider
-  const found = findModel(catalogue, provider, model)
+  // A provider may have several lists: Hugging Face one for each host behind its router, OpenAI one for decisions.
+  const list = context.price_list
+  const provider =
+    list !== undefined && catalogue.providers.some(({ id }) => id === list)
+      ? list
+      : Object.hasOwn(CATALOGUE_NAMES, key.provider)
+        ? CATALOGUE_NAMES[key.provider]!
+        : key.provider
+  const names = modelNames(key.provider, model)
+  const found = findByNames(catalogue, provider, names)
+  const extra = second === undefined ? undefined : findByNames(second, provider, names)
+  // A place with a price list of its own: `us-gov-west-1/…`, or by the prefix of a profile `us-gov.…`.
+  const placed =
+    second === undefined || provider !== 'aws' ? undefined : findByNames(second, provider, placedNames(names, context))
   const prices: Prices = {}
   const ids: string[] = []
   /** Whether anything has a price for what is special about the call. */
   let tierPriced = tier === undefined
   let batchPriced = context.batch === undefined
   let speedPriced = context.speed === undefined
-  if (found !== undefined) {
+  const laid: PriceVariant[] = []
+  if (extra !== undefined && placed === undefined) {
+    const entry = entryInForce(extra.model, key.at)
+    // Under the first list: of its models only the units that it leaves out.
+    for (const [unit, price] of Object.entries(entry?.prices ?? {}) as [UsageUnit, Price][])
+      if (found === undefined || FILLED.has(unit)) prices[unit] = price
+    if (found === undefined) ids.push(`${entry?.source ?? second?.source}:${extra.provider}/${extra.model.id}`)
+    for (const variant of [...(extra.model.variants ?? [])].reverse()) {
+      const tierFits = variant.when.service_tier !== undefined && variant.when.service_tier === tier
+      const batchFits = variant.when.processing === 'batch' && context.batch === 'true'
+      if (!(tierFits || batchFits) || !isInForce(variant, key.at)) continue
+      Object.assign(prices, variant.prices)
+      laid.push(variant)
+      if (tierFits) tierPriced = true
+      if (batchFits) batchPriced = true
+    }
+  }
+  if (found !== undefined && placed === undefined) {
     const entry = entryInForce(found.model, key.at)
     Object.assign(prices, entry?.prices)
+    // Tiers and batches of the second list stand where the first has none of its own.
+    for (const variant of laid) {
+      Object.assign(prices, variant.prices)
+      ids.push(`${variant.source ?? second?.source}:${Object.values(variant.when).join('+')}`)
+    }
     const dated = found.model.entries.length > 1 ? `@${entryName(entry)}` : ''
     ids.push(`${entry?.source ?? catalogue.source}:${found.provider}/${found.model.id}${dated}`)
     const special = {
@@ -156,10 +222,16 @@ function resolve(sources: PriceSources, key: PriceKey, model: string): PricedMod
       if (variant.when.speed !== undefined) speedPriced = true
     }
   }
+  if (placed !== undefined) {
+    const entry = entryInForce(placed.model, key.at)
+    Object.assign(prices, entry?.prices)
+    ids.push(`${entry?.source ?? second?.source}:${placed.provider}/${placed.model.id}`)
+  }
   let rates = ratesFrom(prices)
+  let plan = context.plan !== undefined
   const subject: RuleSubject = {
     provider: key.provider,
-    model: model.toLowerCase(),
+    models: names,
     tenant: key.tenant,
     at: key.at,
     context,
@@ -168,7 +240,9 @@ function resolve(sources: PriceSources, key: PriceKey, model: string): PricedMod
   const apply = (rule: Rule) => {
     // Only a rule that names the model makes one; others fill in what is there.
     const makes = rule.model !== undefined && (rule.rates !== undefined || rule.gpu_hour !== undefined)
-    if (!applies(rule, subject) || (ids.length === 0 && !makes)) return
+    if (!applies(rule, subject)) return
+    if (rule.plan !== undefined) plan = rule.plan
+    if (ids.length === 0 && !makes) return
     rates = withRule(rates, rule)
     ids.push(rule.id)
     if (rule.when?.service_tier !== undefined || rule.replace) tierPriced = true
@@ -182,14 +256,15 @@ function resolve(sources: PriceSources, key: PriceKey, model: string): PricedMod
     if (rule.multiply === undefined || !known) apply(rule)
   }
   for (const rule of inOrder(operator?.rules ?? [])) apply(rule)
+  if (plan) return { priceId: 'plan', rates: {}, plan }
   if (ids.length === 0)
-    return catalogue.providers.some(({ id }) => id === provider) ||
+    return [...catalogue.providers, ...(second?.providers ?? [])].some(({ id }) => id === provider) ||
       [...overrides, ...(operator?.rules ?? [])].some((rule) => rule.provider?.includes(key.provider))
       ? 'unknown_model'
       : 'unknown_provider'
   // Flex, priority and batch have rates of their own: the list price would be a wrong one.
   if (!tierPriced || !batchPriced || !speedPriced) return 'no_price'
-  return { priceId: ids.join('+').slice(0, 512), rates }
+  return { priceId: ids.join('+').slice(0, 512), rates, plan: false }
 }
 
 /** Undefined where the list price counts. Providers spell their tiers in different ways. */
@@ -211,6 +286,9 @@ function contextOf(key: PriceKey, tier: string | undefined): Partial<Record<stri
   if (traffic?.startsWith('on_demand_') === true) context.service_tier ??= traffic.slice('on_demand_'.length)
   if (key.serviceTier?.toLowerCase() === 'batch') context.batch = 'true'
   if (context.speed === 'standard') delete context.speed
+  // Vertex: the global endpoint has the list price, every place a price of its own.
+  if (key.provider === 'gcp.vertex_ai' && context.region !== undefined)
+    context.place = context.region === 'global' ? 'global' : 'regional'
   return context
 }
 
@@ -222,97 +300,4 @@ function inOrder(rules: readonly Rule[]): Rule[] {
 function entryName(entry: { from?: string; hours?: [string, string] } | undefined): string {
   if (entry?.from !== undefined) return entry.from
   return entry?.hours === undefined ? 'first' : entry.hours.map((time) => time.slice(0, 5)).join('-')
-}
-
-function ratesFrom(prices: Prices): Rates {
-  const rates: Rates = {}
-  for (const [unit, price] of Object.entries(prices) as [UsageUnit, Price][]) rates[unit] = tieredRate(unit, price)
-  // Who writes a five-minute cache at a surcharge (Anthropic: 1.25 × input) writes the one-hour cache at 2 × input.
-  if (rates.cache_write !== undefined && rates.cache_write_1h === undefined && rates.input !== undefined)
-    rates.cache_write_1h = multiplied(rates.input, '2')
-  return rates
-}
-
-function tieredRate(unit: UsageUnit, price: Price): TieredRate {
-  const per = unitsPerPrice(unit)
-  if (typeof price === 'string') return { base: rateOf(price, per), tiers: [] }
-  const tiers = price.tiers.map((tier) => ({ over: tier.over, rate: rateOf(tier.price, per) }))
-  return { base: rateOf(price.base, per), tiers: tiers.sort((a, b) => b.over - a.over) }
-}
-
-function withRule(before: Rates, rule: Rule): Rates {
-  const rates: Rates = rule.replace ? {} : { ...before }
-  const { prices, computeShare } = ratesOf(rule)
-  for (const [unit, price] of Object.entries(prices) as [UsageUnit, Price][]) rates[unit] = tieredRate(unit, price)
-  if (rule.gpu_hour !== undefined && computeShare > 1) {
-    const { base } = rates.compute_milliseconds!
-    rates.compute_milliseconds = {
-      base: { numerator: base.numerator, denominator: base.denominator * BigInt(computeShare) },
-      tiers: [],
-    }
-  }
-  if (rule.multiply !== undefined)
-    for (const unit of Object.keys(rates) as UsageUnit[])
-      if (rule.units === undefined || (rule.units as UsageUnit[]).includes(unit))
-        rates[unit] = multiplied(rates[unit]!, rule.multiply)
-  return rates
-}
-
-function multiplied({ base, tiers }: TieredRate, factor: string): TieredRate {
-  return { base: times(base, factor), tiers: tiers.map(({ over, rate }) => ({ over, rate: times(rate, factor) })) }
-}
-
-function rateFor(rates: Rates, unit: UsageUnit, prompt: number): Rate | undefined {
-  const names: readonly UsageUnit[] = isTokenType(unit) ? STAND_INS[unit] : [unit]
-  for (const name of names) {
-    const rate = rates[name]
-    if (rate !== undefined) return rate.tiers.find(({ over }) => prompt > over)?.rate ?? rate.base
-  }
-  return undefined
-}
-
-function priced({ priceId, rates }: PricedModel, usage: Usage, durationMs: number | undefined, book: string): Cost {
-  const prompt = inputTokens(usage)
-  const byUnit: Partial<Record<UsageUnit, number>> = {}
-  let total = 0n
-  const add = (unit: UsageUnit, picoUsd: bigint) => {
-    total += picoUsd
-    byUnit[unit] = Number(picoUsd)
-  }
-  const computed = rates.compute_milliseconds?.base
-  if (computed !== undefined && durationMs !== undefined && durationMs > 0)
-    add('compute_milliseconds', costAt(computed, durationMs))
-  const heard = rates.audio_milliseconds !== undefined && (usage.audio_milliseconds ?? 0) > 0
-  for (const [unit, amount] of Object.entries(usage) as [UsageUnit, number | undefined][]) {
-    if (amount === undefined || amount === 0) continue
-    const rate = rateFor(rates, unit, prompt)
-    if (rate !== undefined) add(unit, costAt(rate, amount))
-    // Whoever pays for the machine, or for the length of the sound, does not pay for the tokens as well; otherwise a unit
-    // without a price is no zero.
-    else if (computed === undefined && !heard) return { state: 'unpriced', reason: 'no_price', book }
-  }
-  if (total > BigInt(Number.MAX_SAFE_INTEGER)) return { state: 'unpriced', reason: 'overflow', book }
-  const saved = savedByCache(rates, usage, prompt)
-  return {
-    state: 'priced',
-    picoUsd: Number(total),
-    byUnit,
-    priceId,
-    book,
-    ...(saved > 0n && saved <= BigInt(Number.MAX_SAFE_INTEGER) ? { cacheSavedPicoUsd: Number(saved) } : {}),
-  }
-}
-
-/** What cached tokens would have cost more as fresh ones. */
-function savedByCache(rates: Rates, usage: Usage, prompt: number): bigint {
-  let saved = 0n
-  for (const [cached, fresh] of [
-    ['cache_read', 'input'],
-    ['cache_read_audio', 'input_audio'],
-  ] as const satisfies readonly (readonly [TokenType, TokenType])[]) {
-    const amount = usage[cached] ?? 0
-    const [paid, full] = [rateFor(rates, cached, prompt), rateFor(rates, fresh, prompt)]
-    if (amount > 0 && paid !== undefined && full !== undefined) saved += costAt(full, amount) - costAt(paid, amount)
-  }
-  return saved
 }

@@ -33,7 +33,7 @@ const date = z
 const names = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]).transform((value) => [value].flat())
 
 /** Names that a rule may ask for besides those of PRICE_ATTRIBUTES. */
-const CONDITIONS = ['service_tier', ...PRICE_ATTRIBUTES] as const
+const CONDITIONS = ['service_tier', 'place', ...PRICE_ATTRIBUTES] as const
 
 export const ruleSchema = z
   .strictObject({
@@ -61,12 +61,14 @@ export const ruleSchema = z
     units: z.array(z.enum(UNITS)).min(1).optional(),
     /** These rates are all there are: what stood before is forgotten. */
     replace: z.boolean().default(false),
+    /** A subscription pays: tokens are counted, no list price applies. */
+    plan: z.boolean().optional(),
     source: z.string().optional(),
   })
   .superRefine((rule, context) => {
     const fault = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
-    if (rule.rates === undefined && rule.gpu_hour === undefined && rule.multiply === undefined)
-      fault('rates', 'give rates, gpu_hour or multiply')
+    if (rule.rates === undefined && rule.gpu_hour === undefined && rule.multiply === undefined && rule.plan !== true)
+      fault('rates', 'give rates, gpu_hour, multiply or plan')
     if (rule.concurrency !== undefined && rule.gpu_hour === undefined) fault('concurrency', 'goes with gpu_hour')
     if (rule.units !== undefined && rule.multiply === undefined) fault('units', 'goes with multiply')
     if (rule.from !== undefined && rule.until !== undefined && rule.until <= rule.from)
@@ -117,7 +119,8 @@ function plainDecimal(value: number): string {
 
 export interface RuleSubject {
   provider: string
-  model: string
+  /** In small letters: as it was given, and under its other names. */
+  models: readonly string[]
   tenant: string | undefined
   at: number
   /** Attributes and `service_tier`, in small letters. */
@@ -127,7 +130,8 @@ export interface RuleSubject {
 export function applies(rule: Rule, subject: RuleSubject): boolean {
   if (rule.provider !== undefined && !rule.provider.some((name) => name === '*' || name === subject.provider))
     return false
-  if (rule.model !== undefined && !rule.model.some((pattern) => named(pattern, subject.model))) return false
+  if (rule.model !== undefined && !rule.model.some((pattern) => subject.models.some((model) => named(pattern, model))))
+    return false
   if (rule.tenant !== undefined && (subject.tenant === undefined || !rule.tenant.includes(subject.tenant))) return false
   if (rule.from !== undefined && !isInForce({ from: rule.from }, subject.at)) return false
   if (rule.until !== undefined && isInForce({ from: rule.until }, subject.at)) return false

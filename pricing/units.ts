@@ -4,14 +4,28 @@ import { type ExtraUnit, TOKEN_TYPES, type TokenType, type UsageUnit } from '../
 const EXTRA_PER: Record<ExtraUnit, number> = {
   requests: 1000,
   web_searches: 1000,
+  file_searches: 1000,
+  maps_searches: 1000,
+  live_search_sources: 1000,
+  tool_calls: 1000,
   search_units: 1000,
   pages: 1000,
   guardrail_units: 1000,
   characters: 1_000_000,
   images: 1,
   audio_milliseconds: 3_600_000, // an hour of sound
+  video_milliseconds: 1000, // a second of video
   compute_milliseconds: 3_600_000, // an hour of a GPU
 }
+/** Fees of the provider's tools. One without a rate marks the call `tool_fee_unknown`; the rest of it is priced. */
+export const TOOL_FEES: ReadonlySet<UsageUnit> = new Set([
+  'web_searches',
+  'file_searches',
+  'maps_searches',
+  'live_search_sources',
+  'tool_calls',
+])
+
 export const TOKENS_PER_PRICE = 1_000_000
 
 export function unitsPerPrice(unit: UsageUnit): number {
@@ -29,6 +43,7 @@ export const STAND_INS: Record<TokenType, readonly TokenType[]> = {
   input_image: ['input_image', 'input'],
   cache_read: ['cache_read', 'input'],
   cache_read_audio: ['cache_read_audio', 'input_audio'],
+  cache_read_image: ['cache_read_image', 'cache_read', 'input_image', 'input'],
   cache_write: ['cache_write', 'input'],
   cache_write_5m: ['cache_write_5m', 'cache_write', 'input'],
   cache_write_1h: ['cache_write_1h', 'input'],

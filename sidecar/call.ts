@@ -12,6 +12,7 @@ export const TOKEN_TYPES = [
   'input_image',
   'cache_read',
   'cache_read_audio',
+  'cache_read_image',
   'cache_write', // time to live not stated by the provider
   'cache_write_5m',
   'cache_write_1h',
@@ -26,7 +27,12 @@ export type TokenType = (typeof TOKEN_TYPES)[number]
 export const EXTRA_UNITS = [
   'requests', // a fee for the call itself
   'web_searches',
+  'file_searches',
+  'maps_searches', // Google Maps grounding
+  'live_search_sources', // xAI: sources that a live search read
+  'tool_calls', // uses of a provider's tool that has no unit of its own here
   'images',
+  'video_milliseconds',
   'audio_milliseconds', // sound that is billed by its length, not by tokens
   'search_units', // Cohere: one rerank query over up to 100 documents
   'pages',
@@ -77,12 +83,48 @@ export type Cost =
       book: string
       /** What the provider's cache reads would have cost more as fresh input. */
       cacheSavedPicoUsd?: number
+      /** What our list says, where the provider's own bill for this answer is the amount. */
+      listPicoUsd?: number
+      /** Tool fees of the usage that no rate is known for: not in the amount. */
+      unpricedFees?: UsageUnit[]
+      /** A price by prompt size was applied: the prompt was larger than the list's first step. */
+      tiered?: boolean
     }
   /** Nothing to pay: an error, a cache hit, a repeat of an answer billed before. */
   | { state: 'free'; picoUsd: 0; reason: FreeReason; book: string }
   | { state: 'unpriced'; reason: UnpricedReason; book: string }
-export const FREE_REASONS = ['error', 'cache_hit', 'repeat', 'not_billable'] as const
+export const FREE_REASONS = [
+  'error',
+  'cache_hit',
+  'repeat',
+  'not_billable',
+  'plan', // paid by a subscription: tokens count, no list price applies
+  'gateway', // the upstream is a declared gateway of ours, which bills the call itself
+] as const
 export type FreeReason = (typeof FREE_REASONS)[number]
+
+/**
+ * Why the amount of a call may not be the whole truth, or is not what it seems. A closed list: it is a metric label.
+ * `docs/read.md` says for each what it means and what to do.
+ */
+export const CALL_REASONS = [
+  'unread_usage', // a counted key of the provider's usage that no reader took; `unreadUsage` names it
+  'tier_not_seen', // the part of the answer that names the served tier was cut out
+  'fees_not_seen', // tool fees may stand in the part that was cut out
+  'tool_fee_unknown', // a tool that the provider bills was used, and no price is known
+  'fee_counted', // a fee's unit was counted from the answer; the provider reports no number
+  'read_limit', // the answer is larger than what one capture may cost to read
+  'attempts_unseen', // Kong tried several targets; nobody saw whether the earlier ones are billed
+  'request_model_priced', // the served model has no price or no name: the requested name set it
+  'provider_guessed', // an unknown host, priced as the owner of the wire format
+  'zero_usage', // the provider reports zero beside an answer that is there
+  'plan', // paid by a subscription
+  'gateway_timeout', // the gateway gave up; the provider may have answered and billed
+  'summed_prompts', // several passes reported as one: a tier by prompt size may not apply to the sum
+  'place_not_priced', // it ran in a place whose price is not known: the list price of another one counts
+  'same_answer_id', // another call of this trace has the same answer id; both are billed
+] as const
+export type CallReason = (typeof CALL_REASONS)[number]
 
 export const CACHE_STATUSES = ['hit', 'miss', 'bypass', 'refresh'] as const
 export type CacheStatus = (typeof CACHE_STATUSES)[number]
@@ -93,6 +135,7 @@ export const OPERATIONS = [
   'embeddings',
   'generate_content',
   'image_generation',
+  'video_generation',
   'speech',
   'transcription',
   'rerank',
@@ -102,6 +145,8 @@ export const OPERATIONS = [
   'count_tokens',
   'batch',
   'realtime',
+  'mcp', // Model Context Protocol: a call of a tool server, not of a model
+  'a2a', // Agent2Agent protocol
   'unknown',
 ] as const
 export type Operation = (typeof OPERATIONS)[number]
@@ -130,6 +175,9 @@ export const PRICE_ATTRIBUTES = [
   'image_quality', // `standard`, `hd`, `low`, `medium`, `high`
   'search_context_size', // Perplexity, OpenAI: `low`, `medium`, `high`
   'traffic', // Vertex: `on_demand`, `provisioned_throughput`, …
+  'search_tool', // OpenAI: `web_search_preview` has a price of its own
+  'plan', // the subscription that pays: `glm-coding`, `chatgpt`, …
+  'price_list', // which of a provider's lists: Hugging Face's host behind the router, OpenAI's decisions
 ] as const
 export type PriceAttribute = (typeof PRICE_ATTRIBUTES)[number]
 export type PriceAttributes = Partial<Record<PriceAttribute, string>>
@@ -213,6 +261,8 @@ export interface Content {
   tools?: string
   /** True where the capture was cut: what is here is not all. */
   truncated?: boolean
+  /** The policy of a tenant or route lets it rest as it came (docs/privacy.md). */
+  unredacted?: true
 }
 
 /**
@@ -226,6 +276,23 @@ export interface AnswerIdentity {
   retrieval: boolean
   /** The usage is the provider's own and complete: not estimated, not partial, not in progress. */
   final: boolean
+}
+
+/** A call of MCP or A2A: what was asked for and how it went. Never content. */
+export interface AgentEvent {
+  protocol: 'mcp' | 'a2a'
+  /** JSON-RPC method: `tools/call`, `message/send`, … */
+  method?: string
+  /** MCP: the tool, prompt or resource that was named. */
+  target?: string
+  session?: string
+  /** A2A: `submitted`, `working`, `completed`, … */
+  taskState?: string
+  taskId?: string
+  /** JSON-RPC error code, or `tool_error` where a tool answered with an error. */
+  error?: string
+  requestBytes?: number
+  responseBytes?: number
 }
 
 export interface RequestParameters {
@@ -303,6 +370,10 @@ export interface LlmCall {
   usageSource: UsageSource
   /** Why the usage is partial, estimated or unknown. */
   usageReason?: string
+  /** Why the amount may lack something; each reason once. */
+  reasons?: CallReason[]
+  /** Keys of the provider's usage object that hold a count and that no reader took; at most 8. */
+  unreadUsage?: string[]
   /** The provider's usage object as it came, at most 4 KB of JSON, without content. */
   rawUsage?: unknown
   billedLines?: BilledLine[]
@@ -310,7 +381,7 @@ export interface LlmCall {
   cost: Cost
   /** What a cached answer would have cost. */
   savedPicoUsd?: number
-  /** What the provider itself says that the call cost (OpenRouter, xAI, Perplexity): a check on `cost`, never added. */
+  /** What the provider itself says that the call cost. Where `pricing/reported-bills.ts` lists it as a bill, it is `cost`. */
   reportedPicoUsd?: number
 
   status: CallStatus
@@ -319,6 +390,8 @@ export interface LlmCall {
   errorType?: string
   errorMessage?: string
 
+  /** Where the call is no call of a model. */
+  agent?: AgentEvent
   cache?: CacheStatus
   cacheLookup?: CacheLookup
   rateLimit?: RateLimit
@@ -339,9 +412,7 @@ export interface LlmCall {
 
   /** Design law 10: set where the answer can be retrieved later, or where this call is a retrieval. */
   answer?: AnswerIdentity
-  /** One answer is billed once: claimed at append. */
-  billingKey?: string
-  /** Set by the spool when the billing key was claimed before: cost 0. */
+  /** Set by the store where the call is a retrieval of an answer that was billed before: cost 0. */
   repeat?: boolean
 
   content?: Content

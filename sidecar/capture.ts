@@ -129,6 +129,26 @@ export const captureSchema = z.object({
   /** … and base64 of its last bytes, where the middle was cut out. */
   response_tail: z.string().nullish(),
   response_bytes: z.number().int().nonnegative().nullish(),
+  /**
+   * Of results of a batch, one answer a line: sums of the usage objects of all lines as they passed, by model and by the
+   * largest step of prompt size that the line's prompt exceeds (32,000, 100,000, 128,000, 200,000, 256,000, 272,000, 512,000;
+   * 0: none). `sums` by path: `cache_creation.ephemeral_5m_input_tokens`. Bounded in number, whatever the answer's length.
+   */
+  usage_lines: z
+    .object({
+      lines: z.number().int().nonnegative(),
+      /** Lines that could not be read, or had no room: then the sums are not the whole. */
+      skipped: z.number().int().nonnegative(),
+      groups: list(
+        z.object({
+          model: z.string().max(256).nullish(),
+          lines: z.number().int().positive(),
+          prompt_over: z.number().int().nonnegative(),
+          sums: z.record(z.string().max(128), z.number().nonnegative()),
+        }),
+      ),
+    })
+    .nullish(),
   /** The last chunk was seen. False: the client hung up, or the provider broke off. */
   response_complete: z.boolean().nullish(),
   /** Epoch seconds, as ngx.now() gives them. */

@@ -9,8 +9,8 @@ import { LOG_LEVELS } from './logger.ts'
 import { isLoopback } from './loopback.ts'
 import { attributionConfigSchema } from './pipeline/attribute.ts'
 import { semanticCacheConfigSchema } from './pipeline/read-cache.ts'
-import { redactionConfigSchema } from './pipeline/redact.ts'
 import { plainWords } from './plain-issues.ts'
+import { redactionConfigSchema } from './redaction/redact.ts'
 import { secretSchema, withSecretsIn } from './secret.ts'
 import { faultsOf, readText, readYaml, type YamlFile } from './yaml-document.ts'
 
@@ -147,7 +147,7 @@ export const configSchema = z
         /** Whether tokens are counted from the text where the provider reports none; such calls say so. */
         enabled: z.boolean().default(true),
         /** Also where content is off: the text is looked at in memory for this alone and stored nowhere. */
-        whenContentOff: z.boolean().default(false),
+        whenContentOff: z.boolean().default(true),
         workers: z.number().int().min(1).max(16).default(1),
         /** Text that may wait for its count; beyond it calls go on with usage unknown, counted. */
         queueBytes: byteSize(64 * KIBIBYTE, GIBIBYTE).default(8 * MEBIBYTE),

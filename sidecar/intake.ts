@@ -11,7 +11,7 @@ export const CAPTURE_RESULTS = ['stored', 'duplicate', 'invalid', 'refused', 'la
 export type CaptureResult = (typeof CAPTURE_RESULTS)[number]
 
 export interface IntakeOptions {
-  store: Pick<Store, 'append' | 'isSettled' | 'capturesRefused' | 'identity'>
+  store: Pick<Store, 'append' | 'settledNumbers' | 'capturesRefused' | 'identity'>
   /** Takes time only where tokens must be estimated. Undefined: the request was no LLM call. */
   observe: (capture: Capture) => LlmCall | Promise<LlmCall> | undefined
   log: LogLimit
@@ -136,12 +136,13 @@ export function makeIntake({ store, observe, log, counters }: IntakeOptions) {
       duplicate: 0,
       ignoredUnnumbered: 0,
     }
+    const isSettled = store.settledNumbers()
     const observed: (LlmCall | Promise<LlmCall | undefined>)[] = []
     let waits = false
     for (const [index, entry] of entries.entries()) {
       if (entry === undefined) continue
       const number = numberOf(entry)
-      if (number !== undefined && store.isSettled(number.epoch, number.sequence)) {
+      if (number !== undefined && isSettled(number.epoch, number.sequence)) {
         seen.duplicate++
         continue
       }

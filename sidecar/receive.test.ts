@@ -58,7 +58,7 @@ beforeEach(async () => {
         const lost = (given.lost ?? []).reduce((sum, { count = 1 }) => sum + count, 0)
         return { stored: given.calls.length, duplicate: 0, lateRefused: 0, lost, rolledBack: 0 }
       },
-      isSettled: (epoch, sequence) => settled.has(`${epoch} ${sequence}`),
+      settledNumbers: () => (epoch, sequence) => settled.has(`${epoch} ${sequence}`),
       capturesRefused: () => {
         refusals++
       },

@@ -20,8 +20,11 @@ import { makeExemplars } from './metrics/exemplars.ts'
 import { makeExposition } from './metrics/exposition.ts'
 import { isLlmCall } from './pipeline/is-llm-call.ts'
 import { makeEstimatingObserver, makeObserver } from './pipeline/observe.ts'
-import { makeRedactor } from './pipeline/redact.ts'
 import { makeServer, newReceiveCounters } from './receive.ts'
+import { withPolicy } from './redaction/policy.ts'
+import { openPseudonymKey } from './redaction/pseudonyms.ts'
+import { makeRedactor } from './redaction/redact.ts'
+import { resolveSecret } from './secret.ts'
 import { scheduleBackups } from './store/backup.ts'
 import { openDataFolder } from './store/open-data-folder.ts'
 import type { Store, StoreOptions } from './store/store.ts'
@@ -50,12 +53,23 @@ const SILENT_MS = 30_000
  * The doors are open before the store is: opening it may mean a migration, and `/readyz` says so.
  */
 export async function serve(config: Config, { logger, environment, onFatal }: ServeOptions): Promise<Sidecar> {
-  const exporters = makeExporters(config, environment).map(makeReplaceable)
+  let ownKey: Buffer | undefined
+  const redactorOf = ({ redaction }: Pick<Config, 'redaction'>) => {
+    if (redaction.key === undefined) ownKey ??= openPseudonymKey(config.data)
+    return makeRedactor(redaction, {
+      key: redaction.key === undefined ? ownKey! : resolveSecret(redaction.key, environment),
+    })
+  }
+  const makeSinks = (next: Config) =>
+    makeExporters(next, environment).map((exporter) => withPolicy(exporter, next.redaction.policy, redactorOf(next)))
+  const exporters = makeSinks(config).map(makeReplaceable)
   const budgets = makeReplaceableBudgets(config.budgets)
   const doors = makeDoorTokens(config.listen, environment)
   let hostFault = allowedHost(config.listen)
   if (config.listen.socket !== undefined) prepareSocketFolder(config.listen.socket)
   const log = makeLogLimit(logger)
+  if (config.attribution.hashUsers !== undefined)
+    logger.warn({}, 'attribution.hashUsers is old: write `attribution.users: all` (or pseudonym, plain)')
   const book = watchPriceBook(config.prices.file, {
     now: Date.now,
     onReload: (version) => logger.info({ file: config.prices.file, version }, 'new prices are in force'),
@@ -69,7 +83,9 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
       book,
       attribution,
       semanticCache,
-      redactor: makeRedactor(redaction),
+      redactor: redactorOf({ redaction }),
+      policy: redaction.policy,
+      sinks: exporters.map(({ id }) => id),
       providers,
       maxContentBytes: content.maxBytes,
       content: content.enabled,
@@ -110,6 +126,8 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
   function silentThreads(): string[] {
     return store === undefined || store.silentFor() < SILENT_MS ? [] : ["the store's thread does not answer"]
   }
+  // The first estimates must not wait for a thread to start.
+  await tokens?.warm()
   await server.listen({ host: config.listen.host, port: config.listen.port, listenTextResolver: () => '' })
   const { port } = server.server.address() as AddressInfo
   const closing: (() => Promise<unknown>)[] = []
@@ -211,7 +229,7 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
     url: `http://${config.listen.host.includes(':') ? `[${config.listen.host}]` : config.listen.host}:${port}`,
     reload(next) {
       const observer = observerOf(next)
-      const fresh = makeExporters(next, environment)
+      const fresh = makeSinks(next)
       // The only part that reads files: it throws before anything has changed.
       doors.use(next.listen)
       hostFault = allowedHost(next.listen)

@@ -7,7 +7,7 @@ import type { LlmCall } from '../sidecar/call.ts'
 import { captureSchema } from '../sidecar/capture.ts'
 import { attributionConfigSchema } from '../sidecar/pipeline/attribute.ts'
 import { makeObserver } from '../sidecar/pipeline/observe.ts'
-import { makeRedactor, redactionConfigSchema } from '../sidecar/pipeline/redact.ts'
+import { makeRedactor, redactionConfigSchema } from '../sidecar/redaction/redact.ts'
 
 /** What becomes of Kong's own log documents, of every version, where the tap is not there: plugin → wire → LlmCall. */
 const DATA = join(import.meta.dirname, '../../shared/data')

@@ -7,7 +7,7 @@ import type { LlmCall } from '../sidecar/call.ts'
 import { captureSchema } from '../sidecar/capture.ts'
 import { attributionConfigSchema } from '../sidecar/pipeline/attribute.ts'
 import { makeObserver } from '../sidecar/pipeline/observe.ts'
-import { makeRedactor, redactionConfigSchema } from '../sidecar/pipeline/redact.ts'
+import { makeRedactor, redactionConfigSchema } from '../sidecar/redaction/redact.ts'
 import { type CaptureParts, makeCapture } from '../sidecar/testing/make-capture.ts'
 import { repriceStore, writeStore } from '../sidecar/testing/write-store.ts'
 

@@ -8,9 +8,9 @@ import { countTokens } from '../sidecar/estimate/encode.ts'
 import { makeEstimator } from '../sidecar/estimate/estimate.ts'
 import { attributionConfigSchema } from '../sidecar/pipeline/attribute.ts'
 import { makeObserver } from '../sidecar/pipeline/observe.ts'
-import { makeRedactor, redactionConfigSchema } from '../sidecar/pipeline/redact.ts'
 import { parseExchangeLine } from '../sidecar/read-command/exchange-line.ts'
 import { type ResultLine, readLine } from '../sidecar/read-command/result-line.ts'
+import { makeRedactor, redactionConfigSchema } from '../sidecar/redaction/redact.ts'
 import { makeCapture } from '../sidecar/testing/make-capture.ts'
 
 /**

@@ -3,6 +3,7 @@ import { type Catalogue, entryInForce, findModel } from '../../pricing/catalogue
 import { makePriceBook } from '../../pricing/price-book.ts'
 import { append, catalogueText } from './append.ts'
 import { catalogueOf, type GenaiPrices } from './catalogue-of-genai-prices.ts'
+import { catalogueOfLiteLlm } from './catalogue-of-litellm.ts'
 import { compare, differencesText } from './compare-litellm.ts'
 
 const release = (version: string, models: GenaiPrices['providers'][number]['models']): GenaiPrices => ({
@@ -132,4 +133,63 @@ it('the second source is compared, neither wins', () => {
     differences: [{ model: 'openai/cheaper', unit: 'input', ours: '10', theirs: '9' }],
   })
   expect(differencesText('ours', 'theirs', found)).toContain('| openai/cheaper | input | 10 | 9 |')
+})
+
+it('of the second source come models that the first lacks, and units that its entries leave out', () => {
+  const map = {
+    steady: {
+      litellm_provider: 'openai',
+      mode: 'chat',
+      input_cost_per_token: 9e-6, // the first list has the word
+      output_cost_per_audio_token: 2e-5,
+      input_cost_per_token_flex: 7e-7,
+      output_cost_per_token_flex: 1e-6,
+    },
+    'dashscope/by-size': {
+      litellm_provider: 'dashscope',
+      mode: 'chat',
+      tiered_pricing: [
+        { range: [0, 32_000], input_cost_per_token: 1.2e-6, output_cost_per_token: 6e-6 },
+        { range: [32_000, 128_000], input_cost_per_token: 2.4e-6, output_cost_per_token: 1.2e-5 },
+      ],
+    },
+    'databricks/dusty': { litellm_provider: 'databricks', mode: 'chat', input_cost_per_token: 2.99999e-6 },
+    'bedrock/us-gov-west-1/steady': { litellm_provider: 'bedrock', mode: 'chat', input_cost_per_token: 3.6e-6 },
+    'github_copilot/free': { litellm_provider: 'github_copilot', mode: 'chat', input_cost_per_token: 0 },
+    'deepgram/ears': { litellm_provider: 'deepgram', mode: 'audio_transcription', input_cost_per_second: 1e-4 },
+  }
+  const { providers, source } = catalogueOfLiteLlm(first, map, 'litellm@1', '2026-01-10')
+  const found = Object.fromEntries(
+    providers.flatMap(({ id, models }) =>
+      models.map((one) => [`${id}/${one.id}`, [one.entries[0]!.prices, one.variants]]),
+    ),
+  )
+  expect(source).toBe('litellm@1')
+  expect(found).toEqual({
+    'openai/steady': [
+      { output_audio: '20' },
+      [{ when: { service_tier: 'flex' }, prices: { input: '0.7', output: '1' }, source: 'litellm@1' }],
+    ],
+    'alibaba_cloud/by-size': [
+      {
+        input: { base: '1.2', tiers: [{ over: 32_000, price: '2.4' }] },
+        output: { base: '6', tiers: [{ over: 32_000, price: '12' }] },
+      },
+      undefined,
+    ],
+    'databricks/dusty': [{ input: '3' }, undefined],
+    'aws/us-gov-west-1/steady': [{ input: '3.6' }, undefined],
+    'deepgram/ears': [{ audio_milliseconds: '0.36' }, undefined],
+  })
+  const book = makePriceBook({
+    version: 'v',
+    catalogue: first,
+    second: { source, updated: '2026-01-10', providers },
+    overrides: [],
+  })
+  const cost = book.costOf(
+    { provider: 'openai', models: ['steady'], at: Date.UTC(2026, 1, 1) },
+    { input: 1_000_000, output_audio: 1_000_000 },
+  )
+  expect(cost).toMatchObject({ picoUsd: 21.5e12 })
 })

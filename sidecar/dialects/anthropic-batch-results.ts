@@ -4,6 +4,7 @@ import type { Dialect, DialectReading, Exchange } from './dialect.ts'
 import { asObject, asText, type JsonObject } from './json-value.ts'
 import { errorOf } from './provider-error.ts'
 import { isRefusal, viewResponse } from './response-view.ts'
+import { batchOfSums, billedLinesOfSums, type UsageLines } from './usage-lines.ts'
 
 /** Results of Anthropic's batches: one message a line. The batch's id tells when they are read again. */
 export const anthropicBatchResults: Dialect = {
@@ -13,6 +14,7 @@ export const anthropicBatchResults: Dialect = {
 }
 
 function readBatchResults(exchange: Exchange): DialectReading {
+  if (exchange.usageLines !== undefined && !isRefusal(exchange.status)) return readSums(exchange, exchange.usageLines)
   const view = viewResponse(exchange)
   const items = view.form === 'json_lines' ? view.items : view.form === 'json' ? [view.value] : []
   const error = view.form === 'json' ? errorOf(view.value, exchange.status) : undefined
@@ -47,6 +49,13 @@ function readBatchResults(exchange: Exchange): DialectReading {
     ...(cut ? { usageReason: 'body_cut' } : {}),
     billable: true,
   }
+}
+
+/** Every line of a file of any length, as the tap summed them up. */
+function readSums(exchange: Exchange, sums: UsageLines): DialectReading {
+  const billedLines = billedLinesOfSums(sums, countAnthropicUsage)
+  const id = /\/batches\/([^/]+)\/results$/.exec(exchange.path)?.[1]
+  return batchOfSums(id, sums, billedLines)
 }
 
 interface Line {

@@ -16,10 +16,12 @@ import {
   overwriteUsage,
 } from './anthropic-usage.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
-import { asCount, asObject, asText, type JsonObject, parseJson, withoutUndefined } from './json-value.ts'
+import { asCount, asList, asObject, asText, type JsonObject, parseJson, withoutUndefined } from './json-value.ts'
 import { errorOf } from './provider-error.ts'
+import { reportedBeside } from './reported-cost.ts'
 import { type ResponseView, viewResponse } from './response-view.ts'
 import { type UsageOutcome, usageOutcome } from './usage-outcome.ts'
+import { watchUsage } from './watched-usage.ts'
 
 /** Anthropic's messages, whole or streamed. Counting tokens and batches are not messages. */
 export const anthropicMessages: Dialect = {
@@ -39,6 +41,10 @@ interface Answer {
   whole: boolean
   parts: MessagePart[]
   started: boolean
+  /** The last message or event that a gateway added its metadata to. */
+  metadata?: JsonObject
+  /** Code ran in a container of Anthropic's. */
+  container: boolean
   error?: DialectReading['error']
 }
 
@@ -67,6 +73,7 @@ function readAnthropicMessages(exchange: Exchange, body: JsonObject | undefined)
       parameters: body === undefined ? undefined : anthropicParameters(body),
       finishReasons: answer.stopReason === undefined ? undefined : [answer.stopReason],
       error: answer.error,
+      reportedPicoUsd: answer.metadata === undefined ? undefined : reportedBeside(answer.metadata, {}),
     }),
     ...outcomeOf(exchange.status, view, answer),
     guardrails: refused ? [refusal(answer.stopCategory)] : [],
@@ -81,20 +88,21 @@ function refusal(category: string | undefined): GuardrailEvent {
 }
 
 function answerOfBody(view: ResponseView, status: number): Answer {
-  const answer: Answer = { role: 'assistant', whole: true, parts: [], started: false }
+  const answer: Answer = { role: 'assistant', whole: true, parts: [], started: false, container: false }
   if (view.form !== 'json' && view.form !== 'cut_json') return answer
   const message = view.value
   addMessage(answer, message)
   const usage = view.form === 'cut_json' ? view.usage : asObject(message.usage)
   if (usage !== undefined) answer.usage = usage
   answer.parts = partsOfBlocks(message.content)
+  answer.container = asList(message.content).some((block) => runsCode(asObject(block)))
   const error = errorOf(message, status)
   if (error !== undefined) answer.error = error
   return answer
 }
 
 function answerOfEvents(view: Extract<ResponseView, { form: 'events' }>, status: number): Answer {
-  const answer: Answer = { role: 'assistant', whole: false, parts: [], started: false }
+  const answer: Answer = { role: 'assistant', whole: false, parts: [], started: false, container: false }
   const assembly: BlockAssembly = { blocks: new Map() }
   let final = false
   let told = false
@@ -113,12 +121,14 @@ function answerOfEvents(view: Extract<ResponseView, { form: 'events' }>, status:
       }
       case 'content_block_start':
         startBlock(assembly, index, asObject(event.content_block) ?? {})
+        if (runsCode(asObject(event.content_block))) answer.container = true
         break
       case 'content_block_delta':
         addDelta(assembly, index, asObject(event.delta) ?? {})
         break
       case 'message_delta':
         addMessage(answer, asObject(event.delta) ?? {})
+        if (event.provider_metadata !== undefined || event.providerMetadata !== undefined) answer.metadata = event
         addUsage(answer, asObject(event.usage))
         if (asObject(event.usage) !== undefined) told = true
         if (answer.stopReason !== undefined && told) final = true
@@ -141,7 +151,12 @@ function answerOfEvents(view: Extract<ResponseView, { form: 'events' }>, status:
   return answer
 }
 
+function runsCode(block: JsonObject | undefined): boolean {
+  return block?.type === 'server_tool_use' && /code_execution$/.test(asText(block.name) ?? '')
+}
+
 function addMessage(answer: Answer, message: JsonObject): void {
+  if (message.provider_metadata !== undefined || message.providerMetadata !== undefined) answer.metadata = message
   const model = asText(message.model)
   if (model !== undefined) answer.model = model
   const id = asText(message.id)
@@ -166,7 +181,7 @@ function outcomeOf(
   view: ResponseView,
   answer: Answer,
 ): UsageOutcome & Pick<DialectReading, 'billedLines' | 'priceAttributes'> {
-  const { usage } = answer
+  const usage = watchUsage(answer.usage)
   const outcome = usageOutcome({
     status,
     form: view.form,
@@ -178,15 +193,20 @@ function outcomeOf(
     started: answer.started || answer.parts.length > 0,
   })
   if (usage === undefined || (outcome.usageSource !== 'provider' && outcome.usageSource !== 'partial')) return outcome
+  // Code runs in a container that is billed by the hour, free beside web tools; the answer tells neither time nor price.
+  const container = answer.container && (outcome.counts.webSearches ?? 0) === 0
+  const counts =
+    container && outcome.counts.toolCalls === undefined ? { ...outcome.counts, toolCalls: 1 } : outcome.counts
   const billedLines = billedLinesOf(usage)
   const reason = hasFallback(usage)
     ? 'fallback_billing_unclear'
-    : billedLines === undefined
-      ? undefined
-      : 'other_passes'
+    : billedLines?.some(({ kind }) => kind !== 'message' && kind !== 'server_tools') === true
+      ? 'other_passes'
+      : undefined
   return {
     ...(reason === undefined ? {} : { usageReason: reason }),
     ...outcome,
+    counts,
     ...withoutUndefined({ billedLines, priceAttributes: anthropicPriceAttributes(usage) }),
   }
 }

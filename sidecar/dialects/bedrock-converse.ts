@@ -16,6 +16,7 @@ import type { Dialect, DialectReading, Exchange } from './dialect.ts'
 import { asCount, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
 import { viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
+import { watchUsage } from './watched-usage.ts'
 
 /** Bedrock's converse: one format for every model, whole or as a binary stream of events. */
 export const bedrockConverse: Dialect = {
@@ -42,7 +43,8 @@ interface Answer {
 
 function readConverse(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const answer = isStreamed(exchange) ? answerOfStream(exchange) : answerOfBody(exchange)
-  const { stopReason, usage, message } = answer
+  const { stopReason, message } = answer
+  const usage = watchUsage(answer.usage)
   const finishReason = stopReason === undefined ? {} : { finishReason: stopReason }
   const content: Content = {
     ...(body === undefined ? {} : converseRequestContent(body)),

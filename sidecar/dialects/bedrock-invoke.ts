@@ -235,7 +235,7 @@ function outcomeOf(
 
   function chosen(): { counts: Counts | undefined; raw: JsonObject | undefined; whole: boolean } {
     const raw = metrics ?? asObject(family?.rawUsage)
-    if (own !== undefined) return { counts: own, raw: asObject(family?.rawUsage), whole: true }
+    if (own !== undefined) return { counts: own, raw: family?.usageSeen ?? asObject(family?.rawUsage), whole: true }
     if (byBedrock !== undefined) {
       const counts = { ...plain?.counts, ...byBedrock, ...(last === undefined ? {} : { output: last }) }
       // Only the model itself says how long a cache write lives and what it thought: these are missing in its last word.

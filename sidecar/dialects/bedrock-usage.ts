@@ -2,12 +2,14 @@ import type { PriceAttributes } from '../call.ts'
 import type { Counts } from './counts.ts'
 import type { DialectReading, Exchange } from './dialect.ts'
 import { asCount, asList, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
+import { countOf } from './openai-usage.ts'
 import { errorOf } from './provider-error.ts'
 
 /** The usage object of converse and of Nova. `inputTokens` leaves cached tokens out; the total holds them. */
 export function countConverseUsage(raw: JsonObject): Counts | undefined {
-  const cacheRead = asCount(raw.cacheReadInputTokens) ?? asCount(raw.cacheReadInputTokenCount)
-  const cacheWrite = asCount(raw.cacheWriteInputTokens) ?? asCount(raw.cacheWriteInputTokenCount)
+  // Both names stand side by side in some answers.
+  const cacheRead = countOf(raw, ['cacheReadInputTokens', 'cacheReadInputTokenCount'])
+  const cacheWrite = countOf(raw, ['cacheWriteInputTokens', 'cacheWriteInputTokenCount'])
   let cacheWrite5m: number | undefined
   let cacheWrite1h: number | undefined
   for (const item of asList(raw.cacheDetails)) {

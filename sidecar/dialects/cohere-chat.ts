@@ -18,6 +18,7 @@ import { openAiRequestContent, partsOfContent, partsOfMessage } from './openai-c
 import { errorOf } from './provider-error.ts'
 import { objectsOf, type ResponseView, viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
+import { watchUsage } from './watched-usage.ts'
 
 /** Cohere's chat: v2 (whole, events), v1 (whole, a line for each event, or events), and v1's generate. */
 export const cohereChat: Dialect = {
@@ -55,6 +56,7 @@ function readCohere(exchange: Exchange, body: JsonObject | undefined): DialectRe
   else addStream(answer, view, exchange.status)
   answer.message.parts.push(...answer.toolCalls.values())
   const { finishReason, message } = answer
+  const usage = watchUsage(answer.usage)
   const cut = exchange.requestTruncated || !exchange.responseComplete || exchange.responseTail !== undefined
   const finish = finishReason === undefined ? {} : { finishReason }
   const content: Content = {
@@ -75,8 +77,8 @@ function readCohere(exchange: Exchange, body: JsonObject | undefined): DialectRe
     ...usageOutcome({
       status: exchange.status,
       form: view.form,
-      counts: answer.usage === undefined ? undefined : countCohere(answer.usage),
-      raw: answer.usage,
+      counts: usage === undefined ? undefined : countCohere(usage),
+      raw: usage,
       whole: true, // billed units are said once, in the last event
       ended: answer.ended,
       failed: answer.error !== undefined,

@@ -6,6 +6,7 @@ import { countEmbeddings } from './openai-embeddings.ts'
 import { errorOf } from './provider-error.ts'
 import { viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
+import { watchUsage } from './watched-usage.ts'
 
 /** Cohere's embed, v1 and v2; classify and summarize answer alike, and so does Jina's classify, with usage as OpenAI says it. */
 export const cohereEmbed: Dialect = {
@@ -22,8 +23,8 @@ const OPERATIONS: Readonly<Record<string, Operation>> = { classify: 'unknown', s
 function readEmbed(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const view = viewResponse(exchange)
   const answer = view.form === 'json' || view.form === 'cut_json' ? view.value : {}
-  const meta = asObject(answer.meta)
-  const usage = view.form === 'cut_json' ? view.usage : asObject(answer.usage)
+  const meta = watchUsage(asObject(answer.meta))
+  const usage = watchUsage(view.form === 'cut_json' ? view.usage : asObject(answer.usage))
   const error = errorOf(answer, exchange.status)
   const sent = [...asList(body?.texts), ...asList(body?.inputs).flatMap(textsOf), body?.text]
   const texts = sent.filter((text) => typeof text === 'string')

@@ -18,6 +18,8 @@ export interface Counts {
   inputImage?: number
   /** A part of both `cacheRead` and `inputAudio`. */
   cacheReadAudio?: number
+  /** A part of both `cacheRead` and `inputImage`. */
+  cacheReadImage?: number
   /** Prompt tokens that the provider's own tools added (Gemini): priced as input. */
   toolPrompt?: number
   /** Parts of `output`. */
@@ -28,7 +30,13 @@ export interface Counts {
   total?: number
   /** Billed besides tokens. */
   webSearches?: number
+  fileSearches?: number
+  mapsSearches?: number
+  liveSearchSources?: number
+  /** Uses of a provider's tool that has no unit of its own. */
+  toolCalls?: number
   images?: number
+  videoMilliseconds?: number
   audioMilliseconds?: number
   searchUnits?: number
   pages?: number
@@ -46,7 +54,12 @@ export interface CountedUnits {
 
 const EXTRAS: readonly (readonly [keyof Counts, UsageUnit])[] = [
   ['webSearches', 'web_searches'],
+  ['fileSearches', 'file_searches'],
+  ['mapsSearches', 'maps_searches'],
+  ['liveSearchSources', 'live_search_sources'],
+  ['toolCalls', 'tool_calls'],
   ['images', 'images'],
+  ['videoMilliseconds', 'video_milliseconds'],
   ['audioMilliseconds', 'audio_milliseconds'],
   ['searchUnits', 'search_units'],
   ['pages', 'pages'],
@@ -75,12 +88,14 @@ export function unitsOf(counts: Counts): CountedUnits {
     const image = part(counts.inputImage, counts.input)
     // Sounds and images may themselves be cached: what the cache took is not counted a second time.
     const readAudio = Math.min(counts.cacheReadAudio ?? 0, read)
+    const readImage = Math.min(counts.cacheReadImage ?? 0, read - readAudio)
     const fresh = counts.input - read - written
     const freshAudio = Math.min(Math.max(0, audio - readAudio), fresh)
-    const freshImage = Math.min(image, fresh - freshAudio)
+    const freshImage = Math.min(Math.max(0, image - readImage), fresh - freshAudio)
     usage.input = fresh - freshAudio - freshImage
-    set('cache_read', read - readAudio)
+    set('cache_read', read - readAudio - readImage)
     set('cache_read_audio', readAudio)
+    set('cache_read_image', readImage)
     set('cache_write', written - write5m - write1h)
     set('cache_write_5m', write5m)
     set('cache_write_1h', write1h)

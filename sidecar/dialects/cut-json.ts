@@ -86,12 +86,13 @@ export function levelsAtEnd(text: string): EndLevel[] {
         before = beforeSpace(text, key.start - 1)
       } else {
         if (value === undefined) break
-        items.unshift(value)
+        items.push(value)
       }
       if (text[before] !== ',') break
       at = beforeSpace(text, before - 1)
     }
     if (isObject) levels[levels.length - 1] = { members: Object.fromEntries(members) }
+    else items.reverse()
     if (cutAt === undefined) return levels
     at = cutAt
   }

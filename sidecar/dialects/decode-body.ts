@@ -1,7 +1,7 @@
 import { brotliDecompressSync, constants, gunzipSync, inflateRawSync, inflateSync, zstdDecompressSync } from 'node:zlib'
 
 /** A small body can unpack to any size: more than this is not kept. */
-export const DECODED_LIMIT = 16 * 1024 * 1024
+export const DECODED_LIMIT = 8 * 1024 * 1024
 
 export interface DecodedBody {
   /** Undefined where nothing could be read. */

@@ -1,4 +1,7 @@
 import type {
+  AgentEvent,
+  AnswerIdentity,
+  CallReason,
   Content,
   GuardrailEvent,
   Operation,
@@ -8,6 +11,8 @@ import type {
   UsageSource,
 } from '../call.ts'
 import type { Counts } from './counts.ts'
+import type { JsonObject } from './json-value.ts'
+import type { UsageLines } from './usage-lines.ts'
 
 /** One HTTP exchange with a provider as far as it was captured. Bodies are decoded (identity) bytes. */
 export interface Exchange {
@@ -28,6 +33,10 @@ export interface Exchange {
   responseTail: Uint8Array | undefined
   /** False where the client hung up or the capture was cut before the end. */
   responseComplete: boolean
+  /** Sums of the usage objects of every line of the answer, taken as it passed (usage-lines.ts). */
+  usageLines?: UsageLines
+  /** The body unpacks to more than one capture may cost to read. */
+  tooLarge?: boolean
 }
 
 export interface RequestView {
@@ -47,6 +56,12 @@ export interface DialectReading {
   requestModel?: string
   responseModel?: string
   responseId?: string
+  /** The id under which the answer is kept, where that is another than `responseId`. */
+  answerId?: string
+  /** Whether the provider says that it keeps the answer. */
+  stored?: boolean
+  /** Usage so far of an answer that goes on: who retrieves it later may see more. */
+  growing?: boolean
   /** As the answer says it was served, not as it was asked for. */
   serviceTier?: string
   systemFingerprint?: string
@@ -58,11 +73,16 @@ export interface DialectReading {
   /** Why the usage is partial, estimated, unknown or otherwise not plain: words of a closed list, joined by ` + `. */
   usageReason?: string
   rawUsage?: unknown
+  /** The usage object that was read, watched (watched-usage.ts): gone from the finished reading. */
+  usageSeen?: JsonObject
+  reasons?: CallReason[]
+  /** Keys of the usage object that hold a count and that no reader took. */
+  unreadUsage?: string[]
   /**
    * Where one answer is billed in several lines, each at its own model (absent: the answer's): Anthropic's iterations,
    * the requests of a batch. These are priced then, and not `counts`.
    */
-  billedLines?: { kind: string; model?: string; counts: Counts }[]
+  billedLines?: { kind: string; model?: string; counts: Counts; prompt?: number; merged?: number }[]
   /** What the price depends on besides model, time and service tier. */
   priceAttributes?: PriceAttributes
   /** pico-USD that the provider says it takes for this answer. */
@@ -72,6 +92,8 @@ export interface DialectReading {
   guardrails: GuardrailEvent[]
   /** False for what a provider never bills (count_tokens, moderation, a list, an error). */
   billable: boolean
+  /** Where the exchange is no call of a model. */
+  agent?: AgentEvent
   content?: Content
 }
 
@@ -79,6 +101,8 @@ export interface DialectReading {
 export interface Reading extends DialectReading {
   dialect: string
   usage: Usage
+  /** Which answer this call made or retrieves; absent where the answer has no retrieval (answer-identity.ts). */
+  answer?: Pick<AnswerIdentity, 'key' | 'retrieval'>
 }
 
 export interface Dialect {

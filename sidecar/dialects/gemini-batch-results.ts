@@ -4,6 +4,7 @@ import { countGeminiUsage, modelInGooglePath } from './gemini-usage.ts'
 import { asList, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
 import { errorOf } from './provider-error.ts'
 import { isRefusal, objectsOf, viewResponse } from './response-view.ts'
+import { batchOfSums, billedLinesOfSums } from './usage-lines.ts'
 
 /** Results of Gemini's batches: in the batch itself, or a file of one answer a line. The name tells when they are read again. */
 export const geminiBatchResults: Dialect = {
@@ -21,6 +22,9 @@ export const geminiBatchResults: Dialect = {
 const CREATES = /\/models\/[^/]+(?::|%3A)(?:batchGenerateContent|asyncBatchEmbedContent)$/i
 
 function readBatchResults(exchange: Exchange): DialectReading {
+  const file = /\/((?:batches|files)\/[^/:]+)(?::download)?$/.exec(exchange.path)?.[1]
+  if (exchange.usageLines !== undefined && exchange.method === 'GET' && !isRefusal(exchange.status))
+    return batchOfSums(file, exchange.usageLines, billedLinesOfSums(exchange.usageLines, countGeminiUsage))
   const view = viewResponse(exchange)
   const objects = objectsOf(view)
   const answers = view.form === 'json' ? inlined(objects[0]) : objects

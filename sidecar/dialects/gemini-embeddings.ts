@@ -5,6 +5,7 @@ import { asObject, type JsonObject, withoutUndefined } from './json-value.ts'
 import { errorOf } from './provider-error.ts'
 import { viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
+import { watchUsage } from './watched-usage.ts'
 
 /** Gemini's embedContent and batchEmbedContents: newer models report usage, older ones nothing. */
 export const geminiEmbeddings: Dialect = {
@@ -16,7 +17,7 @@ export const geminiEmbeddings: Dialect = {
 function readEmbeddings(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const view = viewResponse(exchange)
   const answer = view.form === 'json' || view.form === 'cut_json' ? view.value : {}
-  const usage = asObject(answer.usageMetadata)
+  const usage = watchUsage(asObject(answer.usageMetadata))
   const error = errorOf(answer, exchange.status)
   const requests = Array.isArray(body?.requests) ? body.requests : [body]
   const texts = requests.flatMap((item) => {

@@ -24,8 +24,10 @@ import {
 } from './json-value.ts'
 import { errorOf } from './provider-error.ts'
 import { providerOfHost } from './provider-of-host.ts'
+import { mayBillTools } from './provider-tools.ts'
 import { type ResponseView, viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
+import { watchUsage } from './watched-usage.ts'
 
 /** Gemini's generateContent, whole or streamed (events, or one JSON array), at Google AI and on Vertex. */
 export const geminiGenerateContent: Dialect = {
@@ -37,7 +39,9 @@ export const geminiGenerateContent: Dialect = {
 interface Candidate {
   message: Message
   finishReason?: string
-  searches: number
+  /** What was searched for: each text once, over all chunks. */
+  queries: Set<string>
+  maps: boolean
 }
 interface Answer {
   provider: string
@@ -53,6 +57,8 @@ interface Answer {
   finished: boolean
   /** Nothing that is still to come can change the usage. */
   whole: boolean
+  /** No part of the answer was cut out. */
+  allSeen: boolean
 }
 
 function readGenerateContent(exchange: Exchange, body: JsonObject | undefined): DialectReading {
@@ -61,9 +67,17 @@ function readGenerateContent(exchange: Exchange, body: JsonObject | undefined): 
   const answer = answerOf(view, exchange, parameters?.choiceCount ?? 1)
   const requestModel = modelInGooglePath(exchange.path)
   const candidates = [...answer.candidates].sort(([left], [right]) => left - right).map(([, candidate]) => candidate)
-  const tokens = answer.usage === undefined ? undefined : countGeminiUsage(answer.usage)
-  const queries = candidates.reduce((sum, { searches }) => sum + searches, 0)
+  const usage = watchUsage(answer.usage)
+  const tokens = usage === undefined ? undefined : countGeminiUsage(usage)
+  const queries = candidates.reduce((sum, { queries: texts }) => sum + texts.size, 0)
   const webSearches = billedSearches(queries, answer.model ?? requestModel)
+  // How often the maps were asked nobody says: at least once.
+  const mapsSearches = candidates.some(({ maps }) => maps) ? 1 : undefined
+  const unseen =
+    tokens !== undefined && !answer.allSeen && mayBillTools(body, exchange.requestTruncated)
+      ? ['fees_not_seen' as const]
+      : []
+  const reasons = [...unseen, ...(mapsSearches === undefined ? [] : ['fee_counted' as const])]
   const finishReasons = candidates.flatMap(({ finishReason }) => finishReason ?? [])
   const cut = exchange.requestTruncated || !exchange.responseComplete || exchange.responseTail !== undefined
   const output = candidates.map(({ message, finishReason }) => ({
@@ -82,17 +96,18 @@ function readGenerateContent(exchange: Exchange, body: JsonObject | undefined): 
       requestModel,
       responseModel: answer.model,
       responseId: answer.id,
-      serviceTier: geminiServiceTier(answer.usage, exchange.responseHeaders),
+      serviceTier: geminiServiceTier(usage, exchange.responseHeaders),
       parameters,
       finishReasons: finishReasons.length > 0 ? finishReasons : undefined,
-      priceAttributes: geminiPriceAttributes(answer.usage, exchange.host, exchange.path),
+      priceAttributes: geminiPriceAttributes(usage, exchange.host, exchange.path),
       error: answer.error,
+      reasons: reasons.length > 0 ? reasons : undefined,
     }),
     ...usageOutcome({
       status: exchange.status,
       form: view.form,
-      counts: tokens && withoutUndefined({ ...tokens, webSearches }),
-      raw: answer.usage,
+      counts: tokens && withoutUndefined({ ...tokens, webSearches, mapsSearches }),
+      raw: usage,
       whole: answer.whole,
       ended: answer.finished,
       failed: answer.error !== undefined,
@@ -107,8 +122,9 @@ function readGenerateContent(exchange: Exchange, body: JsonObject | undefined): 
 function answerOf(view: ResponseView, exchange: Exchange, wanted: number): Answer {
   const { status } = exchange
   const provider = providerOfHost(exchange.host) ?? 'gcp.gemini'
-  const answer: Answer = { provider, wanted, candidates: new Map(), finished: false, whole: false }
+  const answer: Answer = { provider, wanted, candidates: new Map(), finished: false, whole: false, allSeen: false }
   const tail = exchange.responseTail === undefined ? undefined : decodeText(exchange.responseTail)
+  answer.allSeen = exchange.responseComplete && tail === undefined
   switch (view.form) {
     case 'json':
       addChunk(answer, view.value, status)
@@ -138,12 +154,17 @@ function answerOf(view: ResponseView, exchange: Exchange, wanted: number): Answe
         // A chunk that was cut: whatever was heard before, it was not the end.
         else if (data.startsWith('{')) answer.whole = false
       })
+      // Nothing came after the cut that can be read: a count from before it is not the last word.
+      if (view.gapAt !== undefined && view.gapAt >= view.events.length) answer.whole = answer.finished = false
     }
   }
   return answer
 }
 
-function addChunk(answer: Answer, chunk: JsonObject, status: number): void {
+function addChunk(answer: Answer, given: JsonObject, status: number): void {
+  // Code Assist wraps each chunk: `{response: {candidates, usageMetadata}}`.
+  const wrapped = asObject(given.response)
+  const chunk = wrapped !== undefined && given.candidates === undefined ? { ...wrapped, error: given.error } : given
   const model = asText(chunk.modelVersion)
   if (model !== undefined) answer.model = model
   const id = asText(chunk.responseId)
@@ -153,8 +174,8 @@ function addChunk(answer: Answer, chunk: JsonObject, status: number): void {
   const error = errorOf(chunk, status)
   if (error !== undefined) answer.error = error
   asList(chunk.candidates).forEach((item, position) => {
-    const given = asObject(item)
-    if (given !== undefined) addCandidate(answer, given, asCount(given.index) ?? position)
+    const candidate = asObject(item)
+    if (candidate !== undefined) addCandidate(answer, candidate, asCount(candidate.index) ?? position)
   })
   const reasons = [...answer.candidates.values()].map(({ finishReason }) => finishReason)
   answer.finished =
@@ -170,18 +191,29 @@ function addChunk(answer: Answer, chunk: JsonObject, status: number): void {
   }
 }
 
+/** More than any answer has: each chunk looks at all of them. */
+const MAX_CANDIDATES = 128
+const MAX_QUERIES = 1000
+
 function addCandidate(answer: Answer, given: JsonObject, index: number): void {
   let candidate = answer.candidates.get(index)
   if (candidate === undefined) {
-    candidate = { message: { role: 'assistant', parts: [] }, searches: 0 }
+    if (answer.candidates.size >= MAX_CANDIDATES) return
+    candidate = { message: { role: 'assistant', parts: [] }, queries: new Set(), maps: false }
     answer.candidates.set(index, candidate)
   }
   const content = asObject(given.content)
   if (content !== undefined) appendParts(candidate.message, geminiParts(content))
   const finishReason = finishReasonOf(given.finishReason, answer.provider)
   if (finishReason !== undefined) candidate.finishReason = finishReason
-  const queries = asList(asObject(given.groundingMetadata)?.webSearchQueries).length
-  if (queries > 0) candidate.searches = queries
+  const grounding = asObject(given.groundingMetadata)
+  for (const query of asList(grounding?.webSearchQueries)) {
+    const text = asText(query)?.trim()
+    if (text !== undefined && text !== '' && candidate.queries.size < MAX_QUERIES) candidate.queries.add(text)
+  }
+  if (grounding?.googleMapsWidgetContextToken !== undefined) candidate.maps = true
+  for (const chunk of asList(grounding?.groundingChunks))
+    if (asObject(asObject(chunk)?.maps) !== undefined) candidate.maps = true
 }
 
 /** What the end says of an answer whose middle was cut out. */

@@ -105,6 +105,7 @@ describe('an interaction', () => {
       requestModel: 'gemini-2.5-flash',
       responseModel: 'gemini-2.5-flash',
       responseId: 'i1',
+      answer: { key: 'generativelanguage.googleapis.com/interaction/i1', retrieval: false },
       serviceTier: 'standard',
       parameters: { maxTokens: 50, temperature: 0.7 },
       counts,

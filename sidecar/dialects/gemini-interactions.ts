@@ -20,10 +20,12 @@ import {
   parseJson,
   withoutUndefined,
 } from './json-value.ts'
+import { countOf } from './openai-usage.ts'
 import { errorOf } from './provider-error.ts'
 import { isRefusal, type ResponseView, viewResponse } from './response-view.ts'
 import { endOfCutEvent } from './server-sent-events.ts'
 import { usageOutcome } from './usage-outcome.ts'
+import { watchUsage } from './watched-usage.ts'
 
 const PATH = /\/v\d[a-z0-9]*\/(?:.+\/)?interactions(\/[^/:]+(?:\/cancel)?)?$/
 
@@ -55,6 +57,7 @@ function readInteraction(exchange: Exchange, body: JsonObject | undefined): Dial
   const view = viewResponse(exchange)
   const answer = view.form === 'events' ? answerOfEvents(view, exchange) : answerOfBody(view, exchange)
   const { interaction } = answer
+  const usage = watchUsage(answer.usage)
   const model = asText(interaction.model)
   const requestModel = asText(body?.model) ?? asText(body?.agent)
   const id = asText(interaction.id) ?? PATH.exec(exchange.path)?.[1]?.split('/')[1]
@@ -68,8 +71,8 @@ function readInteraction(exchange: Exchange, body: JsonObject | undefined): Dial
   const outcome = usageOutcome({
     status: exchange.status,
     form: view.form,
-    counts: answer.usage === undefined ? undefined : countInteraction(answer.usage, model ?? requestModel),
-    raw: answer.usage,
+    counts: usage === undefined ? undefined : countInteraction(usage, model ?? requestModel),
+    raw: usage,
     whole: answer.whole,
     ended: answer.ended,
     failed: answer.error !== undefined,
@@ -137,7 +140,9 @@ function answerOfEvents(view: Extract<ResponseView, { form: 'events' }>, exchang
 }
 
 function addInteraction(answer: Answer, own: JsonObject): void {
-  answer.interaction = { ...answer.interaction, ...withoutUndefined(own) }
+  // An event may hold any number of members: only so many are laid over each other.
+  if (Object.keys(answer.interaction).length < 256)
+    answer.interaction = { ...answer.interaction, ...withoutUndefined(own) }
   const usage = asObject(own.usage)
   if (usage !== undefined) answer.usage = usage
   const status = asText(answer.interaction.status)
@@ -177,7 +182,9 @@ function countInteraction(usage: JsonObject, model: string | undefined): Counts 
   const generated = asCount(usage.total_output_tokens)
   if (prompt === undefined && generated === undefined) return undefined
   const tools = asCount(usage.total_tool_use_tokens)
-  const thoughts = asCount(usage.total_thought_tokens) ?? asCount(usage.total_reasoning_tokens)
+  const thoughts = countOf(usage, ['total_thought_tokens', 'total_reasoning_tokens'])
+  // What tools added to the prompt is text.
+  tokensOfModality(usage.tool_use_tokens_by_modality, 'audio')
   return withoutUndefined({
     input: prompt === undefined ? undefined : prompt + (tools ?? 0),
     output: generated === undefined && thoughts === undefined ? undefined : (generated ?? 0) + (thoughts ?? 0),
@@ -189,15 +196,22 @@ function countInteraction(usage: JsonObject, model: string | undefined): Counts 
     cacheReadAudio: tokensOfModality(usage.cached_tokens_by_modality, 'audio'),
     outputAudio: tokensOfModality(usage.output_tokens_by_modality, 'audio'),
     outputImage: tokensOfModality(usage.output_tokens_by_modality, 'image'),
-    webSearches: billedSearches(searchesOf(usage.grounding_tool_count), model),
+    webSearches: billedSearches(searchesOf(usage.grounding_tool_count).web, model),
+    mapsSearches: searchesOf(usage.grounding_tool_count).maps,
+    toolCalls: searchesOf(usage.grounding_tool_count).others,
     total: asCount(usage.total_tokens),
   })
 }
 
 /** `[{type: 'google_search', count}]` */
-function searchesOf(list: unknown): number {
-  return asList(list).reduce<number>((sum, item) => {
+function searchesOf(list: unknown): { web: number; maps: number | undefined; others: number | undefined } {
+  let [web, maps, others] = [0, 0, 0]
+  for (const item of asList(list)) {
     const tool = asObject(item)
-    return tool?.type === 'google_search' ? sum + (asCount(tool.count) ?? 0) : sum
-  }, 0)
+    const count = asCount(tool?.count) ?? 0
+    if (tool?.type === 'google_search') web += count
+    else if (tool?.type === 'google_maps') maps += count
+    else if (tool?.type !== 'url_context' && tool?.type !== 'code_execution') others += count
+  }
+  return { web, maps: maps > 0 ? maps : undefined, others: others > 0 ? others : undefined }
 }

@@ -1,6 +1,7 @@
 import type { PriceAttributes } from '../call.ts'
 import type { Counts } from './counts.ts'
 import { asCount, asList, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
+import { countOf } from './openai-usage.ts'
 
 /** `enum-encoding=int`: the numbers of Google's enums, the same at Google AI and on Vertex. */
 const MODALITIES = ['UNSPECIFIED', 'TEXT', 'IMAGE', 'VIDEO', 'AUDIO', 'DOCUMENT']
@@ -8,28 +9,44 @@ const TRAFFIC = [undefined, 'on_demand', 'provisioned_throughput', 'on_demand_pr
 
 /** `usageMetadata` of one answer, or of the last chunk that has one: each is a snapshot of the whole. */
 export function countGeminiUsage(raw: JsonObject): Counts | undefined {
-  const prompt = asCount(raw.promptTokenCount)
-  const toolPrompt = asCount(raw.toolUsePromptTokenCount)
-  const candidates = asCount(raw.candidatesTokenCount) ?? asCount(raw.responseTokenCount)
-  const thoughts = asCount(raw.thoughtsTokenCount)
+  const prompt = countOf(raw, ['promptTokenCount', 'prompt_token_count'])
+  const toolPrompt = countOf(raw, ['toolUsePromptTokenCount', 'tool_use_prompt_token_count'])
+  const candidates = countOf(raw, ['candidatesTokenCount', 'responseTokenCount', 'candidates_token_count'])
+  const thoughts = countOf(raw, ['thoughtsTokenCount', 'thoughts_token_count'])
+  const total = countOf(raw, ['totalTokenCount', 'total_token_count'])
+  // Part of the prompt, or text that is billed as such.
+  countOf(raw, ['billablePromptTokenCount', 'textCount', 'billableCharacterCount'])
   // Some answers give no prompt count: then nobody knows it, and the total is no substitute.
   const input = prompt === undefined ? undefined : prompt + (toolPrompt ?? 0)
-  const output = candidates === undefined && thoughts === undefined ? undefined : (candidates ?? 0) + (thoughts ?? 0)
+  // Where the total holds the thoughts only once, they stand in the candidates' count already.
+  const inclusive =
+    thoughts !== undefined &&
+    candidates !== undefined &&
+    thoughts > 0 &&
+    thoughts <= candidates &&
+    input !== undefined &&
+    total === input + candidates
+  const output =
+    candidates === undefined && thoughts === undefined
+      ? undefined
+      : (candidates ?? 0) + (inclusive ? 0 : (thoughts ?? 0))
   if (input === undefined && output === undefined) return undefined
-  const promptDetails = raw.promptTokensDetails ?? raw.promptTokenDetails // embeddings: singular
-  const outputDetails = raw.candidatesTokensDetails ?? raw.responseTokensDetails
+  const promptDetails = raw.promptTokensDetails ?? raw.promptTokenDetails ?? raw.prompt_tokens_details // embeddings: singular
+  const outputDetails = raw.candidatesTokensDetails ?? raw.responseTokensDetails ?? raw.candidates_tokens_details
+  // What tools added to the prompt is text.
+  tokensOfModality(raw.toolUsePromptTokensDetails, 'audio')
   return withoutUndefined({
     input,
     output,
-    cacheRead: asCount(raw.cachedContentTokenCount),
+    cacheRead: countOf(raw, ['cachedContentTokenCount', 'cached_content_token_count']),
     toolPrompt,
     inputAudio: tokensOfModality(promptDetails, 'audio'),
     inputImage: tokensOfModality(promptDetails, 'image'),
-    cacheReadAudio: tokensOfModality(raw.cacheTokensDetails, 'audio'),
+    cacheReadAudio: tokensOfModality(raw.cacheTokensDetails ?? raw.cache_tokens_details, 'audio'),
     reasoning: thoughts,
     outputAudio: tokensOfModality(outputDetails, 'audio'),
     outputImage: tokensOfModality(outputDetails, 'image'),
-    total: asCount(raw.totalTokenCount),
+    total,
   })
 }
 
@@ -39,7 +56,7 @@ export function tokensOfModality(details: unknown, wanted: 'audio' | 'image'): n
   for (const item of asList(details)) {
     const detail = asObject(item)
     const modality = typeof detail?.modality === 'number' ? MODALITIES[detail.modality] : asText(detail?.modality)
-    const count = asCount(detail?.tokenCount) ?? asCount(detail?.tokens)
+    const count = asCount(detail?.tokenCount) ?? asCount(detail?.tokens) ?? asCount(detail?.token_count)
     if (modality?.toLowerCase() === wanted && count !== undefined) sum = (sum ?? 0) + count
   }
   return sum

@@ -67,8 +67,8 @@ describe('the dialect', () => {
     expect(hidden({ role: 'assistant', inner: { ...message, role: 'assistant' } }).dialect).toBe('unknown')
   })
 
-  it('unknown shows models and never guesses usage', () => {
-    const answer = { object: 'answer', id: 'resp_1', model: 'gpt-5', usage: { input_tokens: 5 } }
+  it('unknown shows models and never guesses usage; a usage object in a known vocabulary is read', () => {
+    const answer = { object: 'answer', id: 'resp_1', model: 'gpt-5', consumption: { input_tokens: 5 } }
     expect(read(makeExchange({ model: 'gpt-5-mini' }, answer, { path: '/v9/answers' }))).toEqual({
       dialect: 'unknown',
       operation: 'unknown',
@@ -82,6 +82,11 @@ describe('the dialect', () => {
       usageReason: 'unknown_format',
       guardrails: [],
       billable: true,
+    })
+    const told = { result: { response: 'x', usage: { prompt_tokens: 5, completion_tokens: 2 } } }
+    expect(read(makeExchange({}, told, { path: '/v9/answers' }))).toMatchObject({
+      usage: { input: 5, output: 2 },
+      usageSource: 'provider',
     })
     const counted = read(makeExchange({}, { input_tokens: 9 }, { path: '/v1/messages/count_tokens' }))
     expect(counted).toMatchObject({ billable: false, usage: {}, usageSource: 'none' })

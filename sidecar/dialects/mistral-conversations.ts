@@ -6,6 +6,7 @@ import { countOpenAiUsage } from './openai-usage.ts'
 import { errorOf } from './provider-error.ts'
 import { objectsOf, viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
+import { watchUsage } from './watched-usage.ts'
 
 /** Mistral's conversations: started and continued, whole or streamed. Reading one again has no usage. */
 export const mistralConversations: Dialect = {
@@ -19,7 +20,7 @@ function readConversation(exchange: Exchange, body: JsonObject | undefined): Dia
   const view = viewResponse(exchange)
   const objects = objectsOf(view)
   const last = objects.findLast((object) => asObject(object.usage) !== undefined) ?? objects.at(-1) ?? {}
-  const usage = view.form === 'cut_json' ? view.usage : asObject(last.usage)
+  const usage = watchUsage(view.form === 'cut_json' ? view.usage : asObject(last.usage))
   const error = objects.map((object) => errorOf(object, exchange.status)).find((found) => found !== undefined)
   const pieces = view.form === 'events' ? objects : asList(last.outputs).map(asObject)
   const text = pieces
@@ -58,7 +59,13 @@ function readConversation(exchange: Exchange, body: JsonObject | undefined): Dia
 function countConversation(usage: JsonObject): Counts | undefined {
   const counts = countOpenAiUsage(usage, '')
   const connectors = asCount(usage.connector_tokens)
-  if (counts?.input === undefined || connectors === undefined) return counts
+  // Each use of a connector has a fee.
+  const connectorUses = asObject(usage.connectors) ?? {}
+  const toolCalls = Object.keys(connectorUses).reduce((sum, name) => sum + (asCount(connectorUses[name]) ?? 0), 0)
+  const fees = toolCalls > 0 ? { toolCalls } : {}
+  if (counts?.input === undefined || connectors === undefined) return counts && { ...counts, ...fees }
   const beside = counts.total === counts.input + (counts.output ?? 0) + connectors
-  return beside ? { ...counts, input: counts.input + connectors, toolPrompt: connectors } : counts
+  return beside
+    ? { ...counts, ...fees, input: counts.input + connectors, toolPrompt: connectors }
+    : { ...counts, ...fees }
 }

@@ -3,6 +3,7 @@ import { asCount, asObject, asText, type JsonObject, withoutUndefined } from './
 import { errorOf } from './provider-error.ts'
 import { viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
+import { watchUsage } from './watched-usage.ts'
 
 /** Mistral's OCR, its own and Azure's: billed by the page. */
 export const mistralOcr: Dialect = {
@@ -14,7 +15,7 @@ export const mistralOcr: Dialect = {
 function readOcr(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const view = viewResponse(exchange)
   const answer = view.form === 'json' || view.form === 'cut_json' ? view.value : {}
-  const usage = asObject(answer.usage_info)
+  const usage = watchUsage(asObject(answer.usage_info))
   const pages = asCount(usage?.pages_processed)
   const error = errorOf(answer, exchange.status)
   return {

@@ -20,14 +20,25 @@ export interface OpenAiAnswer {
   serviceTier?: string
   systemFingerprint?: string
   usage?: JsonObject
+  /** Groq's compound systems: beside the usage, or in it. */
+  breakdown?: JsonObject
+  /** The last piece with metadata of a gateway. */
+  last?: JsonObject
   /** The usage came with or after the last word, so it is the whole. */
   usageIsFinal: boolean
   choices: Map<number, Choice>
   guardrails: GuardrailEvents
+  /** Uses of tools that the provider itself ran. */
+  toolCalls: number
+  webSearches: number
 }
 
+/** More than any provider gives (`n` is at most 128): each chunk may look at all of them. */
+const MAX_CHOICES = 256
+const MAX_TOOL_CALLS = 512
+
 export function emptyOpenAiAnswer(): OpenAiAnswer {
-  return { usageIsFinal: false, choices: new Map(), guardrails: new Map() }
+  return { usageIsFinal: false, choices: new Map(), guardrails: new Map(), toolCalls: 0, webSearches: 0 }
 }
 
 /** Adds a whole body (`choices[].message`) or one chunk (`choices[].delta`). */
@@ -45,14 +56,39 @@ export function addToOpenAiAnswer(answer: OpenAiAnswer, chunk: JsonObject, provi
   }
   for (const item of asList(chunk.prompt_filter_results ?? chunk.prompt_annotations))
     addFilterResults(answer, asObject(asObject(item)?.content_filter_results), 'input', provider)
+  if (hasMetadata(chunk, choices)) answer.last = chunk
+  const breakdown = asObject(chunk.usage_breakdown)
+  if (breakdown !== undefined) answer.breakdown = breakdown
+  // Z.ai lists what its own search found.
+  if (asList(chunk.web_search).length > 0) answer.webSearches = 1
   // The last one wins: some send a running count in every chunk.
-  const usage = asObject(chunk.usage) ?? asObject(asObject(chunk.x_groq)?.usage)
+  const usage = usageOfChunk(chunk, choices)
   if (usage !== undefined) {
     answer.usage = usage
     answer.usageIsFinal = choices.length === 0 || everyChoiceFinished(answer)
   }
   const tier = asText(chunk.service_tier) ?? asText(usage?.service_tier)
   if (tier !== undefined) answer.serviceTier = tier
+}
+
+function hasMetadata(chunk: JsonObject, choices: readonly unknown[]): boolean {
+  if (chunk.provider_metadata !== undefined || chunk.providerMetadata !== undefined) return true
+  const choice = asObject(choices[0])
+  const message = asObject(choice?.delta) ?? asObject(choice?.message)
+  return message?.provider_metadata !== undefined || message?.providerMetadata !== undefined
+}
+
+/** Beside the choices; Groq has an object of its own for it, Kimi's streams put it into the last choice. */
+function usageOfChunk(chunk: JsonObject, choices: readonly unknown[]): JsonObject | undefined {
+  const beside = asObject(chunk.usage) ?? asObject(asObject(chunk.x_groq)?.usage)
+  if (beside !== undefined) return beside
+  for (const item of choices) {
+    const choice = asObject(item)
+    const message = asObject(choice?.delta) ?? asObject(choice?.message)
+    const inside = asObject(choice?.usage) ?? asObject(message?.usage)
+    if (inside !== undefined) return inside
+  }
+  return undefined
 }
 
 export function everyChoiceFinished(answer: OpenAiAnswer): boolean {
@@ -69,6 +105,7 @@ function addChoice(answer: OpenAiAnswer, given: JsonObject, position: number, pr
   const index = asCount(given.index) ?? position
   let choice = answer.choices.get(index)
   if (choice === undefined) {
+    if (answer.choices.size >= MAX_CHOICES) return
     choice = {
       role: 'assistant',
       text: '',
@@ -81,8 +118,11 @@ function addChoice(answer: OpenAiAnswer, given: JsonObject, position: number, pr
     answer.choices.set(index, choice)
   }
   const message = asObject(given.message) ?? asObject(given.delta)
-  if (message !== undefined) addMessage(choice, message)
-  else if (typeof given.text === 'string') choice.text += given.text
+  if (message !== undefined) {
+    addMessage(choice, message)
+    // Groq's compound systems run tools of their own.
+    answer.toolCalls += asList(message.executed_tools).length
+  } else if (typeof given.text === 'string') choice.text += given.text
   const finishReason = asText(given.finish_reason)
   if (finishReason !== undefined) choice.finishReason = finishReason
   if (finishReason === 'content_filter')
@@ -107,13 +147,26 @@ function addMessage(choice: Choice, message: JsonObject): void {
   const calls = asList(message.tool_calls)
   for (let position = 0; position < calls.length; position++) {
     const call = asObject(calls[position])
-    if (call !== undefined) addToolCall(choice, asCount(call.index) ?? position, call)
+    if (call !== undefined)
+      addToolCall(choice, asCount(call.index) ?? indexOf(choice, call, position, calls.length), call)
   }
   const functionCall = asObject(message.function_call)
   if (functionCall !== undefined) addToolCall(choice, 0, { function: functionCall })
 }
 
+/**
+ * Which call a piece without an index belongs to: the one with its id; a new id is a new call; without an id the last one,
+ * or of several in one chunk the one at its place.
+ */
+function indexOf({ toolCalls }: Choice, call: JsonObject, position: number, together: number): number {
+  const id = asText(call.id)
+  if (id === undefined) return together > 1 ? position : Math.max(0, ...toolCalls.keys())
+  for (const [index, known] of toolCalls) if (known.id === id) return index
+  return toolCalls.size === 0 ? 0 : Math.max(...toolCalls.keys()) + 1
+}
+
 function addToolCall(choice: Choice, index: number, call: JsonObject): void {
+  if (choice.toolCalls.size >= MAX_TOOL_CALLS && !choice.toolCalls.has(index)) return
   const known = choice.toolCalls.get(index) ?? { id: undefined, name: '', arguments: '' }
   const invoked = asObject(call.function) ?? asObject(call.custom)
   known.id ??= asText(call.id)
@@ -123,7 +176,7 @@ function addToolCall(choice: Choice, index: number, call: JsonObject): void {
 }
 
 function addOther(choice: Choice, kind: string): void {
-  if (!choice.others.includes(kind)) choice.others.push(kind)
+  if (choice.others.length < 16 && !choice.others.includes(kind)) choice.others.push(kind)
 }
 
 /** Azure: `{violence: {filtered, severity}, jailbreak: {filtered, detected}, …}`. */

@@ -6,6 +6,7 @@ import { countOpenAiUsage } from './openai-usage.ts'
 import { errorOf } from './provider-error.ts'
 import { isRefusal, type ResponseView, viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
+import { watchUsage } from './watched-usage.ts'
 
 /** Sound to text: OpenAI's transcriptions and translations, also as Azure, Groq and Mistral speak them. */
 export const openAiTranscription: Dialect = {
@@ -24,7 +25,7 @@ export const openAiSpeech: Dialect = {
 function readTranscription(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const view = viewResponse(exchange)
   const { answer, ended, error } = answerOf(view, exchange.status, 'transcript.text.done')
-  const usage = view.form === 'cut_json' ? view.usage : asObject(answer.usage)
+  const usage = watchUsage(view.form === 'cut_json' ? view.usage : asObject(answer.usage))
   const outcome = usageOutcome({
     status: exchange.status,
     form: view.form,
@@ -70,7 +71,7 @@ function countTranscription(usage: JsonObject): Counts | undefined {
 function readSpeech(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const view = viewResponse(exchange)
   const { answer, ended, error } = answerOf(view, exchange.status, 'speech.audio.done')
-  const usage = asObject(answer.usage)
+  const usage = watchUsage(asObject(answer.usage))
   const spoken = asText(body?.input)
   const outcome = usageOutcome({
     status: exchange.status,

@@ -1,10 +1,11 @@
 import { type Counts, sumOfCounts } from './counts.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
-import { asObject, asText, type JsonObject } from './json-value.ts'
+import { asObject, asText, decodeText, type JsonObject } from './json-value.ts'
 import { countEmbeddings } from './openai-embeddings.ts'
 import { countResponsesUsage } from './openai-responses.ts'
 import { countOpenAiUsage } from './openai-usage.ts'
 import { isRefusal, viewResponse } from './response-view.ts'
+import { batchOfSums, billedLinesOfSums } from './usage-lines.ts'
 
 /**
  * Results of a batch of OpenAI (Azure, Mistral, Groq, Together …): a file of one answer a line. The requests were made
@@ -17,13 +18,29 @@ export const openAiBatchResults: Dialect = {
 }
 
 function readBatchResults(exchange: Exchange): DialectReading {
+  const path = /\/files\/([^/]+)\/content$/.exec(exchange.path)?.[1]
+  if (exchange.usageLines !== undefined && !isRefusal(exchange.status))
+    return batchOfSums(path, exchange.usageLines, billedLinesOfSums(exchange.usageLines, countAnyBody))
   const view = viewResponse(exchange)
   const items = view.form === 'json_lines' ? view.items : view.form === 'json' ? [view.value] : []
   const lines = items.flatMap((item) => lineOf(item) ?? [])
   const id = /\/files\/([^/]+)\/content$/.exec(exchange.path)?.[1]
   // A file has no end of its own: that it is whole, only the transport can tell.
-  const cut = !exchange.responseComplete || (view.form === 'json_lines' && (view.cut || view.gapAt !== undefined))
+  const cut =
+    !exchange.responseComplete ||
+    exchange.responseTail !== undefined ||
+    (view.form === 'json_lines' && (view.cut || view.gapAt !== undefined))
   const base = { operation: 'batch' as const, stream: false, guardrails: [] }
+  // Results are in there, and nobody can see how many.
+  if (lines.length === 0 && cut && !isRefusal(exchange.status) && looksLikeResults(exchange))
+    return {
+      ...base,
+      ...(id === undefined ? {} : { responseId: id }),
+      counts: {},
+      usageSource: 'unknown',
+      usageReason: 'body_cut',
+      billable: true,
+    }
   // Any other file: what is in it is nobody's usage.
   if (isRefusal(exchange.status) || lines.length === 0)
     return { ...base, counts: {}, usageSource: 'none', billable: false }
@@ -40,6 +57,15 @@ function readBatchResults(exchange: Exchange): DialectReading {
     ...(cut ? { usageReason: 'body_cut' } : {}),
     billable: true,
   }
+}
+
+function countAnyBody(usage: JsonObject): Counts | undefined {
+  return countOpenAiUsage(usage, '') ?? countEmbeddings(usage)
+}
+
+function looksLikeResults({ responseBody }: Exchange): boolean {
+  const start = responseBody === undefined ? '' : decodeText(responseBody.subarray(0, 512))
+  return start.trimStart().startsWith('{') && /"custom_id"\s*:/.test(start)
 }
 
 /** `{custom_id, response: {status_code, body}, error}`; a line that failed has a body without usage. */

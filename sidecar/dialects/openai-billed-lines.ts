@@ -7,9 +7,14 @@ import { countOpenAiUsage } from './openai-usage.ts'
 const MAX_LINES = 64
 
 /** The lines of the bill where a usage object of OpenAI's format says more than its totals. */
-export function openAiBilledLines(raw: JsonObject, counts: Counts, provider: string): DialectReading['billedLines'] {
+export function openAiBilledLines(
+  raw: JsonObject,
+  counts: Counts,
+  provider: string,
+  breakdown: JsonObject | undefined,
+): DialectReading['billedLines'] {
   // Groq's compound systems: each model that worked has its own usage, at its own price.
-  const models = asList(asObject(raw.usage_breakdown)?.models).slice(0, MAX_LINES)
+  const models = asList((asObject(raw.usage_breakdown) ?? breakdown)?.models).slice(0, MAX_LINES)
   if (models.length > 0) {
     const lines = models.flatMap((item) => {
       const pass = asObject(item)

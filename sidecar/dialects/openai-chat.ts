@@ -1,7 +1,8 @@
 import type { Content } from '../call.ts'
+import type { Counts } from './counts.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
 import { addGuardrail } from './guardrail-events.ts'
-import { asObject, asText, type JsonObject, parseJson, withoutUndefined } from './json-value.ts'
+import { asCount, asObject, asText, type JsonObject, parseJson, withoutUndefined } from './json-value.ts'
 import {
   addFilterResults,
   addToOpenAiAnswer,
@@ -16,16 +17,21 @@ import { openAiParameters, openAiRequestContent } from './openai-content.ts'
 import { countOpenAiUsage } from './openai-usage.ts'
 import { errorOf } from './provider-error.ts'
 import { providerOfHost } from './provider-of-host.ts'
-import { reportedCost } from './reported-cost.ts'
+import { usesByName } from './provider-tools.ts'
+import { reportedBeside, reportedInUsage } from './reported-cost.ts'
 import { viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
+import { watchUsage } from './watched-usage.ts'
 
 /** OpenAI's chat completions, also as Azure, Groq, DeepSeek, Mistral, xAI, OpenRouter and many others speak them. */
 export const openAiChat: Dialect = {
   id: 'openai-chat',
   // Mistral completes code and calls agents in the same format; Writer has its own path for it.
+  // Databricks and SageMaker serve it under the name of the endpoint; xAI's deferred completions are polled.
   matches: ({ path, host }) =>
-    /\/(?:chat|fim|agents)\/completions(?:\/[^/]+)?$/.test(path) || (host === 'api.writer.com' && path === '/v1/chat'),
+    /\/(?:chat|fim|agents)\/completions(?:\/[^/]+)?$|\/chat\/deferred-completion\/[^/]+$/.test(path) ||
+    (host === 'api.writer.com' && path === '/v1/chat') ||
+    (/\/serving-endpoints\/[^/]+\/invocations$/.test(path) && /databricks/.test(host)),
   read: (exchange, body) => readOpenAiChoices(exchange, body, 'chat'),
 }
 
@@ -46,9 +52,14 @@ export function readOpenAiChoices(
   const answer = emptyOpenAiAnswer()
   let error: DialectReading['error']
   let done = false
+  let before: JsonObject | undefined
+  let pending = false
 
   if (view.form === 'json' || view.form === 'cut_json') {
-    addToOpenAiAnswer(answer, view.value, provider)
+    // Perplexity's asynchronous completions wrap the answer.
+    const wrapped = view.value.choices === undefined ? asObject(view.value.response) : undefined
+    pending = view.form === 'json' && isPending(view.value)
+    addToOpenAiAnswer(answer, wrapped ?? view.value, provider)
     if (view.form === 'cut_json' && view.usage !== undefined) answer.usage = view.usage
     error = errorOf(view.value, exchange.status)
     addErrorFilters(answer, view.value, provider)
@@ -56,7 +67,11 @@ export function readOpenAiChoices(
     done = view.form === 'json'
   } else if (view.form === 'events') {
     for (let position = 0; position < view.events.length; position++) {
-      if (position === view.gapAt) markGap(answer)
+      if (position === view.gapAt) {
+        markGap(answer)
+        answer.usageIsFinal = false
+        before = answer.usage
+      }
       const { data } = view.events[position] as (typeof view.events)[number]
       if (data.startsWith('[DONE]')) {
         done = true
@@ -69,16 +84,20 @@ export function readOpenAiChoices(
     }
   }
 
+  // A running count from before the cut is not the last word, whatever ended there.
+  const gapAtEnd = view.form === 'events' && view.gapAt !== undefined && view.gapAt >= view.events.length
+  const beforeCut = answer.usage !== undefined && (gapAtEnd || answer.usage === before)
+  if (beforeCut) answer.usageIsFinal = false
   const ended = done || (view.form === 'events' && exchange.responseComplete && everyChoiceFinished(answer))
-  const { usage } = answer
+  const usage = watchUsage(answer.usage)
   const tokens = usage === undefined ? undefined : countOpenAiUsage(usage, exchange.host)
   const model = answer.model ?? asText(body?.model)
   const outcome = usageOutcome({
     status: exchange.status,
     form: view.form,
-    counts: usage && tokens && { ...tokens, ...openAiFees(usage, provider, model) },
+    counts: usage && tokens && { ...tokens, ...openAiFees(usage, provider, model), ...toolsOf(answer, usage) },
     raw: usage,
-    whole: answer.usageIsFinal || ended,
+    whole: answer.usageIsFinal || (ended && !beforeCut),
     ended,
     failed: error !== undefined,
     started: answer.choices.size > 0,
@@ -96,7 +115,7 @@ export function readOpenAiChoices(
     operation,
     stream: view.form === 'events' || body?.stream === true,
     ...withoutUndefined({
-      requestModel: asText(body?.model),
+      requestModel: asText(body?.model) ?? endpointInPath(exchange.path),
       responseModel: answer.model,
       responseId: answer.id,
       // Azure names the tier that served in a header.
@@ -105,15 +124,67 @@ export function readOpenAiChoices(
       parameters: body === undefined ? undefined : openAiParameters(body),
       finishReasons: finishReasons.length > 0 ? finishReasons : undefined,
       error,
-      reportedPicoUsd: reportedCost(usage),
-      billedLines: usage && openAiBilledLines(usage, outcome.counts, provider),
+      reportedPicoUsd: reportedInUsage(usage, exchange.host) ?? reportedBeside(answer.last, exchange.responseHeaders),
+      billedLines: withFees(
+        usage && openAiBilledLines(usage, outcome.counts, provider, answer.breakdown),
+        outcome.counts,
+      ),
       priceAttributes: openAiPriceAttributes(usage, body),
     }),
-    ...outcome,
+    ...(pending && outcome.usageSource === 'unknown'
+      ? { counts: {}, usageSource: 'none' as const, usageReason: 'pending' }
+      : outcome),
     guardrails: [...answer.guardrails.values()],
     // A stored completion read again is recognised by its id (billing key); a list of them is nobody's answer.
     billable: exchange.method !== 'GET' || outcome.usageSource !== 'unknown',
     content,
+  }
+}
+
+/** Lines of models leave the fees of tools out: they stand in a line of their own, at the first line's model. */
+function withFees(lines: DialectReading['billedLines'], counts: Counts): DialectReading['billedLines'] {
+  const { webSearches, toolCalls, liveSearchSources } = counts
+  const fees = withoutUndefined({ webSearches, toolCalls, liveSearchSources })
+  const first = lines?.[0]
+  if (lines === undefined || first === undefined || Object.keys(fees).length === 0) return lines
+  if (lines.some((line) => line.counts.webSearches !== undefined || line.counts.toolCalls !== undefined)) return lines
+  return [
+    ...lines,
+    { kind: 'server_tools', ...(first.model === undefined ? {} : { model: first.model }), counts: fees },
+  ]
+}
+
+/** An answer that is still to come: xAI's deferred, Perplexity's asynchronous completions. */
+function isPending({ choices, status, request_id }: JsonObject): boolean {
+  if (choices !== undefined) return false
+  return (
+    /^(?:created|queued|pending|in_progress|processing)$/i.test(asText(status) ?? '') ||
+    asText(request_id) !== undefined
+  )
+}
+
+/** Databricks: `/serving-endpoints/<name>/invocations`; Azure: `/openai/deployments/<name>/…`. */
+function endpointInPath(path: string): string | undefined {
+  return /\/(?:serving-endpoints|deployments)\/([^/]+)\//.exec(path)?.[1]
+}
+
+/** Uses of the provider's own tools that the answer tells: Groq's, Kimi's `$web_search`, Z.ai's search, xAI's live search. */
+function toolsOf(
+  answer: OpenAiAnswer,
+  usage: JsonObject,
+): Pick<Counts, 'webSearches' | 'toolCalls' | 'liveSearchSources'> {
+  let toolCalls = answer.toolCalls
+  for (const choice of answer.choices.values())
+    for (const { name } of choice.toolCalls.values()) if (name.startsWith('$')) toolCalls++
+  const plugins = usesByName(asObject(usage.plugins))
+  const xAi = usesByName(asObject(usage.server_side_tool_usage_details))
+  const searches = (xAi.webSearches ?? 0) + (plugins.webSearches ?? 0) + answer.webSearches
+  const sources = asCount(usage.num_sources_used) ?? 0
+  const others = toolCalls + (plugins.toolCalls ?? 0) + (xAi.toolCalls ?? 0)
+  return {
+    ...(searches > 0 ? { webSearches: searches } : {}),
+    ...(others > 0 ? { toolCalls: others } : {}),
+    ...(sources > 0 ? { liveSearchSources: sources } : {}),
   }
 }
 

@@ -1,10 +1,11 @@
 import type { Counts } from './counts.ts'
 import type { Dialect, DialectReading, Exchange } from './dialect.ts'
 import { asCount, asList, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
+import { countOf } from './openai-usage.ts'
 import { errorOf } from './provider-error.ts'
-import { reportedCost } from './reported-cost.ts'
 import { viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
+import { watchUsage } from './watched-usage.ts'
 
 /** OpenAI's embeddings, also as Azure, Mistral, Voyage, OpenRouter, Perplexity and others speak them. */
 export const openAiEmbeddings: Dialect = {
@@ -19,7 +20,7 @@ function readEmbeddings(exchange: Exchange, body: JsonObject | undefined): Diale
   const view = viewResponse(exchange)
   const answer = view.form === 'json' || view.form === 'cut_json' ? view.value : {}
   // The vectors come first and are long: of a cut answer only the end holds usage.
-  const usage = view.form === 'cut_json' ? view.usage : asObject(answer.usage)
+  const usage = watchUsage(view.form === 'cut_json' ? view.usage : asObject(answer.usage))
   const error = errorOf(answer, exchange.status)
   const texts =
     typeof body?.input === 'string' ? [body.input] : asList(body?.input).filter((text) => typeof text === 'string')
@@ -31,7 +32,6 @@ function readEmbeddings(exchange: Exchange, body: JsonObject | undefined): Diale
       responseModel: asText(answer.model),
       responseId: asText(answer.id),
       error,
-      reportedPicoUsd: reportedCost(usage),
     }),
     ...usageOutcome({
       status: exchange.status,
@@ -56,7 +56,11 @@ function readEmbeddings(exchange: Exchange, body: JsonObject | undefined): Diale
 /** An embedding has no output. Voyage names the total alone. */
 export function countEmbeddings(usage: JsonObject): Counts | undefined {
   const total = asCount(usage.total_tokens)
-  const input = asCount(usage.prompt_tokens) ?? asCount(usage.input_tokens) ?? total
+  const input =
+    countOf(usage, ['prompt_tokens', 'input_tokens', 'text_tokens', 'num_tokens', 'promptTokens', 'inputTokens']) ??
+    total
+  // An embedding has no output; some say so.
+  countOf(usage, ['completion_tokens', 'output_tokens'])
   if (input === undefined) return undefined
   const details = asObject(usage.prompt_tokens_details)
   return withoutUndefined({

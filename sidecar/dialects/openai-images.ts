@@ -5,9 +5,9 @@ import { asCount, asList, asObject, asText, type JsonObject, parseJson, withoutU
 import { countResponsesUsage } from './openai-responses.ts'
 import { countOpenAiUsage } from './openai-usage.ts'
 import { errorOf } from './provider-error.ts'
-import { reportedCost } from './reported-cost.ts'
 import { isRefusal, type ResponseView, viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
+import { watchUsage } from './watched-usage.ts'
 
 /** OpenAI's images (generations, edits, variations), also as Azure, xAI and OpenRouter speak them. */
 export const openAiImages: Dialect = {
@@ -19,7 +19,7 @@ export const openAiImages: Dialect = {
 function readImages(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const view = viewResponse(exchange)
   const { answer, ended, error } = answerOf(view, exchange.status)
-  const usage = view.form === 'cut_json' ? view.usage : asObject(answer.usage)
+  const usage = watchUsage(view.form === 'cut_json' ? view.usage : asObject(answer.usage))
   const images = imagesOf(answer, view, body)
   const tokens = usage === undefined ? undefined : countImageUsage(usage)
   const outcome = usageOutcome({
@@ -41,10 +41,11 @@ function readImages(exchange: Exchange, body: JsonObject | undefined): DialectRe
       requestModel: asText(body?.model),
       responseModel: asText(answer.model),
       error,
-      reportedPicoUsd: reportedCost(usage),
       priceAttributes: attributesOf(answer, body),
     }),
-    ...(counted ? { counts: { images }, usageSource: 'counted' as const } : outcome),
+    ...(counted
+      ? { counts: { images }, usageSource: 'counted' as const, ...(usage && { usageSeen: usage }) }
+      : outcome),
     guardrails:
       error?.type === 'moderation_blocked' || error?.type === 'content_policy_violation'
         ? [{ guardrail: 'openai.content_filter', stage: 'input', action: 'blocked' }]

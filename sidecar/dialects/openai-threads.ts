@@ -4,6 +4,7 @@ import { countOpenAiUsage } from './openai-usage.ts'
 import { errorOf } from './provider-error.ts'
 import { type ResponseView, viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
+import { watchUsage } from './watched-usage.ts'
 
 /** Runs of OpenAI's assistants: created, streamed, polled. Each poll of a finished run repeats its usage: its id tells. */
 export const openAiThreads: Dialect = {
@@ -17,7 +18,7 @@ const PENDING_STATES = new Set(['queued', 'in_progress', 'requires_action', 'can
 function readRun(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const view = viewResponse(exchange)
   const run = runOf(view)
-  const usage = view.form === 'cut_json' ? view.usage : asObject(run.usage)
+  const usage = watchUsage(view.form === 'cut_json' ? view.usage : asObject(run.usage))
   const status = asText(run.status)
   const counts = usage === undefined ? undefined : countOpenAiUsage(usage, exchange.host)
   const error =

@@ -1,8 +1,7 @@
 /** OpenTelemetry's `gen_ai.provider.name` of the hosts that providers answer on. */
 const HOSTS: Readonly<Record<string, string>> = {
   'api.openai.com': 'openai',
-  'eu.api.openai.com': 'openai',
-  'us.api.openai.com': 'openai',
+  'chatgpt.com': 'openai',
   'api.anthropic.com': 'anthropic',
   'api.groq.com': 'groq',
   'api.deepseek.com': 'deepseek',
@@ -59,10 +58,45 @@ const HOSTS: Readonly<Record<string, string>> = {
   'llm.chutes.ai': 'chutes',
   'ollama.com': 'ollama',
   'api.pinecone.io': 'pinecone',
+  // Providers of the price lists.
+  'api.arcee.ai': 'arcee',
+  'api.avian.io': 'avian',
+  'api.cloudflare.com': 'cloudflare',
+  'api.cursor.com': 'cursor',
+  'api.doubleword.ai': 'doubleword',
+  'api.githubcopilot.com': 'github-copilot',
+  'api.meta.ai': 'meta',
+  'api.llama.com': 'meta',
+  'oai.endpoints.kepler.ai.cloud.ovh.net': 'ovhcloud',
+  'api.quicksilverpro.io': 'quicksilverpro',
+  'api.typesafe.ai': 'typesafe',
+  'api.minimax.com': 'minimax',
+  'api.minimax.chat': 'minimax',
+  'api.kimi.com': 'moonshot_ai',
+  'api.deepgram.com': 'deepgram',
+  'api.assemblyai.com': 'assemblyai',
+  'api.lambda.ai': 'lambda',
+  'api.lambdalabs.com': 'lambda',
+  'inference.api.nscale.com': 'nscale',
+  'api.inference.wandb.ai': 'wandb',
+  'api.featherless.ai': 'featherless',
+  'api.publicai.co': 'publicai',
+  'api.gmi-serving.com': 'gmi',
+  'inference.do-ai.run': 'gradient',
+  'api.morphllm.com': 'morph',
+  'api.inceptionlabs.ai': 'inception',
+  'api.v0.dev': 'v0',
+  'api.stability.ai': 'stability',
+  'api.hunyuan.cloud.tencent.com': 'tencent',
+  'api.lkeap.cloud.tencent.com': 'tencent',
+  'api.xiaomimimo.com': 'xiaomi',
+  'api.together.com': 'together',
+  'cloudcode-pa.googleapis.com': 'gcp.gemini',
 }
 
 /** Hosts that carry a customer's or a region's name. */
 const PATTERNS: readonly (readonly [RegExp, string])[] = [
+  [/^[a-z]{2}\.api\.openai\.com$/, 'openai'],
   [/\.openai\.azure\.(com|us|cn)$/, 'azure.ai.openai'],
   [/\.cognitiveservices\.azure\.com$/, 'azure.ai.openai'],
   [/\.services\.ai\.azure\.com$/, 'azure.ai.inference'],
@@ -77,7 +111,15 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/\.snowflakecomputing\.com$/, 'snowflake'],
   [/\.ml\.cloud\.ibm\.com$/, 'ibm.watsonx.ai'],
   [/\.(?:cloud|azure)?databricks\.(?:com|net)$/, 'databricks'],
-  [/^ark\.[a-z0-9-]+\.volces\.com$/, 'volcengine'],
+  [/^ark\.[a-z0-9-]+\.(?:volces|bytepluses)\.com$/, 'volcengine'],
+  [/^(?:coding(?:-intl)?\.)?dashscope(?:-[a-z]+)?\.aliyuncs\.com$/, 'alibaba_cloud'],
+  [/(?:^|\.)elevenlabs\.io$/, 'elevenlabs'],
+  [/^(?:api|[a-z]+\.api)\.deepgram\.com$/, 'deepgram'],
+  [/^api(?:\.[a-z0-9]+)?\.bfl\.(?:ai|ml)$/, 'black_forest_labs'],
+  [/^inference\.generativeai\.[a-z0-9-]+\.oci\.oraclecloud\.com$/, 'oci'],
+  [/\.modal\.(?:run|direct)$/, 'modal'],
+  [/\.githubcopilot\.com$/, 'github-copilot'],
+  [/(?:^|\.)openrouter\.ai$/, 'openrouter'],
   [/\.endpoints\.huggingface\.cloud$/, 'huggingface'],
 ]
 
@@ -94,5 +136,24 @@ export function providerOfHost(host: string): string | undefined {
 
 /** OpenAI's endpoints that keep the data in one region, at a price of their own. */
 export function regionOfHost(host: string): string | undefined {
-  return /^(eu|us)\.api\.openai\.com$/.exec(host)?.[1]
+  const azure = /\.openai\.azure\.(us|cn)$/.exec(host)?.[1]
+  if (azure !== undefined) return azure === 'us' ? 'us-gov' : 'cn'
+  return /^([a-z]{2})\.api\.openai\.com$/.exec(host)?.[1]
+}
+
+/** Where a provider has several price lists: Hugging Face's host behind the router, OpenAI's decisions, Zhipu in China. */
+export function priceListOf(
+  { host, path, responseHeaders }: { host: string; path: string; responseHeaders: Readonly<Record<string, string>> },
+  requestModel: string | undefined,
+): string | undefined {
+  if (host === 'router.huggingface.co') {
+    const behind =
+      /^\/([a-z0-9-]+)\/(?!chat\/)/.exec(path)?.[1] ??
+      responseHeaders['x-inference-provider'] ??
+      /:([a-z0-9-]+)$/.exec(requestModel ?? '')?.[1]
+    return behind === undefined || behind === 'v1' ? undefined : `huggingface_${behind}`
+  }
+  if (host === 'open.bigmodel.cn') return 'zhipuai'
+  if (/(?:^|\.)api\.openai\.com$/.test(host) && /\/decisions$/.test(path)) return 'openai-decisions'
+  return undefined
 }

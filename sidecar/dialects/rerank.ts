@@ -4,9 +4,9 @@ import type { Dialect, DialectReading, Exchange } from './dialect.ts'
 import { asCount, asObject, asText, type JsonObject, withoutUndefined } from './json-value.ts'
 import { countEmbeddings } from './openai-embeddings.ts'
 import { errorOf } from './provider-error.ts'
-import { reportedCost } from './reported-cost.ts'
 import { viewResponse } from './response-view.ts'
 import { usageOutcome } from './usage-outcome.ts'
+import { watchUsage } from './watched-usage.ts'
 
 /** Reranking: Cohere bills search units, Voyage, Together, Jina, Mixedbread, Alibaba, OpenRouter and others tokens. */
 export const rerank: Dialect = {
@@ -19,8 +19,8 @@ export const rerank: Dialect = {
 function readRerank(exchange: Exchange, body: JsonObject | undefined): DialectReading {
   const view = viewResponse(exchange)
   const answer = view.form === 'json' || view.form === 'cut_json' ? view.value : {}
-  const meta = asObject(answer.meta)
-  const usage = view.form === 'cut_json' ? view.usage : asObject(answer.usage)
+  const meta = watchUsage(asObject(answer.meta))
+  const usage = watchUsage(view.form === 'cut_json' ? view.usage : asObject(answer.usage))
   const counts = (meta === undefined ? undefined : countCohere(meta)) ?? (usage && countRerank(usage))
   const error = errorOf(answer, exchange.status)
   const query = asText(body?.query) ?? asText(asObject(body?.input)?.query)
@@ -32,7 +32,6 @@ function readRerank(exchange: Exchange, body: JsonObject | undefined): DialectRe
       responseModel: asText(answer.model),
       responseId: asText(answer.id) ?? asText(answer.request_id),
       error,
-      reportedPicoUsd: reportedCost(usage),
     }),
     ...usageOutcome({
       status: exchange.status,

@@ -20,6 +20,7 @@ export interface ServerSentEvents {
 const LF = 0x0a
 const CR = 0x0d
 const SPACE = 0x20
+const COLON = 0x3a
 
 export function parseServerSentEvents(input: string | Uint8Array): ServerSentEvents {
   const text = typeof input === 'string' ? input.replace(/^\uFEFF/, '') : decodeText(input)
@@ -39,10 +40,10 @@ export function parseServerSentEvents(input: string | Uint8Array): ServerSentEve
       event = ''
       data = undefined
     } else {
-      const colon = text.indexOf(':', at)
-      const nameEnd = colon < 0 || colon > lineEnd ? lineEnd : colon
-      const name = text.slice(at, nameEnd)
-      if (name === 'data' || name === 'event') {
+      // Only two fields are read: whatever else a line is, it is not looked into.
+      const name = text.startsWith('data', at) ? 'data' : text.startsWith('event', at) ? 'event' : undefined
+      const nameEnd = name === undefined ? at : at + name.length
+      if (name !== undefined && (nameEnd === lineEnd || text.charCodeAt(nameEnd) === COLON)) {
         let from = Math.min(nameEnd + 1, lineEnd)
         if (from < lineEnd && text.charCodeAt(from) === SPACE) from++
         const value = text.slice(from, lineEnd)

@@ -3,8 +3,9 @@ import type { DialectReading } from './dialect.ts'
 import type { JsonObject } from './json-value.ts'
 import { boundedRawUsage } from './raw-usage.ts'
 import { isRefusal, type ResponseView } from './response-view.ts'
+import { unwatched } from './watched-usage.ts'
 
-export type UsageOutcome = Pick<DialectReading, 'counts' | 'usageSource' | 'usageReason' | 'rawUsage'>
+export type UsageOutcome = Pick<DialectReading, 'counts' | 'usageSource' | 'usageReason' | 'rawUsage' | 'usageSeen'>
 
 export interface UsageFound {
   status: number
@@ -29,6 +30,7 @@ export function usageOutcome(found: UsageFound): UsageOutcome {
     counts: {},
     usageSource,
     ...(usageReason === undefined ? {} : { usageReason }),
+    ...(found.raw === undefined ? {} : { usageSeen: found.raw }),
   })
   if (isRefusal(found.status)) return without('none')
   if (form === 'none') return without('unknown', 'no_body')
@@ -39,7 +41,7 @@ export function usageOutcome(found: UsageFound): UsageOutcome {
       counts,
       usageSource: found.whole ? 'provider' : 'partial',
       ...(usageReason === undefined ? {} : { usageReason }),
-      ...(found.raw === undefined ? {} : { rawUsage: boundedRawUsage(found.raw) }),
+      ...(found.raw === undefined ? {} : { rawUsage: boundedRawUsage(unwatched(found.raw)), usageSeen: found.raw }),
     }
   }
   if (form === 'unreadable') return without('unknown', 'unreadable_body')

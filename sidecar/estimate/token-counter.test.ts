@@ -98,3 +98,25 @@ describe('the counter of tokens', () => {
     expect(await counter.count(job('c'))).toBe('failed')
   })
 })
+
+it('is warm before the first job', async () => {
+  const counter = counterOf({ queueBytes: 100_000 })
+  await counter.warm()
+  await counter.warm()
+  // A worker that had to start would take longer than this.
+  expect(await counter.count(job('Hello, world!'))).toEqual([4])
+  await counter.close()
+  await counter.warm()
+})
+
+it('that cannot start is as warm as it gets', async () => {
+  const counter = openTokenCounter({
+    workers: 1,
+    queueBytes: 1000,
+    timeoutMs: 5000,
+    workerFile: new URL('./testing/not-there.ts', import.meta.url),
+  })
+  open.push(counter)
+  await counter.warm()
+  expect(await counter.count(job('x'))).toBe('failed')
+})

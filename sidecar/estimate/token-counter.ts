@@ -25,6 +25,8 @@ export interface TokenCounterStats {
 export interface TokenCounter {
   /** Never rejects, and never takes longer than `timeoutMs`. */
   count(job: CountJob): Promise<CountOutcome>
+  /** Starts the first worker. Resolves when it has its encodings, or could not be started; never rejects. */
+  warm(): Promise<void>
   readonly stats: Readonly<TokenCounterStats>
   close(): Promise<void>
 }
@@ -44,7 +46,7 @@ interface Slot {
 const START_LIMIT_MS = 15_000
 
 /**
- * Counts tokens in worker threads, started by the first job because each takes some 100 MB. A job that a worker dies of
+ * Counts tokens in worker threads, of which each takes some 100 MB: the first is started by `warm`, others as jobs wait. A job that a worker dies of
  * or hangs on costs that call its estimate and nothing else: the worker is replaced, the others go on.
  */
 export function openTokenCounter(options: TokenCounterOptions): TokenCounter {
@@ -54,6 +56,7 @@ export function openTokenCounter(options: TokenCounterOptions): TokenCounter {
   const stats: TokenCounterStats = { counted: 0, queue_full: 0, failed: 0, waitingBytes: 0 }
   const slots = new Set<Slot>()
   const queue: Job[] = []
+  const warming: (() => void)[] = []
   let startAgainAt = 0
   let closed = false
 
@@ -72,6 +75,7 @@ export function openTokenCounter(options: TokenCounterOptions): TokenCounter {
       if (!slots.has(slot)) return
       clearTimeout(slot.limit)
       slot.ready = true
+      for (const warm of warming.splice(0)) warm()
       const { running } = slot
       slot.running = undefined
       running?.settle('counts' in message ? message.counts : 'failed')
@@ -92,6 +96,7 @@ export function openTokenCounter(options: TokenCounterOptions): TokenCounter {
 
   function cannotStart(): void {
     startAgainAt = Date.now() + retryStartMs
+    for (const warm of warming.splice(0)) warm()
     if (slots.size === 0) for (const { settle } of queue.splice(0)) settle('failed')
   }
 
@@ -142,8 +147,16 @@ export function openTokenCounter(options: TokenCounterOptions): TokenCounter {
         work()
       })
     },
+    warm() {
+      if (closed || [...slots].some(({ ready }) => ready)) return Promise.resolve()
+      return new Promise((resolve) => {
+        warming.push(resolve)
+        if (slots.size === 0) start()
+      })
+    },
     async close() {
       closed = true
+      for (const warm of warming.splice(0)) warm()
       for (const { settle } of queue.splice(0)) settle('failed')
       const ending = [...slots]
       slots.clear()

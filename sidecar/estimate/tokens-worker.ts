@@ -6,8 +6,9 @@ import type { CountJob } from './estimate.ts'
 export type WorkerMessage = { ready: true } | { counts: number[] } | { failed: true }
 
 const port = parentPort!
-// The encoding that most need, before the first job's time runs.
+// The encodings that nearly all need, before the first job's time runs.
 countTokens('ready', 'o200k_base')
+countTokens('ready', 'cl100k_base')
 port.postMessage({ ready: true } satisfies WorkerMessage)
 port.on('message', ({ encoding, texts }: CountJob) => {
   let answer: WorkerMessage

@@ -32,6 +32,7 @@ const BUCKETS: Record<TokenType, string> = {
   input_image: 'input_image_tokens',
   cache_read: 'input_cached_tokens',
   cache_read_audio: 'input_cached_audio_tokens',
+  cache_read_image: 'input_cached_image_tokens',
   cache_write: 'input_cache_creation',
   cache_write_5m: 'input_cache_creation_5m',
   cache_write_1h: 'input_cache_creation_1h',

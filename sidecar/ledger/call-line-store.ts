@@ -82,6 +82,8 @@ export function makeCallLineStore(database: DatabaseSync, retentionMs: number) {
       if (dropKinds.run(Math.floor(keptFrom / DAY_MS)).changes > 0) stored.clear()
       trimming = false
     },
+    /** Whether a slice is left that `trim` would drop. */
+    hasMore: (): boolean => trimming,
     /** What is kept in memory is read again: a transaction was given up. */
     forget,
   }

@@ -1,5 +1,6 @@
-import { type LlmCall, TOKEN_TYPES } from '../call.ts'
+import { type AgentEvent, type LlmCall, TOKEN_TYPES } from '../call.ts'
 import type { AdjustmentTotal } from './adjustment-totals.ts'
+import { agentMethodOf } from './agent-method.ts'
 import { finishKindOf } from './finish-kind.ts'
 import type { CallLabels, LabelFold, LabelKind } from './fold-labels.ts'
 import { bucketOf, type HistogramName, makeSeries, SUM } from './series.ts'
@@ -134,6 +135,26 @@ export function makeDelta(fold: LabelFold) {
     if (call.cost.state === 'unpriced') counts.add('unpriced', [...series, call.cost.reason], 1n)
     counts.add('usage_source_calls', [tenant, call.usageSource], 1n)
     counts.add('usage_source_cost', [tenant, call.usageSource], cost)
+    for (const reason of call.reasons ?? []) counts.add('reasons', [tenant, reason], 1n)
+    if (call.cost.state === 'priced' && call.cost.listPicoUsd !== undefined) {
+      const list = amount('cost', call.cost.listPicoUsd)
+      counts.add('bill_above_list', [provider], cost > list ? cost - list : 0n)
+      counts.add('bill_below_list', [provider], list > cost ? list - cost : 0n)
+    }
+    if (call.agent !== undefined) addAgent(call, call.agent, tenant)
+  }
+
+  /** Calls of MCP and A2A: no model answered. Methods are the protocols' own words; what is not one of them is `other`. */
+  function addAgent(call: LlmCall, { protocol, method, error }: AgentEvent, tenant: string): void {
+    const labels = [
+      tenant,
+      protocol,
+      agentMethodOf(method),
+      error === undefined && call.status === 'ok' ? 'ok' : 'error',
+    ]
+    counts.add('agent_calls', labels, 1n)
+    const took = amount('latency', Math.round(call.durationMs), MAX_DURATION_MS)
+    counts.add('agent_milliseconds', labels, took)
   }
 
   return {

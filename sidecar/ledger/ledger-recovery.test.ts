@@ -191,7 +191,7 @@ describe('ledger after restarts, crashes and upgrades', () => {
     const database = new DatabaseSync(file)
     database.exec('PRAGMA user_version = 7')
     database.close()
-    await expect(test.open()).rejects.toThrow(/schema version 7.*up to 4/)
+    await expect(test.open()).rejects.toThrow(/schema version 7.*up to 5/)
   })
 
   it('another spool is read from its start, however far it has come', async () => {

@@ -32,7 +32,7 @@ const CONSTRAINT_DATATYPE = 3091
 const DAY_MS = 86_400_000
 const SOURCE_LIFE_DAYS = 30
 /** Money among the counts: whole dollars stand in a row of their own (schema.ts, L1). */
-const MONEY_COUNTS: readonly string[] = ['usage_source_cost', 'lookup_cost']
+const MONEY_COUNTS: readonly string[] = ['usage_source_cost', 'lookup_cost', 'bill_above_list', 'bill_below_list']
 const IN_USD = '.usd'
 /** The second row of a count that passed int64 (schema.ts, L2). */
 const PART = '.part'

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { openPriceBook } from '../../pricing/open-price-book.ts'
 import { captureSchema } from '../capture.ts'
+import { makeRedactor, redactionConfigSchema } from '../redaction/redact.ts'
 import { makeCapture } from '../testing/make-capture.ts'
 import { attributionConfigSchema } from './attribute.ts'
 import { makeObserver } from './observe.ts'
-import { makeRedactor, redactionConfigSchema } from './redact.ts'
 
 /**
  * Tapped routes of ai-proxy: the client speaks OpenAI's chat format, the answer that the tap sees is the provider's own, and

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Capture, kongLogSchema } from '../capture.ts'
 import { makeCapture } from '../testing/make-capture.ts'
-import { attribute, attributionConfigSchema } from './attribute.ts'
+import { attribute, attributionConfigSchema, personMode } from './attribute.ts'
 
 const config = attributionConfigSchema.parse({ trustedRoutes: ['trusted'] })
 const { log } = makeCapture()
@@ -195,13 +195,10 @@ describe('labels', () => {
     expect(found(settings, parts)).toMatchObject({ user: 'x-9' })
   })
 
-  it('a hashed user is the same user of the same tenant, and nobody reads who', () => {
-    const hashed = (user: string, tenant = 'blue') =>
-      found({ hashUsers: true }, { consumer: { tags: [`tenant:${tenant}`] } }, { body: { user } }).user
-    expect(hashed('bob@example.com')).toMatch(/^[0-9a-f]{32}$/)
-    expect(hashed('bob@example.com')).toBe(hashed('bob@example.com'))
-    expect(hashed('eve@example.com')).not.toBe(hashed('bob@example.com'))
-    expect(hashed('bob@example.com', 'red')).not.toBe(hashed('bob@example.com'))
+  it('the old setting for hashed users is read', () => {
+    expect(personMode(attributionConfigSchema.parse({ hashUsers: true }))).toBe('all')
+    expect(personMode(attributionConfigSchema.parse({ hashUsers: false, users: 'plain' }))).toBe('plain')
+    expect(personMode(attributionConfigSchema.parse({}))).toBe('pseudonym')
   })
 
   it('any body and any log are taken', () => {

@@ -1,9 +1,8 @@
-import { hash } from 'node:crypto'
 import { z } from 'zod'
 import type { Capture } from '../capture.ts'
 import { decodeText, parseJson } from '../dialects/json-value.ts'
+import { maskSecrets, type PersonMode } from '../redaction/redact.ts'
 import { tenantId, tenantKey, UNATTRIBUTED } from '../tenant.ts'
-import { maskCredentials } from './patterns.ts'
 
 export { UNATTRIBUTED } from '../tenant.ts'
 
@@ -100,8 +99,10 @@ export const attributionConfigSchema = z.strictObject({
   team: labelRules({ by: 'tag', name: 'team' }),
   app: labelRules({ by: 'tag', name: 'app' }),
   environment: labelRules({ by: 'tag', name: 'env' }),
-  /** Users and sessions as a hash: the same one of the same tenant stays the same, and nobody reads who it is. */
-  hashUsers: z.boolean().default(false),
+  /** pseudonym: an e-mail address or a phone as a user or session becomes a keyed pseudonym; all: every user and session; plain: as it came. */
+  users: z.enum(['pseudonym', 'all', 'plain']).default('pseudonym'),
+  /** Before 0.2: `true` means `users: all`. */
+  hashUsers: z.boolean().optional(),
 })
 export type AttributionConfig = z.infer<typeof attributionConfigSchema>
 
@@ -152,7 +153,6 @@ export function attribute(
   const found = firstFound(config.rules, (rule) => tenantBy(rule, known))
   const tenant = found === undefined ? UNATTRIBUTED : keyOf(found)
   const claimed = claimOfClient(known, config)
-  const person = (rules: readonly Rule<LabelSource>[]) => personOf(labelBy(rules, known), tenant, config.hashUsers)
   return defined({
     tenant,
     tenantName: found === undefined || found.value === tenant ? undefined : label(found.value),
@@ -160,8 +160,8 @@ export function attribute(
     claimedTenant: claimed === undefined || claimed === tenant ? undefined : claimed,
     trusted,
     consumer: label(consumer?.username ?? consumer?.custom_id ?? consumer?.id),
-    user: person(config.user),
-    session: person(config.session),
+    user: labelBy(config.user, known),
+    session: labelBy(config.session, known),
     team: labelBy(config.team, known),
     app: labelBy(config.app, known),
     environment: labelBy(config.environment, known),
@@ -304,14 +304,13 @@ function scalar(value: unknown): string | undefined {
   return typeof first === 'string' && first !== '' ? first : undefined
 }
 
-/** A user of one tenant is not one of another. */
-function personOf(name: string | undefined, tenant: string, hashed: boolean): string | undefined {
-  if (name === undefined || !hashed) return name
-  return hash('sha256', `${tenant}\0${name}`).slice(0, 32)
+/** How users and sessions are named, the setting of before 0.2 included. */
+export function personMode({ users, hashUsers }: Pick<AttributionConfig, 'users' | 'hashUsers'>): PersonMode {
+  return hashUsers === true ? 'all' : users
 }
 
 function label(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? maskCredentials(value).slice(0, MAX_LABEL) : undefined
+  return typeof value === 'string' && value !== '' ? maskSecrets(value).slice(0, MAX_LABEL) : undefined
 }
 
 function defined(attribution: { [K in keyof Attribution]: Attribution[K] | undefined }): Attribution {

@@ -13,11 +13,12 @@ export function billedLinesOf({ billedLines }: Reading): BilledLine[] | undefine
   const groups = billedLines.length <= MAX_LINES ? billedLines.map((line) => [line]) : linesByModel(billedLines)
   return groups.map((same) => {
     const { kind, model } = same[0]!
+    const lines = same.reduce((sum, { merged }) => sum + (merged ?? 1), 0)
     return {
       kind: kind.slice(0, MAX_NAME),
       ...optional('model', modelName(model)),
       usage: unitsOf(sumOfCounts(same.map(({ counts }) => counts))).usage,
-      ...optional('merged', same.length > 1 ? same.length : undefined),
+      ...optional('merged', lines > 1 ? lines : undefined),
     }
   })
 }

@@ -2,6 +2,7 @@ import type { Capture } from '../capture.ts'
 import { decodeBody } from '../dialects/decode-body.ts'
 import type { Exchange } from '../dialects/dialect.ts'
 import { decodeText, parseJson } from '../dialects/json-value.ts'
+import type { UsageLines } from '../dialects/usage-lines.ts'
 
 export type Headers = Readonly<Record<string, string>>
 
@@ -39,6 +40,8 @@ export function exchangeOf(capture: Capture, requestHeaders: Headers, responseHe
     responseHeaders,
     responseBody: decoded?.bytes,
     responseTail: isEncoded ? undefined : tail,
+    ...(decoded?.reason === 'too_large' ? { tooLarge: true } : {}),
+    ...(capture.usage_lines == null ? {} : { usageLines: usageLinesOf(capture.usage_lines) }),
     responseComplete:
       (capture.response_complete !== false || isWholeJson(decoded?.bytes, responseHeaders)) &&
       log.response.status !== 499 &&
@@ -53,9 +56,28 @@ export function exchangeOf(capture: Capture, requestHeaders: Headers, responseHe
  * JSON that is whole is the whole answer.
  */
 function isWholeJson(bytes: Uint8Array | undefined, headers: Headers): boolean {
-  if (bytes === undefined || !(headers['content-type'] ?? '').includes('json')) return false
+  if (bytes === undefined || bytes.length > MAX_WHOLE || !(headers['content-type'] ?? '').includes('json')) return false
   return parseJson(decodeText(bytes)) !== undefined
 }
+
+const MAX_GROUPS = 64
+
+function usageLinesOf({ lines, skipped, groups }: NonNullable<Capture['usage_lines']>): UsageLines {
+  const kept = groups.slice(0, MAX_GROUPS)
+  return {
+    lines,
+    skipped: skipped + groups.slice(MAX_GROUPS).reduce((sum, group) => sum + group.lines, 0),
+    groups: kept.map(({ model, lines: counted, prompt_over, sums }) => ({
+      model: model ?? undefined,
+      lines: counted,
+      promptOver: prompt_over,
+      sums,
+    })),
+  }
+}
+
+/** A larger body is not parsed to know whether it is whole. */
+const MAX_WHOLE = 2 * 1024 * 1024
 
 function isCompressed(encoding: string | undefined): boolean {
   return encoding !== undefined && !['', 'identity'].includes(encoding.trim().toLowerCase())

@@ -8,11 +8,11 @@ import { openPriceBook } from '../../pricing/open-price-book.ts'
 import { CALL_STATUSES, type LlmCall } from '../call.ts'
 import { type Capture, captureSchema } from '../capture.ts'
 import type { Reading } from '../dialects/dialect.ts'
+import { makeRedactor, redactionConfigSchema } from '../redaction/redact.ts'
 import { type CaptureParts, makeCapture } from '../testing/make-capture.ts'
 import { makeStream } from '../testing/make-exchange.ts'
 import { attributionConfigSchema } from './attribute.ts'
 import { makeEstimatingObserver, makeObserver, type ObserveOptions } from './observe.ts'
-import { makeRedactor, redactionConfigSchema } from './redact.ts'
 
 const options: ObserveOptions = {
   book: openPriceBook(),
@@ -77,7 +77,6 @@ describe('a call', () => {
       httpStatus: 200,
       guardrails: [],
       trace: { traceId: expect.any(String), spanId: expect.any(String) },
-      billingKey: 'blue/openai/chatcmpl-1',
       content: {
         input: [{ role: 'user', parts: [{ type: 'text', content: 'Say hello' }] }],
         output: [{ role: 'assistant', parts: [{ type: 'text', content: 'Hello' }], finishReason: 'stop' }],
@@ -300,7 +299,6 @@ describe('the cache', () => {
       cost: { state: 'free', reason: 'cache_hit' },
       savedPicoUsd: 140_000_000,
     })
-    expect(call).not.toHaveProperty('billingKey')
     expect(observed(cached('Miss'))).toMatchObject({ cache: 'miss', cost: { state: 'priced' } })
     expect(observed(cached('toString'))).not.toHaveProperty('cache')
   })
@@ -345,6 +343,31 @@ describe('content', () => {
     expect(observed({ ...answers[1]!, capture: { content: 'off' } }).errorType).toBe('invalid_request_error')
   })
 
+  it('users, sessions and names hold no address; a secret is masked', () => {
+    const requestBody = { model: 'bob@example.com', user: 'alice@example.com', messages: [] }
+    const headers = { 'content-type': 'application/json', 'x-session-id': 'alice@example.com' }
+    const call = observed({ requestBody, log: { request: { ...log.request, headers } } })
+    expect(JSON.stringify(call)).not.toMatch(/alice@|bob@/)
+    expect(call.user).toMatch(/^email_[a-q]{20}$/)
+    expect(call.session).toBe(call.user)
+    expect(call.requestModel).toMatch(/^email_[a-q]{20}$/)
+  })
+  it('goes by the policy of tenant and route', () => {
+    const keeping = (policy: unknown, sinks: string[] = []) =>
+      makeObserver({ ...options, policy: redactionConfigSchema.parse({ policy }).policy, sinks })(
+        captureSchema.parse(
+          makeCapture({
+            requestBody: { model: 'gpt-4o', messages: [{ role: 'user', content: 'to alice@example.com' }] },
+          }),
+        ),
+      ).content
+    expect(keeping({ rules: [{ tenants: ['blue'], content: 'off' }] })).toBeUndefined()
+    expect(JSON.stringify(keeping({ rules: [{ routes: ['openai'], content: 'full' }] }))).toContain('alice@example.com')
+    expect(keeping({ default: { content: 'off', sinks: { langfuse: 'full' } } }, ['langfuse'])?.unredacted).toBe(true)
+    expect(JSON.stringify(keeping({ default: { content: 'off', sinks: { loki: 'redacted' } } }, ['loki']))).toContain(
+      'to [EMAIL]',
+    )
+  })
   it('is redacted and bounded', () => {
     const secret = 'my mail is alice@example.com, '
     const call = observed({
@@ -388,13 +411,12 @@ describe('a stream without usage', () => {
     texts.length = 0
   })
 
-  it('is estimated before it is priced, on its text before redaction, and claims its answer', async () => {
+  it('is estimated before it is priced, on its text before redaction', async () => {
     expect(await estimating()(silent())).toMatchObject({
       usage: { input: 8, output: 3 },
       usageSource: 'estimated',
       usageReason: 'why + how',
       cost: { state: 'priced', picoUsd: 8 * 2_500_000 + 3 * 10_000_000 },
-      billingKey: 'blue/openai/c-1',
     })
     expect(texts).toHaveLength(1)
   })

@@ -1,13 +1,16 @@
 import type { PriceBook } from '../../pricing/price-book.ts'
 import type { Content, GuardrailEvent, LlmCall } from '../call.ts'
 import type { Capture } from '../capture.ts'
+import { agentOfKong, readingOfAgent } from '../dialects/agent-protocols.ts'
 import type { Exchange, Reading } from '../dialects/dialect.ts'
 import { defaultProviderOf, type RequestBody, read, requestBodyOf } from '../dialects/index.ts'
 import { decodeText } from '../dialects/json-value.ts'
 import { type KongAiReading, readKongAiLog } from '../dialects/kong-ai-log.ts'
 import { blocksAnswer, kongGuardrails } from '../dialects/kong-guardrails.ts'
 import { providerOfHost } from '../dialects/provider-of-host.ts'
-import { type AttributionConfig, attribute } from './attribute.ts'
+import { type ContentPolicyConfig, storedMode } from '../redaction/policy.ts'
+import type { Redactor } from '../redaction/redact.ts'
+import { type AttributionConfig, attribute, personMode } from './attribute.ts'
 import { billedLinesOf } from './billed-lines.ts'
 import { boundContent } from './bound-content.ts'
 import { exchangeOf, headersOf, isEncodedAndCut } from './exchange-of.ts'
@@ -18,7 +21,6 @@ import { readAttempts } from './read-attempts.ts'
 import { priceLookup, readCache, type SemanticCacheConfig } from './read-cache.ts'
 import { readRateLimit } from './read-rate-limit.ts'
 import { filledByKong, readingOfLog, readingOfTranslated, readingOfUpgrade } from './reading-without-bodies.ts'
-import type { Redactor } from './redact.ts'
 import { callId, remoteSpan, traceOf, traceOfKong } from './trace.ts'
 
 export interface ObserveOptions {
@@ -26,6 +28,10 @@ export interface ObserveOptions {
   attribution: AttributionConfig
   semanticCache: SemanticCacheConfig
   redactor: Redactor
+  /** Who keeps content; absent: redacted content for everybody. */
+  policy?: ContentPolicyConfig
+  /** The sinks that there are: the log keeps what the one with the most may have. */
+  sinks?: readonly string[]
   /** Kong service name or host → provider. */
   providers: Readonly<Record<string, string>>
   /** Bytes of content kept for a call. */
@@ -73,6 +79,7 @@ interface Begun {
 }
 
 function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
+  const people = personMode(options.attribution)
   return (capture) => {
     const { log } = capture
     const requestHeaders = headersOf(log.request.headers)
@@ -102,11 +109,13 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
               kong,
               answerBlocked,
             )
-    return { reading: seen, finish }
+    // Kong's MCP and A2A proxies say what they saw, whatever the bodies told.
+    const agent = seen.agent === undefined && log.ai != null ? agentOfKong(log.ai) : undefined
+    return { reading: agent === undefined ? seen : readingOfAgent(agent, stream), finish }
 
     function finish(reading: Reading): LlmCall {
       const who = attribute(capture, body?.cut === false ? body.members : undefined, options.attribution)
-      const provider = providerOf(capture, reading, kong, options.providers)
+      const { provider, guessed } = providerOf(capture, reading, kong, options.providers)
       const startedAt = epochMs(log.started_at)
       const { status: cache, lookup } = readCache(log, responseHeaders, options.semanticCache)
       const durationMs = duration(log.latencies?.request ?? 0)
@@ -114,24 +123,33 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         book: options.book,
         tenant: who.tenant,
         provider,
+        providerGuessed: guessed,
         startedAt,
         durationMs,
         httpStatus,
         answerBlocked,
+        gatewayTimeout: httpStatus === 504 && log.source !== 'upstream' && log.source != null,
         cache,
       })
+      // A connection that failed was another target's, or the same one's again: who was billed for it nobody saw.
+      const reasons = [...priced.reasons, ...((log.tries?.length ?? 0) > 1 ? (['attempts_unseen'] as const) : [])]
       const outcome = outcomeOf(
         capture,
         reading.error,
         [...reading.guardrails, ...guards],
-        exchange?.responseComplete ?? capture.response_complete !== false,
+        // That the answer came whole is one fact, that our copy of it is whole another.
+        capture.response_complete !== false || exchange?.responseComplete === true,
         () => textOf(exchange),
         answerBlocked,
       )
       const id = callId(capture.node, log.request.id, log.started_at)
       const firstByteMs =
         capture.first_byte_at == null ? undefined : duration(epochMs(capture.first_byte_at * 1000) - startedAt)
-      const allowsContent = options.content && capture.content === 'on'
+      const mode =
+        options.policy === undefined
+          ? 'redacted'
+          : storedMode({ tenant: who.tenant, gateway: gatewayOf(capture) }, options.sinks ?? [], options.policy)
+      const allowsContent = options.content && capture.content === 'on' && mode !== 'off'
       const keepsContent = allowsContent && reading.content !== undefined
       const failed = outcome.status !== 'ok'
 
@@ -139,16 +157,18 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
       const responseModel = modelName(reading.responseModel)
       const serverAddress = log.service?.host?.slice(0, MAX_NAME)
       const serverPort = portOf(log.service?.port)
-      const parameters = parametersOf(reading, keepsContent, options.redactor)
+      const parameters = parametersOf(reading, keepsContent, options.redactor, who.tenant)
       const usageReason =
-        priced.usageSource === 'unknown' && isEncodedAndCut(capture, responseHeaders)
-          ? 'encoded_truncated'
-          : priced.usageSource === reading.usageSource
-            ? reading.usageReason
-            : undefined
+        priced.usageReason !== undefined
+          ? priced.usageReason
+          : priced.usageSource === 'unknown' && isEncodedAndCut(capture, responseHeaders)
+            ? 'encoded_truncated'
+            : priced.usageSource === reading.usageSource
+              ? reading.usageReason
+              : undefined
       const billedLines = billedLinesOf(reading)
       // A provider's words may quote the prompt: where content may not rest, its code for the error has to do.
-      const errorMessage = failed && allowsContent ? redactedError(reading, options.redactor) : undefined
+      const errorMessage = failed && allowsContent ? redactedError(reading, options.redactor, who.tenant) : undefined
       const rateLimit = readRateLimit(responseHeaders, {
         httpStatus,
         source: log.source,
@@ -186,8 +206,8 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
       call.tenantSource = who.tenantSource
       if (who.claimedTenant !== undefined) call.claimedTenant = who.claimedTenant
       if (who.consumer !== undefined) call.consumer = who.consumer
-      if (who.user !== undefined) call.user = who.user
-      if (who.session !== undefined) call.session = who.session
+      if (who.user !== undefined) call.user = options.redactor.person(who.user, who.tenant, people)
+      if (who.session !== undefined) call.session = options.redactor.person(who.session, who.tenant, people)
       if (who.team !== undefined) call.team = who.team
       if (who.app !== undefined) call.app = who.app
       if (who.environment !== undefined) call.environment = who.environment
@@ -196,6 +216,8 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
       call.usage = priced.usage
       call.usageSource = priced.usageSource
       if (usageReason !== undefined) call.usageReason = usageReason
+      if (reasons.length > 0) call.reasons = reasons
+      if (reading.unreadUsage !== undefined && reasons.includes('unread_usage')) call.unreadUsage = reading.unreadUsage
       if (reading.rawUsage !== undefined) call.rawUsage = reading.rawUsage
       if (billedLines !== undefined) call.billedLines = billedLines
       if (reading.priceAttributes !== undefined) call.priceAttributes = reading.priceAttributes
@@ -207,19 +229,22 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
       call.httpStatus = httpStatus
       if (failed) call.errorType = reading.error?.type.slice(0, MAX_NAME) ?? String(httpStatus)
       if (errorMessage !== undefined) call.errorMessage = errorMessage
+      if (reading.agent !== undefined) call.agent = reading.agent
       if (cache !== undefined) call.cache = cache
       if (lookup !== undefined) call.cacheLookup = priceLookup(lookup, options.book, who.tenant, startedAt)
       if (rateLimit !== undefined) call.rateLimit = rateLimit
       if (attempts !== undefined) call.attempts = attempts
-      call.guardrails = outcome.guardrails.slice(0, MAX_LIST).map((event) => redactedEvent(event, options.redactor))
+      call.guardrails = outcome.guardrails
+        .slice(0, MAX_LIST)
+        .map((event) => redactedEvent(event, options.redactor, who.tenant))
       call.trace = traceOf(id, who.tenant, {
         caller: remoteSpan(requestHeaders),
         trusted: who.trusted,
         kong: traceOfKong(capture, requestHeaders),
       })
-      if (priced.billingKey !== undefined) call.billingKey = priced.billingKey
-      if (keepsContent) call.content = contentOf(reading.content!, exchange, options)
-      return call
+      if (priced.answer !== undefined) call.answer = priced.answer
+      if (keepsContent) call.content = contentOf(reading.content!, exchange, options, who.tenant, mode === 'full')
+      return options.redactor.call(call)
     }
   }
 }
@@ -229,29 +254,40 @@ function readSeen(exchange: Exchange, body: RequestBody | undefined, kong: KongA
   return (kong === undefined ? undefined : readingOfTranslated(exchange, reading)) ?? reading
 }
 
-/** Cut first, then redacted: a match at the cut is masked because `truncated` says that there is one. */
+/** Bounded and redacted in one: what is cut is cut after it was masked, so that no half of a secret is left. */
 function contentOf(
   content: Content,
   exchange: Exchange | undefined,
   { maxContentBytes, redactor }: ObserveOptions,
+  tenant: string,
+  full: boolean,
 ): Content {
-  const bounded = boundContent(content, maxContentBytes)
   const cut =
     exchange?.requestTruncated === true || exchange?.responseTail !== undefined || exchange?.responseComplete === false
-  return redactor.content(cut ? { ...bounded, truncated: true } : bounded)
+  const bounded = boundContent(content, maxContentBytes, full ? undefined : redactor, {
+    tenant,
+    // Where an answer broke off, its last words may be half a secret.
+    outputBrokeOff: exchange?.responseComplete === false,
+  })
+  return { ...bounded, ...(cut && { truncated: true }), ...(full && { unredacted: true as const }) }
 }
 
-function redactedError(reading: Reading, redactor: Redactor): string | undefined {
+function redactedError(reading: Reading, redactor: Redactor, tenant: string): string | undefined {
   const message = reading.error?.message
   if (message === undefined) return undefined
-  const masked = message.length <= MAX_ERROR ? redactor.text(message) : redactor.text(message.slice(0, MAX_ERROR), true)
-  return masked.slice(0, MAX_ERROR)
+  return bounded(message, redactor, tenant)
 }
 
 /** A guard's reason may quote what it found. */
-function redactedEvent(event: GuardrailEvent, redactor: Redactor): GuardrailEvent {
+function redactedEvent(event: GuardrailEvent, redactor: Redactor, tenant: string): GuardrailEvent {
   const { reason } = event
-  return reason === undefined ? event : { ...event, reason: redactor.text(reason.slice(0, MAX_ERROR)) }
+  return reason === undefined ? event : { ...event, reason: bounded(reason, redactor, tenant) }
+}
+
+/** Short text: masked first, then cut. */
+function bounded(text: string, redactor: Redactor, tenant: string): string {
+  const cut = text.length > MAX_ERROR * 4
+  return redactor.text(cut ? text.slice(0, MAX_ERROR * 4) : text, { cut, tenant }).slice(0, MAX_ERROR)
 }
 
 /** The operator's word, then the host, then Kong's own configuration, then whose format it is. */
@@ -260,18 +296,13 @@ function providerOf(
   reading: { dialect: string },
   kong: KongAiReading | undefined,
   providers: Readonly<Record<string, string>>,
-): string {
+): { provider: string; guessed: boolean } {
   const { service } = log
   const host = (service?.host ?? '').toLowerCase()
   const byOperator = (name: string) => (Object.hasOwn(providers, name) ? providers[name] : undefined)
-  return (
-    byOperator(service?.name ?? '') ??
-    byOperator(host) ??
-    providerOfHost(host) ??
-    kong?.provider ??
-    defaultProviderOf(reading.dialect) ??
-    'unknown'
-  )
+  const named = byOperator(service?.name ?? '') ?? byOperator(host) ?? providerOfHost(host) ?? kong?.provider
+  if (named !== undefined) return { provider: named, guessed: false }
+  return { provider: defaultProviderOf(reading.dialect) ?? 'unknown', guessed: true }
 }
 
 function gatewayOf(capture: Capture): LlmCall['gateway'] {
@@ -295,12 +326,19 @@ function gatewayOf(capture: Capture): LlmCall['gateway'] {
 }
 
 /** Stop sequences are the client's own words: they rest only where content does, bounded and redacted. */
-function parametersOf({ parameters }: Reading, keepsContent: boolean, redactor: Redactor): Reading['parameters'] {
+function parametersOf(
+  { parameters }: Reading,
+  keepsContent: boolean,
+  redactor: Redactor,
+  tenant: string,
+): Reading['parameters'] {
   if (parameters === undefined) return undefined
   const { stopSequences, ...all } = parameters
   const kept: NonNullable<Reading['parameters']> = all
   if (keepsContent && stopSequences !== undefined)
-    kept.stopSequences = stopSequences.slice(0, MAX_LIST).map((stop) => redactor.text(stop.slice(0, MAX_NAME)))
+    kept.stopSequences = stopSequences
+      .slice(0, MAX_LIST)
+      .map((stop) => redactor.text(stop, { tenant }).slice(0, MAX_NAME))
   return Object.keys(kept).length > 0 ? kept : undefined
 }
 

@@ -42,7 +42,9 @@ export function filledByKong(given: Reading, kong: KongAiReading | undefined, an
   const hidden = answerBlocked && (given.usageSource === 'none' || given.usageSource === 'unknown')
   const reading: Reading = hidden ? { ...given, usageSource: 'unknown', usageReason: 'answer_blocked' } : given
   const counted = kong?.usageSource === 'gateway' || kong?.usageSource === 'provider'
-  if (!counted || reading.usageSource !== 'unknown') return reading
+  // ai-proxy sets the model itself: the client's request, and a refusal, name none.
+  if (!counted || reading.usageSource !== 'unknown')
+    return { ...optional('requestModel', kong?.requestModel), ...reading }
   const { usageReason: _, ...read } = reading
   return {
     ...optional('requestModel', kong.requestModel),

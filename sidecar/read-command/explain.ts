@@ -1,5 +1,6 @@
 import { decimalUsd, type UsageUnit } from '../call.ts'
 import { unitsOf } from '../dialects/counts.ts'
+import { REASON_TEXTS } from './reasons.ts'
 import type { ReadOutcome } from './result-line.ts'
 
 const SOURCES: Record<string, string> = {
@@ -24,6 +25,11 @@ export function explain({ line, reading, cost }: ReadOutcome): string {
   if (line.error !== null) say('error', [line.error.type, line.error.message].filter(Boolean).join(': '))
   say('usage', `${SOURCES[line.usage_source]}${line.usage_reason === undefined ? '' : ` [${line.usage_reason}]`}`)
   for (const [name, count] of Object.entries(line.usage)) say('', `${name.padEnd(24)}${count}`)
+  for (const reason of line.reasons ?? [])
+    say(
+      'beware',
+      `${reason}: ${REASON_TEXTS[reason]}${reason === 'unread_usage' ? ` (${line.unread_usage?.join(', ')})` : ''}`,
+    )
   const units = Object.entries(unitsOf(reading.counts).usage)
   if (units.length > 0) say('priced as', units.map(([unit, amount]) => `${unit} ${amount}`).join(' + '))
   for (const { kind, model, counts } of reading.billedLines ?? [])
@@ -39,7 +45,16 @@ export function explain({ line, reading, cost }: ReadOutcome): string {
       say('saved', `${decimalUsd(cost.cacheSavedPicoUsd)} USD by the provider's cache`)
   } else if (cost.state === 'free') say('cost', `0 (${cost.reason})`)
   else say('cost', `UNPRICED: ${cost.reason} in ${cost.book}`)
-  if (line.reported_usd !== undefined) say('reported', `${line.reported_usd} USD by the provider itself`)
+  if (line.reported_usd !== undefined)
+    say(
+      'reported',
+      `${line.reported_usd} USD by the provider itself${line.list_usd === undefined ? '' : `; our list says ${line.list_usd}`}`,
+    )
+  if (line.answer !== undefined)
+    say(
+      'answer',
+      `${line.answer.key}: ${line.answer.retrieval ? 'retrieved' : 'made'} here${line.answer.final ? '' : ', not its last word'}`,
+    )
   for (const event of reading.guardrails)
     say('guardrail', [event.guardrail, event.stage, event.action, event.reason].filter(Boolean).join(' '))
   return `${out.join('\n')}\n`

@@ -1,12 +1,15 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, it } from 'vitest'
+import { openPriceBook } from '../../pricing/open-price-book.ts'
 import type { PriceBook } from '../../pricing/price-book.ts'
+import { CALL_REASONS } from '../call.ts'
 import { parseExchangeLine } from './exchange-line.ts'
 import { explain } from './explain.ts'
+import { REASON_TEXTS } from './reasons.ts'
 import { readLine } from './result-line.ts'
 import { linesOf, readExchanges } from './run.ts'
 
@@ -213,5 +216,46 @@ describe('the command', () => {
     feed()
     expect(await ended).toBe(0)
     expect(complaints).toBe('')
+  })
+})
+
+describe('docs/read.md', () => {
+  const docs = join(import.meta.dirname, '../../docs')
+
+  it('names every reason with the words of --explain', () => {
+    const page = readFileSync(join(docs, 'read.md'), 'utf8')
+    expect(Object.keys(REASON_TEXTS).sort()).toEqual([...CALL_REASONS].sort())
+    for (const [reason, text] of Object.entries(REASON_TEXTS)) expect(page).toContain(`| \`${reason}\` | ${text} |`)
+  })
+
+  it('has a sample that reads as it says', async () => {
+    const lines = readFileSync(join(docs, 'read-sample.jsonl'), 'utf8').trimEnd().split('\n')
+    const prices = openPriceBook()
+    const results = await Promise.all(
+      lines.map(
+        async (text) =>
+          (
+            await readLine(
+              parseExchangeLine(text, () => 0),
+              prices,
+              unchanged,
+            )
+          ).line,
+      ),
+    )
+    const by = Object.fromEntries(results.map((line) => [line.id, line]))
+    expect(by['openai-chat']).toMatchObject({ usage_source: 'provider', total_usd: '0.000094' })
+    expect(by['openai-chat']).not.toHaveProperty('usage_reason')
+    expect(by['openai-stream-without-usage']).toMatchObject({ usage_reason: 'stream_without_usage', total_usd: null })
+    expect(by['openrouter-own-bill']).toMatchObject({ total_usd: '0.00041', list_usd: expect.any(String) })
+    expect(by['responses-code-interpreter']).toMatchObject({
+      reasons: ['tool_fee_unknown'],
+      answer: { key: 'api.openai.com/response/resp_s1', retrieval: false, final: true },
+    })
+    expect(by['unknown-host-with-an-unread-count']).toMatchObject({
+      reasons: ['unread_usage', 'provider_guessed'],
+      unread_usage: ['hologram_tokens'],
+    })
+    expect(by.refused).toMatchObject({ total_usd: '0', billable: false })
   })
 })

@@ -1,6 +1,7 @@
 import { REPORTED } from '../../pricing/cost-of-bill.ts'
 import type { PriceBook } from '../../pricing/price-book.ts'
-import { type Cost, decimalUsd, EXTRA_UNITS, type UsageUnit } from '../call.ts'
+import { TOOL_FEES } from '../../pricing/units.ts'
+import { type AnswerIdentity, type CallReason, type Cost, decimalUsd, EXTRA_UNITS, type UsageUnit } from '../call.ts'
 import type { Counts } from '../dialects/counts.ts'
 import type { Reading } from '../dialects/dialect.ts'
 import { defaultProviderOf, read } from '../dialects/index.ts'
@@ -20,12 +21,18 @@ const COUNT_NAMES: Record<keyof Counts, string> = {
   inputAudio: 'input_audio_tokens',
   inputImage: 'input_image_tokens',
   cacheReadAudio: 'cache_read_audio_tokens',
+  cacheReadImage: 'cache_read_image_tokens',
   toolPrompt: 'tool_prompt_tokens',
   outputAudio: 'output_audio_tokens',
   outputImage: 'output_image_tokens',
   total: 'total_tokens_reported',
   webSearches: 'web_search_requests',
+  fileSearches: 'file_search_requests',
+  mapsSearches: 'maps_search_requests',
+  liveSearchSources: 'live_search_sources',
+  toolCalls: 'tool_calls',
   images: 'images',
+  videoMilliseconds: 'video_seconds',
   audioMilliseconds: 'audio_seconds',
   searchUnits: 'search_units',
   pages: 'pages',
@@ -35,7 +42,7 @@ const COUNT_NAMES: Record<keyof Counts, string> = {
 }
 
 /** Fees of the provider's tools and of the call itself: catalogues that price tokens do not hold them. */
-const FEES: ReadonlySet<UsageUnit> = new Set(['web_searches', 'requests'])
+const FEES: ReadonlySet<UsageUnit> = new Set([...TOOL_FEES, 'requests'])
 
 export interface ResultLine {
   id: string | number
@@ -46,7 +53,11 @@ export interface ResultLine {
   response_model: string | null
   billable: boolean
   usage_source: string
+  /** Why the usage is not plain, and why the amount may lack something: joined by ` + `. */
   usage_reason?: string
+  reasons?: CallReason[]
+  unread_usage?: string[]
+  answer?: AnswerIdentity
   usage: Record<string, number>
   billed?: { kind: string; model: string | null; usage: Record<string, number> }[]
   service_tier?: string
@@ -54,9 +65,11 @@ export interface ResultLine {
   guardrail: boolean
   guardrails?: Reading['guardrails']
   error: { type: string; message?: string } | null
-  /** Decimal dollars of tokens and other units; the fees of tools and calls stand beside. */
+  /** Decimal dollars of tokens and other units by our list; the fees of tools and calls stand beside. */
   cost_usd: string | null
   fees_usd?: string
+  /** What our list says, where the provider's own bill is the amount. */
+  list_usd?: string
   total_usd: string | null
   /** What the provider itself says it takes. */
   reported_usd?: string
@@ -78,20 +91,30 @@ export async function readLine(input: ExchangeLine, book: PriceBook, estimate: E
   const { exchange } = input
   const seen = read(exchange)
   const reading = await estimate(seen)
-  const provider = providerOfHost(exchange.host) ?? defaultProviderOf(reading.dialect) ?? 'unknown'
-  const { usage, cost } = price(reading, {
+  const named = providerOfHost(exchange.host)
+  const provider = named ?? defaultProviderOf(reading.dialect) ?? 'unknown'
+  const context = {
     book,
     tenant: '',
     provider,
+    providerGuessed: named === undefined,
     startedAt: input.at,
     durationMs: 0,
     httpStatus: exchange.status,
     cache: undefined,
-  })
+  }
+  const { usage, cost, reasons, answer } = price(reading, context)
   const priced = cost.state === 'priced'
   // What a provider reports is one sum: nobody can tell its fees from its tokens.
-  const fees = priced && !cost.priceId.startsWith(REPORTED) ? sumOf(cost.byUnit, (unit) => FEES.has(unit)) : 0
+  const reported = priced && cost.priceId.startsWith(REPORTED)
   const total = cost.state === 'unpriced' ? undefined : cost.picoUsd
+  // Tokens and fees apart, by our list: of a sum that the provider tells nobody knows the parts.
+  const { reportedPicoUsd: _, ...unreported } = reading
+  const list = reported ? price(unreported, context).cost : cost
+  const listed = list.state === 'priced' ? list : undefined
+  const fees = listed === undefined ? 0 : sumOf(listed.byUnit, (unit) => FEES.has(unit))
+  const withoutFees = listed === undefined ? total : listed.picoUsd - fees
+  const said = [...(reading.usageReason === undefined ? [] : [reading.usageReason]), ...reasons]
   const line: ResultLine = {
     id: input.id,
     provider,
@@ -101,7 +124,10 @@ export async function readLine(input: ExchangeLine, book: PriceBook, estimate: E
     response_model: reading.responseModel ?? null,
     billable: reading.billable && !(cost.state === 'free' && cost.reason !== 'not_billable'),
     usage_source: reading.usageSource,
-    ...(reading.usageReason === undefined ? {} : { usage_reason: reading.usageReason }),
+    ...(said.length === 0 ? {} : { usage_reason: said.join(' + ') }),
+    ...(reasons.length === 0 ? {} : { reasons }),
+    ...(reading.unreadUsage === undefined ? {} : { unread_usage: reading.unreadUsage }),
+    ...(answer === undefined ? {} : { answer }),
     usage: namedCounts(reading.counts),
     ...(reading.billedLines === undefined
       ? {}
@@ -117,7 +143,8 @@ export async function readLine(input: ExchangeLine, book: PriceBook, estimate: E
     guardrail: reading.guardrails.length > 0,
     ...(reading.guardrails.length > 0 ? { guardrails: reading.guardrails } : {}),
     error: reading.error ?? null,
-    cost_usd: total === undefined ? null : decimalUsd(total - fees),
+    cost_usd: withoutFees === undefined ? null : decimalUsd(withoutFees),
+    ...(reported && listed !== undefined ? { list_usd: decimalUsd(listed.picoUsd) } : {}),
     ...(fees > 0 ? { fees_usd: decimalUsd(fees) } : {}),
     total_usd: total === undefined ? null : decimalUsd(total),
     ...(reading.reportedPicoUsd === undefined ? {} : { reported_usd: decimalUsd(reading.reportedPicoUsd) }),

@@ -76,7 +76,7 @@ function bodies(database: DatabaseSync, table: 'log' | 'dead_letters'): Finding 
   const { found, wrong } = finding(table === 'log' ? 'rows that wait for sinks' : 'dead letters')
   for (const { position, checksum, body } of database
     .prepare(`SELECT position, checksum, body FROM ${table}`)
-    .iterate() as Iterable<{ position: number; checksum: number; body: string }>) {
+    .iterate() as Iterable<{ position: number; checksum: number; body: Uint8Array }>) {
     found.looked++
     if (crc32(body) !== checksum) wrong(`${table} ${position}: the body is not what was written`)
   }

@@ -42,7 +42,11 @@ describe('check', () => {
     ['a digit of a cell', 'UPDATE cells SET cost_pico = cost_pico + 1', /cost is 700000001 in cells and 700000000 in/],
     ['a line of a call', 'UPDATE calls SET cost = cost + 1', /the line is not what was written/],
     ['tokens of a total', 'UPDATE totals SET tokens_input = tokens_input - 1', /tokens_input is/],
-    ['a row of the log', "UPDATE log SET body = replace(body, 'blue', 'grey') WHERE position = 3", /log 3: the body/],
+    [
+      'a row of the log',
+      "UPDATE log SET body = CAST(replace(CAST(body AS TEXT), 'blue', 'grey') AS BLOB) WHERE position = 3",
+      /log 3: the body/,
+    ],
     ['bytes of the log', 'UPDATE log SET bytes = 1 WHERE position = 3', /the log's bytes are counted wrong/],
     [
       'a call that a sink lost',
@@ -68,7 +72,7 @@ describe('a damaged file', () => {
     await test.feed(store, calls(1, 5))
     await store.close()
     const database = new DatabaseSync(test.file)
-    database.exec("UPDATE log SET body = '{' WHERE position = 3")
+    database.exec("UPDATE log SET body = x'7b' WHERE position = 3")
     database.close()
     const again = await test.open({ sinks: ['otlp'], onDamaged: (rows) => (damaged += rows) })
     const batch = (await again.read('otlp', { calls: 10, bytes: 1e9 }, new AbortController().signal))!

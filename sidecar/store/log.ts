@@ -7,7 +7,8 @@ export interface StoredLetter {
   id: string
   tenant: string
   reason: string
-  body: string
+  /** JSON in UTF-8. */
+  body: Uint8Array
 }
 export interface SettleRequest {
   sink: string
@@ -152,11 +153,11 @@ export function makeLog(database: DatabaseSync, limits: { logBytes: number; lett
     },
     reload,
     /** Bytes that a body takes of the log's limit. */
-    sizeOf: (body: string): number => Buffer.byteLength(body) + ROW_BYTES,
+    sizeOf: (bodyBytes: number): number => bodyBytes + ROW_BYTES,
     /** Returns the position of the row, or 0 where no sink waits for it. `due` gathers per tenant, see `countDue`. */
-    append(call: { tenant: string; repeat: boolean; body: string }, now: number, due: Map<string, number>): number {
+    append(call: { tenant: string; repeat: boolean; body: Uint8Array }, now: number, due: Map<string, number>): number {
       if (cursors.size === 0) return 0
-      const size = Buffer.byteLength(call.body) + ROW_BYTES
+      const size = call.body.length + ROW_BYTES
       const { tenant, repeat, body } = call
       const row = insertRow.run(now, tenant, null, repeat ? 1 : 0, size, crc32(body), body)
       bytes += size
@@ -220,7 +221,7 @@ export function makeLog(database: DatabaseSync, limits: { logBytes: number; lett
         // Dropped meanwhile: it is counted as that.
         if (!settledNow.has(letter.position)) continue
         const known = (letterBytes.get(sink, letter.position) as { bytes: number } | undefined)?.bytes ?? 0
-        const size = Buffer.byteLength(letter.body) + LETTER_BYTES
+        const size = letter.body.length + LETTER_BYTES
         const { position, id, tenant, reason, body } = letter
         putLetter.run(sink, position, id, tenant, reason, now, size, crc32(body), body)
         addLetterBytes(size - known)
@@ -253,7 +254,7 @@ export function makeLog(database: DatabaseSync, limits: { logBytes: number; lett
       })[]) {
         if (replayed === slice) break
         if (positions !== undefined && !positions.includes(letter.position)) continue
-        const size = Buffer.byteLength(letter.body) + ROW_BYTES
+        const size = letter.body.length + ROW_BYTES
         const row = insertRow.run(now, letter.tenant, sink, 0, size, letter.checksum, letter.body)
         lastPosition = Number(row.lastInsertRowid)
         addBytes(size)

@@ -7,6 +7,7 @@ import { OLD_LEDGER, OLD_LOG, STORE_FILE } from './data-folder.ts'
 import { takeLock } from './lock.ts'
 import { migrateStore } from './migrations.ts'
 import { openForWriting } from './open-database.ts'
+import { packCalls } from './packed-calls.ts'
 import { makeWriter, type WriterOptions } from './writer.ts'
 
 /*
@@ -132,12 +133,10 @@ function countUnread(
     const calls = batch.flatMap(({ repeat, body }) => {
       const call = parsed(body)
       if (call === undefined) return []
-      const { content: _, ...meta } = repeat === 1 ? asRepeat(call) : call
-      const text = JSON.stringify(meta)
-      return [{ body: text, metaLength: text.length }]
+      return [repeat === 1 ? asRepeat(call) : call]
     })
-    const request = { calls, ignored: [], lost: [], acknowledged: [], totals: [], given: [] }
-    const { results } = writer.append([request], 0, now)
+    const request = { calls: packCalls(calls), ignored: [], lost: [], acknowledged: [], totals: [], given: [] }
+    const { results } = writer.append([request], [], 0, now)
     counted += results[0]!.codes.filter((code) => code > 0).length
     after = batch.at(-1)!.position
   }
@@ -171,10 +170,11 @@ function importLog(old: DatabaseSync, database: DatabaseSync, now: number): Omit
       .prepare(`SELECT position, at, tenant, ${only} AS only_sink, repeat, body FROM calls WHERE position > ?`)
       .iterate(from) as Iterable<unknown>) {
       const { position, at, tenant, only_sink, repeat, body } = row as LogRow
-      const size = Buffer.byteLength(body) + ROW_BYTES
+      const utf8 = Buffer.from(body)
+      const size = utf8.length + ROW_BYTES
       // A row that is damaged already keeps a checksum that says so: it is set aside when it is read.
-      const checksum = parsed(body) === undefined ? crc32(body) ^ 1 : crc32(body)
-      addRow.run(position, at, tenant, only_sink, repeat, size, checksum, body)
+      const checksum = parsed(body) === undefined ? crc32(utf8) ^ 1 : crc32(utf8)
+      addRow.run(position, at, tenant, only_sink, repeat, size, checksum, utf8)
       bytes += size
       summary.waiting++
       for (const cursor of active)
@@ -190,8 +190,9 @@ function importLog(old: DatabaseSync, database: DatabaseSync, now: number): Omit
       let letterBytes = 0
       for (const row of old.prepare('SELECT * FROM dead_letters').iterate() as Iterable<unknown>) {
         const { reader, position, id, tenant, reason, at, body } = row as Letter
-        const size = Buffer.byteLength(body) + LETTER_BYTES
-        addLetter.run(reader, position, id, tenant, reason, at, size, crc32(body), body)
+        const utf8 = Buffer.from(body)
+        const size = utf8.length + LETTER_BYTES
+        addLetter.run(reader, position, id, tenant, reason, at, size, crc32(utf8), utf8)
         letterBytes += size
         summary.deadLetters++
       }

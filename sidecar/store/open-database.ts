@@ -19,7 +19,7 @@ export function openForWriting(file: string, { timeout = 1000 } = {}): DatabaseS
   const database = new DatabaseSync(file, { timeout })
   try {
     database.exec(
-      'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA journal_size_limit = 4194304',
+      'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = 4000',
     )
     defineFunctions(database)
   } catch (error) {

@@ -21,7 +21,8 @@ export type ReadRequest =
 export interface StoredRow {
   position: number
   repeat: boolean
-  body: string
+  /** JSON in UTF-8. */
+  body: Uint8Array
 }
 export interface ReadRows {
   rows: StoredRow[]
@@ -39,7 +40,7 @@ export interface DeadLetterRow extends LetterPlace {
   tenant: string
   reason: string
   at: number
-  body: string
+  body: Uint8Array
 }
 export interface SinkCount {
   sink: string
@@ -174,5 +175,5 @@ interface Row {
   position: number
   repeat: number
   checksum: number
-  body: string
+  body: Uint8Array
 }

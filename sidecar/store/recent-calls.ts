@@ -17,6 +17,14 @@ export function makeRecentCalls(limitBytes: number) {
         bytes -= oldest.bytes
       }
     },
+    /** No sink needs them any more: what lives short costs the garbage collector little. */
+    dropUpTo(position: number): void {
+      for (const [at, oldest] of entries) {
+        if (at > position) break
+        entries.delete(at)
+        bytes -= oldest.bytes
+      }
+    },
     /** What stands here without a gap from `position` on; empty where `position` itself is not here. */
     from(position: number, limit: ReadLimit): Entry[] {
       const found: Entry[] = []

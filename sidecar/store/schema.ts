@@ -8,7 +8,7 @@
  *                     │       loki      otlp     langfuse           sinks: the last position that each has settled
  *                     └ the slowest cursor: what lies before it is deleted, but for rows that are held
  *
- *   log          calls that a sink still has to settle; only_sink: a replayed dead letter, for that sink alone
+ *   log          calls that a sink still has to settle, as JSON in UTF-8; only_sink: a replayed dead letter, for that sink alone
  *   sinks        cursors; retired: no longer configured, holds nothing up, and goes on there if it comes back
  *   sink_counts  sink × tenant × outcome × reason → calls; `due` are those put before the sink
  *   held         rows behind the cursor that wait for one tenant's key or limit at the sink
@@ -190,7 +190,7 @@ export const STORE_MIGRATIONS: readonly string[] = [
   // One store: until here it was ledger.db; what spool.db held comes by migrate-two-stores.ts.
   `CREATE TABLE log (
     position INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, tenant TEXT NOT NULL, only_sink TEXT,
-    repeat INTEGER NOT NULL, bytes INTEGER NOT NULL, checksum INTEGER NOT NULL, body TEXT NOT NULL
+    repeat INTEGER NOT NULL, bytes INTEGER NOT NULL, checksum INTEGER NOT NULL, body BLOB NOT NULL
    ) STRICT;
    CREATE TABLE sinks (sink TEXT PRIMARY KEY, position INTEGER NOT NULL, retired INTEGER NOT NULL) STRICT, WITHOUT ROWID;
    CREATE TABLE sink_counts (
@@ -203,7 +203,7 @@ export const STORE_MIGRATIONS: readonly string[] = [
    CREATE INDEX held_by_position ON held (position);
    CREATE TABLE dead_letters (
     sink TEXT NOT NULL, position INTEGER NOT NULL, id TEXT NOT NULL, tenant TEXT NOT NULL, reason TEXT NOT NULL,
-    at INTEGER NOT NULL, bytes INTEGER NOT NULL, checksum INTEGER NOT NULL, body TEXT NOT NULL,
+    at INTEGER NOT NULL, bytes INTEGER NOT NULL, checksum INTEGER NOT NULL, body BLOB NOT NULL,
     PRIMARY KEY (sink, position)
    ) STRICT;
    CREATE INDEX dead_letters_by_time ON dead_letters (at, position);
@@ -240,5 +240,7 @@ export const STORE_MIGRATIONS: readonly string[] = [
    DROP TABLE position;
    INSERT INTO counts SELECT 'lost', a, 'gap', '', '', value FROM counts WHERE metric = 'capture_gaps';
    INSERT INTO counts SELECT 'lost', '', a, '', '', value FROM counts WHERE metric = 'plugin_dropped';
-   DELETE FROM counts WHERE metric IN ('capture_gaps', 'plugin_dropped');`,
+   DELETE FROM counts WHERE metric IN ('capture_gaps', 'plugin_dropped');
+   ALTER TABLE cells ADD COLUMN tokens_cache_read_image INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE totals ADD COLUMN tokens_cache_read_image INTEGER NOT NULL DEFAULT 0;`,
 ]

@@ -1,9 +1,13 @@
 import { DatabaseSync } from 'node:sqlite'
-import { decodeHoles, isSettled } from './numbers.ts'
+import { decodeHoles, isSettled, type Numbers } from './numbers.ts'
 import { epochKey } from './open-database.ts'
 
+/** Whether a capture with this number is known to be stored or told lost. */
+export type IsSettled = (epoch: string, sequence: number) => boolean
+
 export interface SettledNumbers {
-  isSettled(epoch: string, sequence: number): boolean
+  /** Of one batch: each epoch is read once. */
+  now(): IsSettled
   close(): void
 }
 
@@ -14,19 +18,26 @@ export interface SettledNumbers {
 export function makeSettledNumbers(file: string): SettledNumbers {
   const database = new DatabaseSync(file, { readOnly: true, timeout: 0 })
   const select = database.prepare('SELECT highest, closed_below, holes FROM epochs WHERE epoch = ?')
+  function read(epoch: string): Numbers | undefined {
+    try {
+      const row = select.get(epochKey(epoch)) as
+        | { highest: number; closed_below: number; holes: Uint8Array | null }
+        | undefined
+      return row && { highest: row.highest, closedBelow: row.closed_below, holes: decodeHoles(row.holes) }
+    } catch {
+      return undefined
+    }
+  }
   return {
-    isSettled(epoch, sequence) {
-      try {
-        const row = select.get(epochKey(epoch)) as
-          | { highest: number; closed_below: number; holes: Uint8Array | null }
-          | undefined
-        if (row === undefined || sequence > row.highest || sequence <= row.closed_below) return false
-        return isSettled(
-          { highest: row.highest, closedBelow: row.closed_below, holes: decodeHoles(row.holes) },
-          sequence,
-        )
-      } catch {
-        return false
+    now() {
+      const epochs = new Map<string, Numbers | undefined>()
+      return (epoch, sequence) => {
+        let numbers = epochs.get(epoch)
+        if (numbers === undefined && !epochs.has(epoch)) {
+          numbers = read(epoch)
+          epochs.set(epoch, numbers)
+        }
+        return numbers !== undefined && isSettled(numbers, sequence)
       }
     },
     close: () => database.close(),

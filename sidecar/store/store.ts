@@ -6,6 +6,7 @@ import type { RunningTotal } from '../ledger/ledger-tables.ts'
 import { makeSpend, type SpendSum, type TenantSpend } from '../ledger/spend.ts'
 import type { TransientCause } from './errors.ts'
 import { takeLock } from './lock.ts'
+import { packCalls, sizeOf } from './packed-calls.ts'
 import type { DeadLetterRow, LetterPlace, ReadRequest, ReadRows, StoredRow, StoreStats } from './reader-thread.ts'
 import { makeRecentCalls } from './recent-calls.ts'
 import { makeSettledNumbers, type SettledNumbers } from './settled-numbers.ts'
@@ -81,8 +82,8 @@ export interface Store extends SinkLog, Totals {
   readonly identity: string
   /** Resolves after fsync. Rejects with StoreUnavailable where nothing of it is stored and the same may be sent again. */
   append(incoming: Incoming): Promise<Appended>
-  /** Whether this capture is known to be stored or told lost: it needs no look. An optimisation; `append` decides. */
-  isSettled: SettledNumbers['isSettled']
+  /** What is known of captures now: one that is stored or told lost needs no look. An optimisation; `append` decides. */
+  settledNumbers: SettledNumbers['now']
   /** What every tenant with calls or a ceiling has spent of its current day, week and month; exact. */
   readSpend(): Promise<TenantSpend[]>
   /**
@@ -193,6 +194,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         else spend.add(delta.spend)
       }
       cursors = new Map(now_)
+      if (cursors.size > 0) recent.dropUpTo(Math.min(...cursors.values()))
       if (last > lastPosition) {
         lastPosition = last
         wakeAll()
@@ -217,11 +219,13 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         return trouble
       },
       async append({ calls, ignored = [], lost = [], acknowledged = [], totals: told = [], given = [] }) {
-        const bodies = calls.map(bodyOf)
-        const request = { calls: bodies, ignored, lost, acknowledged, totals: told, given }
+        const packed = packCalls(calls)
+        const request = { calls: packed, ignored, lost, acknowledged, totals: told, given }
         let written: Written<AppendResult>
         try {
-          written = await writer.ask<Written<AppendResult>>({ op: 'append', request, now: now() })
+          written = await writer.ask<Written<AppendResult>>({ op: 'append', request, now: now() }, [
+            packed.bytes.buffer,
+          ])
         } catch (error) {
           takingSince = now()
           throw error
@@ -237,14 +241,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
             appended.stored++
             const call = code === REPEAT ? asRepeat(calls[index]!) : calls[index]!
             counted.push(call)
-            if (positions[index]! > 0) recent.add({ position: positions[index]!, call }, bodies[index]!.body.length)
+            if (positions[index]! > 0) recent.add({ position: positions[index]!, call }, sizeOf(packed, index))
           }
         })
         moved(written.moved)
         if (counted.length > 0) options.onCounted?.(counted)
         return appended
       },
-      isSettled: settled.isSettled,
+      settledNumbers: settled.now,
       async read(sink, limit, signal) {
         while (!signal.aborted && !closed) {
           const seen = lastPosition
@@ -282,7 +286,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
           id: call.id,
           tenant: call.tenant,
           reason,
-          body: JSON.stringify(call),
+          body: Buffer.from(JSON.stringify(call)),
         }))
         await write({ op: 'settle', request: { sink, upTo, outcomes, held, deadLetters: letters } })
       },
@@ -310,7 +314,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       adjust: (adjustments) => write<boolean>({ op: 'adjust', adjustments }),
       async deadLetters(sink, after, limit) {
         const letters = await reader.ask<DeadLetterRow[]>({ op: 'deadLetters', sink, after, limit })
-        return letters.map(({ body, ...letter }) => ({ ...letter, call: JSON.parse(body) as LlmCall }))
+        return letters.map(({ body, ...letter }) => ({ ...letter, call: parsed(body) }))
       },
       replay: (sink, positions) => write<number>({ op: 'replay', sink, positions }),
       dropOldest: (rows) => write<void>({ op: 'dropOldest', rows }),
@@ -336,16 +340,12 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   }
 }
 
-/** Of what `content` is, the thread that writes needs nothing: it comes last, so that it need not be parsed there. */
-function bodyOf(call: LlmCall): { body: string; metaLength: number } {
-  const { content, ...rest } = call
-  const meta = JSON.stringify(rest)
-  if (content === undefined) return { body: meta, metaLength: meta.length }
-  return { body: `${meta.slice(0, -1)},"content":${JSON.stringify(content)}}`, metaLength: meta.length - 1 }
+function parsed(body: Uint8Array): LlmCall {
+  return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.length).toString()) as LlmCall
 }
 
 function entryOf(row: StoredRow): Entry {
-  const call = JSON.parse(row.body) as LlmCall
+  const call = parsed(row.body)
   return { position: row.position, call: row.repeat ? asRepeat(call) : call }
 }
 

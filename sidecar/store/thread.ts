@@ -23,7 +23,8 @@ interface Failure {
 }
 
 export interface Thread<Request, Event> {
-  ask<T>(request: Request): Promise<T>
+  /** What is in `transfer` goes over whole, and is gone here. */
+  ask<T>(request: Request, transfer?: ArrayBuffer[]): Promise<T>
   onEvent(listener: (event: Event) => void): void
   /** The thread has ended without being asked to. Told once. */
   onDeath(listener: (error: Error) => void): void
@@ -83,12 +84,12 @@ export async function startThread<Request, Event, Opened>(
     })
   })
   const thread: Thread<Request, Event> = {
-    ask<T>(request: Request): Promise<T> {
+    ask<T>(request: Request, transfer: ArrayBuffer[] = []): Promise<T> {
       if (ended !== undefined) return Promise.reject(ended)
       const ticket = ++tickets
       return new Promise<T>((resolve, reject) => {
         pending.set(ticket, { resolve, reject })
-        worker.postMessage({ ticket, request } satisfies Question)
+        worker.postMessage({ ticket, request } satisfies Question, transfer)
       })
     },
     onEvent: (listener) => void listeners.push(listener),

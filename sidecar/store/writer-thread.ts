@@ -41,7 +41,9 @@ export type WriterEvent =
 
 /** Waiting appends share a transaction up to this size: a larger one would only grow the write-ahead log. */
 const GROUP_BYTES = 2 * 1024 * 1024
-const TRIM_AFTER_MS = 20
+const TRIM_AFTER_MS = 100
+/** So long a settlement waits for an append that it can share a transaction with. */
+const SETTLE_AFTER_MS = 20
 const RETRY_BASE_MS = 100
 const RETRY_CAP_MS = 2000
 
@@ -55,11 +57,12 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
   const writer = makeWriter(database, options)
   writer.reserve(options.reservedTenants)
 
-  /** What could not be written and must not be given up: in order, tried again. */
+  /** Settlements that are to be written: with the next append, or soon without one. They are never given up. */
   let waiting: Ask[] = []
   let attempts = 0
   let retry: NodeJS.Timeout | undefined
   let trimming: NodeJS.Timeout | undefined
+  let settling: NodeJS.Timeout | undefined
 
   function succeeded(): void {
     if (attempts === 0) return
@@ -77,9 +80,7 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
     retry ??= setTimeout(
       () => {
         retry = undefined
-        const again = waiting
-        waiting = []
-        if (again.length > 0) handle(again)
+        if (waiting.length > 0) settleNow()
         else probe()
       },
       Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** Math.min(attempts - 1, 10)),
@@ -95,17 +96,25 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
   }
 
   function handle(asked: readonly Ask[]): void {
-    // What waits goes first: settlements of a sink stand in order.
-    const all = [...waiting, ...asked]
-    waiting = []
     const appends: Ask[] = []
-    const settles: Ask[] = []
     const others: Ask[] = []
-    for (const each of all)
-      (each.request.op === 'append' ? appends : each.request.op === 'settle' ? settles : others).push(each)
+    // In order: settlements of a sink build on one another.
+    for (const each of asked)
+      if (each.request.op === 'settle') waiting.push(each)
+      else (each.request.op === 'append' ? appends : others).push(each)
     appendAll(appends)
-    if (settles.length > 0) settleAll(settles)
+    if (others.length > 0) settleNow()
     for (const each of others) attempt(each)
+    if (waiting.length > 0 && retry === undefined) settling ??= setTimeout(settleNow, SETTLE_AFTER_MS)
+  }
+
+  /** Settlements for which no append came. */
+  function settleNow(): void {
+    clearTimeout(settling)
+    settling = undefined
+    const settles = waiting
+    waiting = []
+    if (settles.length > 0) settleAll(settles)
   }
 
   function appendAll(appends: readonly Ask[]): void {
@@ -126,11 +135,21 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
 
   function appendTogether(group: readonly Ask[], size: number): void {
     let written: ReturnType<Writer['append']>
+    const settles = waiting
+    waiting = []
     try {
       const requests = group.map(({ request }) => (request as { request: AppendRequest }).request)
-      written = writer.append(requests, size, group[0]!.request.now)
+      const settlements = settles.map(({ request }) => (request as { request: SettleRequest }).request)
+      written = writer.append(requests, settlements, size, group[0]!.request.now)
     } catch (error) {
       const fault = faultOf(error)
+      waiting = settles
+      // Which of the two was refused shows when they are apart.
+      if (fault === 'defect' && settles.length > 0) {
+        settleNow()
+        appendTogether(group, size)
+        return
+      }
       if (fault === 'defect' && group.length > 1) {
         // One that is refused must not take the others along: each for itself.
         for (const each of group)
@@ -146,6 +165,7 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
     // The first answer carries what all have moved, so that it is known before any of them is answered.
     for (const [index, result] of written.results.entries())
       group[index]!.answer({ result, moved: writer.moved(index === 0 ? written.delta : undefined) } satisfies Written)
+    answerSettled(settles)
   }
 
   function settleAll(settles: readonly Ask[]): void {
@@ -157,13 +177,18 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
     } catch (error) {
       const fault = faultOf(error)
       if (fault !== 'defect') {
-        waiting.push(...settles)
+        waiting = [...settles, ...waiting]
         failed(error)
       } else if (settles.length > 1) for (const each of settles) settleAll([each])
       else settles[0]!.fail(error)
       return
     }
     succeeded()
+    answerSettled(settles)
+  }
+
+  function answerSettled(settles: readonly Ask[]): void {
+    if (settles.length === 0) return
     for (const each of settles) each.answer({ result: undefined, moved: writer.moved() } satisfies Written)
     trimLater()
   }
@@ -205,6 +230,7 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
       case 'close':
         clearTimeout(trimming)
         clearTimeout(retry)
+        clearTimeout(settling)
         trimming = undefined
         try {
           while (writer.trim(request.now));

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { asRepeat, billedPicoUsd, type LlmCall } from '../call.ts'
+import { asRepeat, billedPicoUsd } from '../call.ts'
 import type { AdjustmentTotal } from '../ledger/adjustment-totals.ts'
 import { type Adjustment, makeAdjustments } from '../ledger/adjustments.ts'
 import { makeCallLineStore } from '../ledger/call-line-store.ts'
@@ -10,6 +10,7 @@ import { makeAnswers, type Verdict } from './answers.ts'
 import { makeEpochs } from './epochs.ts'
 import { makeLog, type SettleRequest } from './log.ts'
 import { answerKey } from './open-database.ts'
+import { type PackedCalls, unpackCall } from './packed-calls.ts'
 
 export interface WriterOptions {
   file: string
@@ -28,8 +29,7 @@ export interface WriterOptions {
 
 /** What one request of the plugin brings: stored in one transaction, or not at all. */
 export interface AppendRequest {
-  /** JSON of the calls: that of everything but `content` comes first, `metaLength` characters of it. */
-  calls: readonly { body: string; metaLength: number }[]
+  calls: PackedCalls
   /** Numbered captures that are no calls. */
   ignored: readonly NumberedRange[]
   /** Captures that are lost, and why. */
@@ -79,6 +79,8 @@ export interface LoadedStore {
   rolledBack: number
 }
 
+/** How often a look is taken for what is past its retention. */
+const TIDY_EVERY_MS = 60_000
 /** How many dead letters one transaction puts back. */
 const REPLAY_SLICE = 200
 /** Share of the log's limit that dead letters may take beside it. */
@@ -100,6 +102,7 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
   const carriedId = database.prepare('SELECT 1 FROM carried_ids WHERE key = ?')
   const dropCarried = database.prepare('DELETE FROM carried_ids')
   let carriesIds = database.prepare('SELECT 1 FROM carried_ids LIMIT 1').get() !== undefined
+  let tidiedAt = Number.NEGATIVE_INFINITY
   let fold = loadFold()
 
   function loadFold(): LabelFold {
@@ -144,13 +147,14 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
   /** The verdict comes first: what a call is decides what its line and its cell say. */
   function appendCall(
     delta: DeltaBuilder,
-    { body, metaLength }: AppendRequest['calls'][number],
+    calls: PackedCalls,
+    index: number,
     due: Map<string, number>,
     withRows: boolean,
     now: number,
   ): { code: number; position: number } {
     const nowSeconds = Math.floor(now / 1000)
-    const told = JSON.parse(metaLength === body.length ? body : `${body.slice(0, metaLength)}}`) as LlmCall
+    const { body, call: told } = unpackCall(calls, index)
     const { epoch, sequence, node } = told.gateway
     let late = false
     if (epoch !== undefined && sequence !== undefined) {
@@ -212,8 +216,8 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
         delta.count('lost', [fold.admit('node', node), 'gap'], 0n)
       }
     const due = new Map<string, number>()
-    for (const call of request.calls) {
-      const { code, position } = appendCall(delta, call, due, withRows, now)
+    for (let index = 0; index < request.calls.ends.length; index++) {
+      const { code, position } = appendCall(delta, request.calls, index, due, withRows, now)
       result.codes.push(code)
       result.positions.push(position)
     }
@@ -250,14 +254,20 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
     }),
     /** Bytes of the log that the calls of a request take. */
     sizeOf: ({ calls }: AppendRequest): number =>
-      log.hasSinks ? calls.reduce((sum, { body }) => sum + log.sizeOf(body), 0) : 0,
-    /** One transaction for all of them. */
-    append(requests: readonly AppendRequest[], needed: number, now: number): { results: AppendResult[]; delta: Delta } {
+      log.hasSinks ? calls.bytes.length + calls.ends.length * log.sizeOf(0) : 0,
+    /** One transaction for all of them; what sinks have settled meanwhile goes along. */
+    append(
+      requests: readonly AppendRequest[],
+      settlements: readonly SettleRequest[],
+      needed: number,
+      now: number,
+    ): { results: AppendResult[]; delta: Delta } {
       const withRows = needed <= options.logLimitBytes
       // Law 3: a slice a transaction, so that no lock is held for long.
       while (withRows && log.lacksRoom(needed)) transaction(() => log.free(needed))
       return transaction(() => {
         const delta = makeDelta(fold)
+        for (const settlement of settlements) log.settle(settlement, now)
         const results = requests.map((request) => append(delta, request, withRows, now))
         return { results, delta: finish(delta) }
       })
@@ -290,13 +300,15 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
     /** A slice of what need not be kept. True where more waits. */
     trim: (now: number): boolean =>
       transaction(() => {
+        if (now - tidiedAt < TIDY_EVERY_MS && now >= tidiedAt) return log.trim()
         lines.trim(now)
         ledger.trim(now)
         if (carriesIds && now > Number(state('carried_until') ?? 0)) {
           dropCarried.run()
           carriesIds = false
         }
-        const more = epochs.trim(Math.floor(now / 1000))
+        const more = epochs.trim(Math.floor(now / 1000)) || lines.hasMore()
+        if (!more) tidiedAt = now
         return log.trim() || more
       }),
     /** Whether a write works at all; for a store that could not write. */

@@ -220,7 +220,6 @@ function withoutAnswer(overrides: Partial<LlmCall>, n: number): LlmCall {
     'rawUsage',
     'finishReasons',
     'content',
-    'billingKey',
     'timeToFirstByteMs',
   ] as const)
     delete call[name]

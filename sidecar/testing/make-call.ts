@@ -40,7 +40,6 @@ export function makeCall(overrides: Partial<LlmCall> = {}, n = 1): LlmCall {
     httpStatus: 200,
     guardrails: [],
     trace: { traceId: id.slice(0, 32), spanId: id.slice(32, 48) },
-    billingKey: `blue/openai/chatcmpl-${n}`,
     content: {
       input: [{ role: 'user', parts: [{ type: 'text', content: 'Say hello' }] }],
       output: [{ role: 'assistant', parts: [{ type: 'text', content: 'Hello' }], finishReason: 'stop' }],

@@ -25,7 +25,7 @@ describe('what is masked', () => {
     [key('ASIA', 'ABCDEFGHIJKLMNOP'), '[API_KEY]'],
     [key('github_pat_', LONG), '[API_KEY]'],
     [key('ghp_', LONG), '[API_KEY]'],
-    [`Authorization: bearer  ${LONG}`, 'Authorization: Bearer [TOKEN]'],
+    [`Authorization: bearer  ${LONG}`, 'Authorization: bearer  [TOKEN]'],
     [`Bearer ${LONG}==`, 'Bearer [TOKEN]'],
     [key('eyJ', 'hbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl'), '[JWT]'],
     ['DE89 3704 0044 0532 0130 00 is it', '[IBAN] is it'],
@@ -36,6 +36,15 @@ describe('what is masked', () => {
     ['call (415) 555-0132 now', 'call [PHONE] now'],
     ['415-555-0132', '[PHONE]'],
   ])('%s', (text, masked) => expect(redactor.text(text)).toBe(masked))
+})
+
+describe('JSON stays JSON', () => {
+  it.each([
+    ['{"card":4111111111111111,"n":1}', { card: '[CREDIT_CARD]', n: 1 }],
+    ['{"t":"See [4111111111111111], then"}', { t: 'See [[CREDIT_CARD]], then' }],
+    ['{"t":"a\\"b\\nanna@example.org"}', { t: 'a"b\n[EMAIL]' }],
+    ['[4111111111111111]', ['[CREDIT_CARD]']],
+  ])('%s', (text, value) => expect(JSON.parse(redactor.text(text))).toEqual(value))
 })
 
 describe('what is left alone', () => {
@@ -54,10 +63,10 @@ describe('what is left alone', () => {
 
 describe('edges', () => {
   it('what touches the end of a cut text goes with it', () => {
-    expect(redactor.text(`my key is ${key('sk-', 'ab')}`, true)).toBe('my key is […]')
-    expect(redactor.text('card 4111 1111 1', true)).toBe('card […]')
-    expect(redactor.text('tel +49 30 9018 and call', true)).toBe('tel [PHONE] and […]')
-    expect(redactor.text('mail anna@exam', true)).toBe('mail […]')
+    expect(redactor.text(`my key is ${key('sk-', 'ab')}`, { cut: true })).toBe('my key is […]')
+    expect(redactor.text('card 4111 1111 1', { cut: true })).toBe('card […]')
+    expect(redactor.text('tel +49 30 9018 and call', { cut: true })).toBe('tel [PHONE] and […]')
+    expect(redactor.text('mail anna@exam', { cut: true })).toBe('mail […]')
   })
   it('both sides of a gap', () => {
     expect(redactor.text(`a ${key('sk-', 'abcdefgh')}[…]ijklmnopq b`)).toBe('a […] b')
@@ -106,36 +115,19 @@ describe('configuration', () => {
     expect(own.text('of CU-123456')).toBe('of [CUSTOMER]')
   })
   it.each([
-    ['(a+)+$', 'exponential'],
-    ['(?:x+x+)+y', 'exponential'],
-    ['(a|a)*b', 'exponential'],
-    ['(a', 'not a regular expression'],
+    ['(a', 'not a regular expression of RE2'],
+    ['(?<=x)y', 'not a regular expression of RE2'],
+    ['(a)\\1', 'not a regular expression of RE2'],
     ['a*', 'matches the empty text'],
   ])('refuses %s', (pattern, reason) => expect(messages({ custom: [{ name: 'X', pattern }] })).toContain(reason))
   it('refuses an unknown built-in', () => expect(messages({ patterns: ['emails'] })).toContain('Invalid option'))
   it('off leaves all as it is', () => {
     const off = makeRedactor(redactionConfigSchema.parse({ enabled: false }))
-    expect(off.text('a@example.com', true)).toBe('a@example.com')
+    expect(off.text('a@example.com', { cut: true })).toBe('a@example.com')
   })
 })
 
-describe('cost and safety', () => {
-  // A pattern whose cost is more than linear runs into the limit that ends tests that hang.
-  it.each([
-    ['a', 'aaaa'],
-    ['digits', '4111 '],
-    ['joined digits', '1'],
-    ['@', 'a@'],
-    ['JWT beginnings', 'eyJ-'],
-    ['bearers', 'bearer '],
-    ['IBAN beginnings', 'DE89 '],
-    ['phones', '+49 30 '],
-    ['keys', 'sk-'],
-    ['gaps', 'a[…]'],
-  ])('256 KB of %s', (_name, unit) => {
-    const text = unit.repeat(Math.ceil(262_144 / unit.length))
-    for (const cut of [false, true]) expect(redactor.text(text, cut).length).toBeGreaterThan(0)
-  })
+describe('safety', () => {
   it('never throws, and masking twice changes nothing more', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => {
@@ -151,4 +143,62 @@ describe('cost and safety', () => {
       }),
     )
   })
+})
+
+describe('labels, users and calls', () => {
+  const keyed = makeRedactor(redactionConfigSchema.parse({}), { key: 'k' })
+  it('an address in a name becomes a pseudonym of its tenant', () => {
+    const label = keyed.label('anna@example.org', 'blue')
+    expect(label).toMatch(/^email_[a-q]{20}$/)
+    expect(keyed.label('Anna@Example.org ', 'blue').trim()).toBe(label)
+    expect(keyed.label('anna@example.org', 'green')).not.toBe(label)
+  })
+  it.each([
+    'gpt-4o-2024-08-06',
+    'claude-3-5-sonnet-20241022',
+    'chatcmpl-9xKpQ2',
+    'anthropic.claude-v2:1',
+    'team-7',
+    '10.1.2.3:8000',
+  ])('%s stays', (name) => expect(keyed.label(name)).toBe(name))
+  it('a secret in a name is masked also where redaction is off', () => {
+    const off = makeRedactor(redactionConfigSchema.parse({ enabled: false }), { key: 'k' })
+    expect(off.label(key('sk-', LONG))).toBe('[API_KEY]')
+    expect(off.label('anna@example.org')).toBe('anna@example.org')
+  })
+  it.each([
+    ['anna@example.org', /^email_[a-q]{20}$/],
+    ['+49 171 1234567', /^phone_[a-q]{20}$/],
+    ['0171 1234567', /^phone_[a-q]{20}$/],
+    ['user:anna@example.org', /^user:email_[a-q]{20}$/],
+    ['u-8123', /^u-8123$/],
+    [key('sk-', LONG), /^\[API_KEY\]$/],
+  ])('user %s', (user, expected) => expect(keyed.person(user, 'blue', 'pseudonym')).toMatch(expected))
+  it('plain keeps a user and masks a secret; all hides every user', () => {
+    expect(keyed.person('anna@example.org', 'blue', 'plain')).toBe('anna@example.org')
+    expect(keyed.person(key('sk-', LONG), 'blue', 'plain')).toBe('[API_KEY]')
+    expect(keyed.person('u-8123', 'blue', 'all')).toMatch(/^user_[a-q]{20}$/)
+    expect(keyed.person('u-8123', 'green', 'all')).not.toBe(keyed.person('u-8123', 'blue', 'all'))
+  })
+  it('pseudonyms in content where they are asked for; secrets stay masked', () => {
+    const named = makeRedactor(redactionConfigSchema.parse({ replacement: 'pseudonym' }), { key: 'k' })
+    const text = named.text(`anna@example.org and ANNA@example.org, ${key('sk-', LONG)}`, { tenant: 'blue' })
+    expect(text).toMatch(/^(\[EMAIL:[a-q]{20}\]) and \1, \[API_KEY\]$/)
+    expect(named.text(text, { tenant: 'blue' })).toBe(text)
+  })
+  it('a detector of somebody else masks by its own name', () => {
+    const plugged = makeRedactor(redactionConfigSchema.parse({}), {
+      detectors: [
+        (text) =>
+          [...text.matchAll(/Main Street \d+/g)].map((m) => ({
+            start: m.index,
+            end: m.index + m[0].length,
+            name: 'ADDRESS',
+          })),
+      ],
+    })
+    expect(plugged.text('at Main Street 12, anna@example.org')).toBe('at [ADDRESS], [EMAIL]')
+  })
+  it('names of before are still read', () =>
+    expect(redactionConfigSchema.parse({ patterns: ['bearer', 'email'] }).patterns).toEqual(['token', 'email']))
 })

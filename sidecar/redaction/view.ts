@@ -1,0 +1,135 @@
+/** A text read in another way (escapes decoded, look-alike characters mapped), each place of which knows where it came from. */
+export interface View {
+  text: string
+  /** Start of a stretch of this view → where it begins in the original. */
+  originalStart(at: number): number
+  /** End of a stretch of this view → where it ends in the original. */
+  originalEnd(at: number): number
+}
+
+export function plainView(text: string): View {
+  return { text, originalStart: (at) => at, originalEnd: (at) => at }
+}
+
+/** Characters that look or count like an ASCII one: digits of other scripts, full width, spaces and dashes of all kinds. One for one. */
+const ALIKE =
+  /[\u00a0\u00b7\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\u09e6-\u09ef\u0e50-\u0e59\u1680\u2000-\u200a\u2010-\u2015\u2022\u2024\u202f\u205f\u2212\ufe58\ufe63\uff08\uff09\uff0b\uff0d-\uff1a\uff1d\uff20-\uff3a\uff41-\uff5a]/g
+const ALIKE_TEST = new RegExp(ALIKE.source)
+const ZEROS = [0x660, 0x6f0, 0x966, 0x9e6, 0xe50]
+
+/** The text with such characters as ASCII, of the same length; the text itself where it has none. */
+export function asciiAlike(text: string): string {
+  return ALIKE_TEST.test(text) ? text.replace(ALIKE, toAscii) : text
+}
+
+function toAscii(character: string): string {
+  const code = character.charCodeAt(0)
+  if (code >= 0xff01 && code <= 0xff5e) return String.fromCharCode(code - 0xfee0)
+  for (const zero of ZEROS) if (code >= zero && code <= zero + 9) return String.fromCharCode(48 + code - zero)
+  if ((code >= 0x2010 && code <= 0x2015) || code === 0x2212 || code === 0xfe58 || code === 0xfe63) return '-'
+  if (code === 0xb7 || code === 0x2022 || code === 0x2024) return '.'
+  return ' '
+}
+
+/** Escapes of JSON and of program text, percent-encoding, character references of HTML, and characters that nobody sees. */
+const ENCODED =
+  /\\(?:["'\\/bfnrt]|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|\r?\n)|(?:%[0-9a-fA-F]{2})+|&(?:amp|lt|gt|quot|apos|nbsp|commat|period|colon|equals|#\d{2,5}|#[xX][0-9a-fA-F]{2,4});|=3D|[\u00ad\u200b-\u200f\u2060\ufeff]+/g
+const ENCODED_TEST = new RegExp(ENCODED.source)
+const ESCAPES: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }
+const REFERENCES: Readonly<Record<string, string>> = {
+  amp: '&',
+  lt: '<',
+  gt: '>',
+  quot: '"',
+  apos: "'",
+  nbsp: ' ',
+  commat: '@',
+  period: '.',
+  colon: ':',
+  equals: '=',
+}
+
+export function isEncoded(text: string): boolean {
+  return ENCODED_TEST.test(text)
+}
+
+/** JSON, or a piece of it: then an escape is an escape, and reading it as letters finds only what is not there. */
+export function looksLikeJson(text: string): boolean {
+  return /^\s*[[{"]/.test(text) || text.includes('\\"')
+}
+
+/** One level of encoding taken off; undefined where there is none. Linear. */
+export function decodedView(view: View): View | undefined {
+  if (!isEncoded(view.text)) return undefined
+  const source = view.text
+  // Stretches: where each begins here and there, and (for what was decoded) where it ends there.
+  const starts: number[] = []
+  const sourceStarts: number[] = []
+  const sourceEnds: number[] = []
+  let text = ''
+  let done = 0
+  const literal = (end: number): void => {
+    if (end === done) return
+    starts.push(text.length)
+    sourceStarts.push(done)
+    sourceEnds.push(-1)
+    text += source.slice(done, end)
+  }
+  for (const match of source.matchAll(ENCODED)) {
+    const whole = match[0]
+    literal(match.index)
+    done = match.index + whole.length
+    const decoded = decode(whole)
+    if (decoded === '') continue
+    starts.push(text.length)
+    sourceStarts.push(match.index)
+    sourceEnds.push(done)
+    text += decoded
+  }
+  literal(source.length)
+  const pieceOf = (at: number): number => {
+    let low = 0
+    let high = starts.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if (starts[middle]! <= at) low = middle
+      else high = middle - 1
+    }
+    return low
+  }
+  return {
+    text,
+    originalStart(at) {
+      const piece = pieceOf(at)
+      const inside = sourceEnds[piece] === -1 ? at - starts[piece]! : 0
+      return view.originalStart(sourceStarts[piece]! + inside)
+    },
+    originalEnd(at) {
+      const piece = pieceOf(at - 1)
+      const end = sourceEnds[piece]!
+      return view.originalEnd(end === -1 ? sourceStarts[piece]! + (at - starts[piece]!) : end)
+    },
+  }
+}
+
+function decode(whole: string): string {
+  const first = whole[0]
+  if (first === '\\') {
+    const kind = whole[1]!
+    if (kind === 'u' || kind === 'x') return String.fromCharCode(Number.parseInt(whole.slice(2), 16))
+    if (kind === '\r' || kind === '\n') return ''
+    return ESCAPES[kind] ?? kind
+  }
+  if (first === '%') {
+    const bytes = Buffer.from(whole.replaceAll('%', ''), 'hex')
+    return bytes.toString('utf8')
+  }
+  if (first === '&') {
+    const name = whole.slice(1, -1)
+    if (name[0] !== '#') return REFERENCES[name] ?? whole
+    const code = name[1] === 'x' || name[1] === 'X' ? Number.parseInt(name.slice(2), 16) : Number(name.slice(1))
+    return code > 0 && code < 0xffff ? String.fromCharCode(code) : whole
+  }
+  if (first === '=') return '='
+  return ''
+}
