@@ -7,7 +7,7 @@ import { parse, stringify } from 'yaml'
 import { startGateway } from '../gateway.ts'
 
 /**
- * The command `kong` as Kong 3.9.3 was seen to behave (docs/decisions/0013-kong-command.md), with the stand-in gateway behind it:
+ * The command `kong` as Kong 3.9.3 was seen to behave (docs/kong-editions.md), with the stand-in gateway behind it:
  *   start    reads the declarative file as YAML 1.1; ends with 1 and says why; else leaves a master process behind, which has
  *            one worker. With KONG_NGINX_DAEMON=off it stays, and a signal to it reaches nobody else.
  *   worker   of a master that is root's runs as nobody. One that cannot enter the prefix ends with the fatal code 2; the
