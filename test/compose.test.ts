@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
@@ -123,6 +123,35 @@ describe('deploy/kong/start.sh', () => {
       expect(() => parse(text, { merge: true })).not.toThrow()
     },
   )
+
+  it('as `kong` it makes the copy anew for `reload`, and is Kong’s command for the rest', () => {
+    const kong = join(directory, 'kong')
+    symlinkSync(join(root, 'deploy/kong/start.sh'), kong)
+    const copy = join(directory, 'reloaded.yml')
+    const own = join(directory, 'changed.yml')
+    const run = (...args: string[]) =>
+      spawnSync('sh', [kong, ...args], {
+        encoding: 'utf8',
+        env: {
+          PATH: process.env.PATH,
+          KONG_YML: own,
+          KONG_DECLARATIVE_CONFIG: copy,
+          SIDECAR_URL: socket,
+          KONG_BINARY: '/bin/echo',
+        },
+      }).stdout
+    for (const [command, copied] of [
+      ['reload', true],
+      ['health', false],
+      ['restart', true],
+    ] as const) {
+      rmSync(copy, { force: true })
+      writeFileSync(own, `# ${command}\nurl: http://127.0.0.1:8086\n`)
+      expect(run(command, '-p', '/prefix')).toBe(`${command} -p /prefix\n`)
+      expect(existsSync(copy)).toBe(copied)
+      if (copied) expect(readFileSync(copy, 'utf8')).toBe(`# ${command}\nurl: ${socket}\n`)
+    }
+  })
 
   it('what names an address of its own stays as it is', () => {
     const own = join(directory, 'own.yml')
