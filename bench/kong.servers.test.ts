@@ -43,16 +43,17 @@ describe('bench/kong.sh', () => {
 
   it.skipIf(missing.length > 0)('measures each way beside its peers, and says the differences and the goals', () => {
     const path = `${standIn('kong', KONG)}:${standIn('wrk', 'testing/wrk-stand-in.ts')}:${process.env.PATH}`
-    const { status, stdout, stderr } = run(path, '1')
+    const { status, stdout, stderr } = run(path, '1', '1')
     expect({ status, stderr, left: left() }, stdout).toEqual({ status: 0, stderr: '', left: '' })
     const figures = /^\S+ +[\d.]+ req\/s {3}p50 +[\d.]+ms .* Kong +\d+ µs, Node +\d+ µs/gm
-    // Four ways and two, at saturation and as an LLM workload.
-    expect(stdout.match(figures)).toHaveLength(12)
-    expect(stdout.match(/^\S+ +p50 [\d.]+ ms {3}p99 [\d.]+ ms {3}300 requests$/gm)).toHaveLength(6)
+    // Five ways and two, at saturation and as an LLM workload.
+    expect(stdout.match(figures)).toHaveLength(14)
+    expect(stdout.match(/^\S+ +p50 [\d.]+ ms {3}p99 [\d.]+ ms {3}300 requests$/gm)).toHaveLength(7)
     // What was observed came: one warm-up and one measurement of 25 are told apart.
-    expect(stdout.match(/^observed .*arrived 25 of 25$/gm)).toHaveLength(2)
-    for (const way of ['tap', 'http-log', 'observed', 'opentelemetry'])
-      expect(stdout).toMatch(new RegExp(`^\\w+ +saturation +${way} +Kong [+-]\\d+ µs`, 'm'))
+    for (const way of ['observed', 'ship-tap'])
+      expect(stdout.match(new RegExp(`^${way} .*arrived 25 of 25$`, 'gm'))).toHaveLength(2)
+    for (const way of ['tap', 'ship-tap', 'http-log', 'observed', 'opentelemetry'])
+      expect(stdout).toMatch(new RegExp(`^saturation +${way} +Kong [+-]\\d+ µs`, 'm'))
     expect(stdout.match(/ (met|MISSED)$/gm)).toHaveLength(5)
   })
 

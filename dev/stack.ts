@@ -1,8 +1,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
-import { withSidecar } from '../plugin/tap-text.ts'
+import { readTap, type Ship, withSidecar } from '../plugin/tap-text.ts'
 import { somebodyServes } from '../sidecar/unix-socket.ts'
+import { withTap } from './build-tap.ts'
 import { type Child, makeChild } from './child-process.ts'
 import { freePort } from './free-port.ts'
 import { type Gateway, startGateway } from './gateway/gateway.ts'
@@ -27,6 +28,8 @@ export interface StackOptions {
   /** Merged over every llm-observer configuration of kong.yml. */
   plugin?: Record<string, unknown>
   configFile?: string
+  /** Who ships captures of tapped routes; the plugin where absent. */
+  ship?: Ship | undefined
   /** The kong of this machine in place of the stand-in gateway. */
   realKong?: boolean
   onStep?: (text: string) => void
@@ -118,7 +121,9 @@ async function startParts(options: StackOptions, started: (end: () => Promise<un
   const accessLog = join(directory, 'gateway-access.log')
   const configFile = join(directory, 'kong.yml')
   const kongYml = readFileSync(options.configFile ?? join(root, 'dev/demo-kong.yml'), 'utf8')
-  writeFileSync(configFile, withSidecar(kongYml, { url: `unix:${socket}`, token: TOKEN }))
+  const tapped = options.ship === 'tap' ? withTap(kongYml, readTap('tap')) : kongYml
+  const content = options.ship === 'tap' ? { content: 'on' as const } : {}
+  writeFileSync(configFile, withSidecar(tapped, { url: `unix:${socket}`, token: TOKEN, ...content }))
   const forBoth = {
     configFile,
     pluginServerSocket: pluginSocket,

@@ -5,6 +5,7 @@ export const BILLED_UNITS = [
   'input_image',
   'cache_read',
   'cache_read_audio',
+  'cache_read_image',
   'cache_write',
   'cache_write_5m',
   'cache_write_1h',

@@ -151,9 +151,9 @@ class KeptLine implements KeptCall {
     this.durationMs = row.duration_ms
     this.kind = kind
     this.usage = usageOf(row.usage)
-    const billed = row.billed === null ? undefined : (JSON.parse(row.billed) as BilledText[])
-    this.lines = billed?.map(({ m, u }) => ({ ...(m === undefined ? {} : { model: m }), usage: usageOf(u) }))
-    this.merged = billed?.some(({ n }) => n !== undefined && n > 1) ?? false
+    const { lines, merged } = billedLinesOf(row.billed === null ? undefined : (JSON.parse(row.billed) as BilledText[]))
+    this.lines = lines
+    this.merged = merged
     this.reportedPicoUsd = row.reported ?? undefined
     this.cost = row.cost
     this.#id = row.id
@@ -164,13 +164,20 @@ class KeptLine implements KeptCall {
 }
 
 /** Model, usage, and of how many lines it is the sum. */
-interface BilledText {
-  m?: string
+export interface BilledText {
+  m?: string | undefined
   u: string
-  n?: number
+  n?: number | undefined
 }
 
-function billedText({ billedLines }: LlmCall): string | null {
+export function billedLinesOf(billed: readonly BilledText[] | undefined): Pick<KeptCall, 'lines' | 'merged'> {
+  return {
+    lines: billed?.map(({ m, u }) => ({ ...(m === undefined ? {} : { model: m }), usage: usageOf(u) })),
+    merged: billed?.some(({ n }) => n !== undefined && n > 1) ?? false,
+  }
+}
+
+export function billedText({ billedLines }: LlmCall): string | null {
   if (billedLines === undefined) return null
   return JSON.stringify(
     billedLines.map(

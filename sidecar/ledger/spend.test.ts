@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { budgetsConfigSchema, makeBudgets } from '../budgets/budgets.ts'
 import { PERIODS, periodAt } from '../budgets/calendar.ts'
 import type { LlmCall } from '../call.ts'
+import { openForReading } from '../store/open-for-reading.ts'
 import { STORE_MIGRATIONS } from '../store/schema.ts'
 import type { Store } from '../store/store.ts'
 import { makeCall } from '../testing/make-call.ts'
@@ -144,8 +145,9 @@ describe('spend', () => {
     await test.feed(ledger, [spent(1000, at, 'berlin', 1), unpriced(at, 'berlin', 2)])
     expect((await read(ledger))['berlin day']).toEqual([1000n, 1n, USD])
     const day = new Date(at).toISOString().slice(0, 10)
+    const database = openForReading(test.file)
     const again = (rate: number) =>
-      reprice(test.file, {
+      reprice(database, {
         from: day,
         to: day,
         book: tableBook(`at ${rate}`, { [model]: rate }),
@@ -155,6 +157,7 @@ describe('spend', () => {
       await again(rate)
       expect((await read(ledger))['berlin day']).toEqual([2n * 34n * BigInt(rate), 0n, USD])
     }
+    database.close()
     await ledger.close()
   })
 

@@ -31,7 +31,8 @@
  *   calls      a line for each call, by start: its usage and what it was first priced at, so that it can be priced again
  *   call_kinds what the calls of a day (UTC) have in common, so that a line is short; a few kinds may stand twice
  *   retention  lines and adjustments of calls that started before kept_from are gone, or were never there
- *   adjustments  a call's price before and after: written by `reprice`, and where a retrieval brings an answer's final usage
+ *   adjustments  a call's price before and after: written by `reprice`, and where a retrieval brings an answer's final usage;
+ *              basis: what that retrieval was priced by, for later prices (ledger/price-basis.ts)
  *   spend      tenant × quarter of an hour of the calls' starts: cost as first priced, what adjustments added (up) and took
  *              (down) since, calls that have no price now; for budgets, kept for two months
  *   adjustment_cells, adjustment_totals  the sums of them by hour, and over all hours: they outlive the lines
@@ -215,6 +216,7 @@ export const STORE_MIGRATIONS: readonly string[] = [
    CREATE INDEX answers_by_time ON answers (started_at);
    CREATE TABLE carried_ids (key BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
    ALTER TABLE calls ADD COLUMN checksum INTEGER;
+   ALTER TABLE adjustments ADD COLUMN basis TEXT;
    CREATE TABLE nodes (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
    INSERT INTO nodes (name) SELECT DISTINCT node FROM epochs;
    ALTER TABLE epochs RENAME TO epochs_4;

@@ -306,7 +306,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       },
       async confirmGaps() {
         if (trouble !== undefined || now() - takingSince < gapGraceMs) return
-        await write({ op: 'confirmGaps', until: now() - gapGraceMs })
+        const until = now() - gapGraceMs
+        while (await write<boolean>({ op: 'confirmGaps', until }));
       },
       capturesRefused() {
         takingSince = now()

@@ -1,6 +1,5 @@
 import { workerData } from 'node:worker_threads'
 import type { Adjustment } from '../ledger/adjustments.ts'
-import type { Delta } from '../ledger/delta.ts'
 import { configureSinks } from './configure-sinks.ts'
 import { markDamaged } from './data-folder.ts'
 import { causeOf, faultOf, type TransientCause } from './errors.ts'
@@ -218,9 +217,9 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
         writer.setAside(request.positions)
         return { result: undefined, moved: writer.moved() }
       case 'confirmGaps': {
-        const delta: Delta = writer.confirmGaps(request.until)
+        const { delta, more } = writer.confirmGaps(request.until)
         trimLater()
-        return { result: undefined, moved: writer.moved(delta) }
+        return { result: more, moved: writer.moved(delta) }
       }
       case 'confirmRollback':
         writer.confirmRollback()

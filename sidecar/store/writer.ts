@@ -288,13 +288,13 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
       transaction(() => log.replay(sink, positions, REPLAY_SLICE, now)),
     dropOldest: (rows: number): void => transaction(() => log.dropOldest(rows)),
     setAside: (positions: readonly number[]): void => transaction(() => log.setAside(positions)),
-    /** What has been missing since before `until` counts as lost. */
-    confirmGaps: (until: number): Delta =>
+    /** What has been missing since before `until` counts as lost: a slice of it. */
+    confirmGaps: (until: number): { delta: Delta; more: boolean } =>
       transaction(() => {
         const delta = makeDelta(fold)
-        for (const { node, count } of epochs.confirm(Math.floor(until / 1000)))
-          delta.count('lost', [fold.admit('node', node), 'gap'], BigInt(count))
-        return finish(delta)
+        const { lost, more } = epochs.confirm(Math.floor(until / 1000))
+        for (const { node, count } of lost) delta.count('lost', [fold.admit('node', node), 'gap'], BigInt(count))
+        return { delta: finish(delta), more }
       }),
     confirmRollback: (): void => transaction(() => void setState.run('rolled_back', 0)),
     /** A slice of what need not be kept. True where more waits. */
