@@ -23,7 +23,7 @@ import { ExportError } from './reconcile/export-line.ts'
 import { parseNames } from './reconcile/names.ts'
 import { distance, reportJson, reportText } from './reconcile/report.ts'
 import { reconcile } from './reconcile/run.ts'
-import { serve } from './serve.ts'
+import { type Sidecar, serve } from './serve.ts'
 import { backupName, backupStore } from './store/backup.ts'
 import { checkStore, checkText } from './store/check.ts'
 import { storeFile } from './store/data-folder.ts'
@@ -119,42 +119,15 @@ async function run({ config, warnings }: CheckedConfig, file: string | undefined
   // From here on: a reload that is asked for during the start must not end it.
   let watching: ConfigWatch | undefined
   process.on('SIGHUP', () => watching?.reload('SIGHUP'))
-  const sidecar = await serve(config, {
-    logger,
-    environment: process.env,
-    onFatal(error) {
-      logger.fatal(
-        { error: error.message },
-        'this cannot be mended while the process runs: it ends, so that its supervisor starts it again; what was acknowledged is stored',
-      )
-      process.exit(1)
-    },
-  })
-  watching = watchConfig({
-    file,
-    environment: process.env,
-    snapshot: snapshotOf(config, process.env),
-    logger,
-    apply: (plan) => sidecar.reload(plan.snapshot.config),
-  })
-  logger.info(
-    {
-      url: sidecar.url,
-      socket: config.listen.socket,
-      data: config.data,
-      config: file,
-      version: version(),
-      pid: process.pid,
-    },
-    'ready',
-  )
-
+  let sidecar: Sidecar | undefined
   let stopping = false
   const stop = (signal: NodeJS.Signals) => {
     if (stopping) return
     stopping = true
     logger.info({ signal }, 'shutting down')
     watching?.close()
+    // While the store is opened: a migration begins again at the next start.
+    if (sidecar === undefined) process.exit(0)
     setTimeout(() => {
       logger.error('shutting down took too long; what was acknowledged is stored')
       process.exit(1)
@@ -172,6 +145,37 @@ async function run({ config, warnings }: CheckedConfig, file: string | undefined
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
+
+  const serving = await serve(config, {
+    logger,
+    environment: process.env,
+    onFatal(error) {
+      logger.fatal(
+        { error: error.message },
+        'this cannot be mended while the process runs: it ends, so that its supervisor starts it again; what was acknowledged is stored',
+      )
+      process.exit(1)
+    },
+  })
+  sidecar = serving
+  watching = watchConfig({
+    file,
+    environment: process.env,
+    snapshot: snapshotOf(config, process.env),
+    logger,
+    apply: (plan) => serving.reload(plan.snapshot.config),
+  })
+  logger.info(
+    {
+      url: serving.url,
+      socket: config.listen.socket,
+      data: config.data,
+      config: file,
+      version: version(),
+      pid: process.pid,
+    },
+    'ready',
+  )
 }
 
 async function deadLetters(config: Config, action: 'list' | 'replay', sink: string | undefined): Promise<void> {

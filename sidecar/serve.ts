@@ -167,6 +167,14 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
           writeFailures.set(trouble.cause, (writeFailures.get(trouble.cause) ?? 0) + 1)
           log.error(`store ${trouble.cause}`, trouble, 'the store cannot write and tries again; nothing is lost')
         },
+        onReadTrouble(trouble) {
+          if (trouble !== undefined)
+            log.error(
+              `store read ${trouble.cause}`,
+              trouble,
+              'the store cannot be read for the sinks; it is tried again',
+            )
+        },
         onDamaged(rows) {
           damagedRows += rows
           logger.error({ rows }, 'rows of the log are damaged: set aside and counted as dropped (reason damaged)')
@@ -244,6 +252,8 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
     async close() {
       // First no more calls, then no more sends; what is unsent stays in the store and goes out after the next start.
       await server.close()
+      // What is being read is stored as it is; a token counter that is closed would leave it without an estimate.
+      await intake?.idle()
       await tokens?.close()
       for (const close of closing) await close()
       exposition?.close()

@@ -60,7 +60,6 @@ const ROOMS: Record<string, readonly string[]> = {
   'sidecar/estimate': ['sidecar/call.ts', 'sidecar/dialects'],
   'sidecar/reconcile': ['sidecar/call.ts', 'sidecar/tenant.ts', 'sidecar/plain-issues.ts', 'sidecar/yaml-document.ts'],
   'sidecar/read-command': ['sidecar/call.ts', 'sidecar/dialects', 'sidecar/pipeline', 'pricing'],
-  'sidecar/capture-batch.ts': ['sidecar/capture.ts'],
   'sidecar/plain-check.ts': [],
   'sidecar/plain-capture.ts': ['sidecar/capture.ts', 'sidecar/plain-check.ts'],
   'sidecar/intake.ts': [

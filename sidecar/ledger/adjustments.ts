@@ -3,9 +3,8 @@ import type { LlmCall } from '../call.ts'
 import { type AdjustmentTotal, makeAdjustmentSums } from './adjustment-totals.ts'
 import { lineId } from './call-line-store.ts'
 import type { CallLabels } from './fold-labels.ts'
+import { HOUR_MS } from './period.ts'
 import { makeSpendStore } from './spend-store.ts'
-
-const HOUR_MS = 3_600_000
 
 /** A call's price at a time: the first one, or that of an adjustment. Priced where `reason` is null. */
 export interface PriceOfCall {

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { TOKEN_TYPES, type TokenType } from '../call.ts'
 import { picoUsdOf } from './money-columns.ts'
-import { boundsOf, dayOf, type Period } from './period.ts'
+import { boundsOf, dayOf, HOUR_MS, type Period } from './period.ts'
 
 /** What the ledger holds of one day (UTC), tenant, provider and model. The names are its labels: some may be `__other__`. */
 export interface UsageRow {
@@ -18,8 +18,6 @@ export interface UsageRow {
   /** What repricing added (or took, below 0) since. */
   adjustmentsPicoUsd: bigint
 }
-
-const HOUR_MS = 3_600_000
 
 /** Reads observer.db, also beside a running sidecar. Rows by day, tenant, provider, model. Throws RangeError for a bad period. */
 export function readUsage(database: DatabaseSync, period: Period): UsageRow[] {

@@ -204,6 +204,26 @@ describe('spend', () => {
     await ledger.close()
   })
 
+  it('is exact where sums are read while calls are stored: a period begins under load', async () => {
+    const ledger = await test.open()
+    let n = 0
+    const dollar = () => spent(Number(USD), test.clock, 'nobody said', ++n)
+    for (let day = 0; day < 40; day++) {
+      test.clock += DAY_MS
+      const appends: Promise<unknown>[] = []
+      const reads: Promise<unknown>[] = []
+      for (let round = 0; round < 8; round++) {
+        appends.push(ledger.append({ calls: [dollar()] }))
+        if (round % 2 === 1) reads.push(ledger.readSpend())
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      await Promise.all([...appends, ...reads])
+      const [today] = (await ledger.readSpend()).filter(({ period }) => period === 'day')
+      expect([day, today!.spent / USD]).toEqual([day, 8n])
+    }
+    await ledger.close()
+  })
+
   it('what is older than two months is forgotten', async () => {
     const ledger = await test.open()
     await test.feed(ledger, [

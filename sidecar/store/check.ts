@@ -4,6 +4,7 @@ import { TOKEN_TYPES } from '../call.ts'
 import { lineChecksum } from '../ledger/call-line-store.ts'
 import { KIND_COLUMNS, LINE_COLUMNS } from '../ledger/call-lines.ts'
 import { picoUsdOf } from '../ledger/money-columns.ts'
+import { HOUR_MS } from '../ledger/period.ts'
 import { decodeHoles } from './numbers.ts'
 import { openForReading } from './open-for-reading.ts'
 
@@ -16,7 +17,6 @@ export interface Finding {
   wrong: string[]
 }
 
-const HOUR_MS = 3_600_000
 const MOST = 20
 const MONEY = ['cost', 'saved', 'cache_saved'] as const
 const ADJUSTED = ['up', 'down'] as const

@@ -15,6 +15,7 @@ import type { Store } from './store.ts'
 
 const test = storeInFolder()
 const DAY_MS = 86_400_000
+const epochOf = (number: number) => number.toString(16).padStart(32, '0')
 const numbered = (sequence: number, epoch = 'e') =>
   makeCall({ gateway: { node: 'n', source: 'tap', epoch, sequence } }, sequence * 100 + epoch.length)
 /** What the tap's timer tells: so many numbers were given out. */
@@ -278,5 +279,23 @@ describe('epochs in the store', () => {
     expect(slices).toBe(21)
     expect(lost).toBe(100_000)
     expect(settled).toEqual([false, true, false, true, false, true, false, true, false, true])
+  })
+
+  it('many that are due at once are counted in slices, each once', async () => {
+    const store = await test.open()
+    const epochs = 22_500
+    for (let from = 0; from < epochs; from += 500)
+      await store.append({
+        calls: [],
+        given: Array.from({ length: 500 }, (_, index) => ({ node: 'n', epoch: epochOf(from + index), sequence: 3 })),
+      })
+    test.clock += 10_000
+    await store.confirmGaps()
+    expect(totals(store).lost).toEqual({ 'n|gap': 60_000n })
+    await store.confirmGaps()
+    expect(totals(store).lost).toEqual({ 'n|gap': 67_500n })
+    await store.confirmGaps()
+    expect(totals(store).lost).toEqual({ 'n|gap': 67_500n })
+    await store.close()
   })
 })

@@ -19,7 +19,8 @@
  *   running_totals  totals that a plugin process or an epoch tells of itself, so that they count once
  *   carried_ids  16 bytes of ids that the spool of version 0.1 remembered; gone after seven days
  *   answers      answers that can be retrieved later, by 16 bytes of their identity → the call that was billed for them
- *   state        identity of this store; bytes of the log and of the dead letters; whether the store went back
+ *   state        identity of this store; bytes of the log and of the dead letters; whether the store went back; how many
+ *                deltas were written, so that a sum says which of them it holds
  *
  *   the ledger
  *   cells      hour × tenant × provider × model × status: calls, tokens by type, cost, savings (saved: by a semantic
@@ -55,6 +56,9 @@
  *   L4  cells, totals, counts and calls are as first priced: a later price only adds adjustments. Everything only grows.
  *   L5  One call's amounts fit an integer that JSON carries exactly (2^53), so they are single columns.
  */
+
+/** Name in `state` of how many deltas were written. */
+export const DELTAS = 'deltas'
 
 /** One entry for each version: what brings a store from the version before to it. Append, never edit. */
 export const STORE_MIGRATIONS: readonly string[] = [

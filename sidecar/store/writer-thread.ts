@@ -1,7 +1,7 @@
 import { workerData } from 'node:worker_threads'
 import type { Adjustment } from '../ledger/adjustments.ts'
 import { configureSinks } from './configure-sinks.ts'
-import { markDamaged } from './data-folder.ts'
+import { markDamaged, markingDamage } from './data-folder.ts'
 import { causeOf, faultOf, type TransientCause } from './errors.ts'
 import type { SettleRequest } from './log.ts'
 import { migrateStore } from './migrations.ts'
@@ -50,11 +50,14 @@ type Ask = Asked<WriteRequest>
 
 serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
   const options = workerData as WriterOptions
-  const database = openForWriting(options.file)
-  migrateStore(database, options.file)
-  if (options.sinks !== undefined) configureSinks(database, options.sinks)
-  const writer = makeWriter(database, options)
-  writer.reserve(options.reservedTenants)
+  const { database, writer, loaded } = markingDamage(options.file, () => {
+    const database = openForWriting(options.file)
+    migrateStore(database, options.file)
+    if (options.sinks !== undefined) configureSinks(database, options.sinks)
+    const writer = makeWriter(database, options)
+    writer.reserve(options.reservedTenants)
+    return { database, writer, loaded: writer.load() }
+  })
 
   /** Settlements that are to be written: with the next append, or soon without one. They are never given up. */
   let waiting: Ask[] = []
@@ -70,10 +73,9 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
   }
   /** Ends the thread where time mends nothing (law 14). */
   function failed(error: unknown): void {
-    if (faultOf(error) === 'corrupt') {
-      markDamaged(options.file)
-      throw error
-    }
+    const fault = faultOf(error)
+    if (fault === 'corrupt') markDamaged(options.file)
+    if (fault !== 'transient') throw error
     attempts++
     tell({ kind: 'trouble', cause: causeOf(error), message: (error as Error).message, attempts })
     retry ??= setTimeout(
@@ -256,5 +258,5 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
     }, TRIM_AFTER_MS)
   }
 
-  return { opened: writer.load(), handle }
+  return { opened: loaded, handle }
 })
