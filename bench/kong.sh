@@ -20,25 +20,49 @@ if [ -n "$missing" ]; then
 fi
 PATH="$root/node_modules/.bin:$PATH"
 work="$(mktemp -d)"
+# Workers of a Kong that root starts run as another user: they enter the folder, and use the socket below.
+if [ "$(id -u)" = 0 ]; then chmod 711 "$work"; fi
 started=""
 export KONG_PREFIX="$work/kong"
+nginx() { # the process id of Kong's nginx, where it runs
+  local pid
+  pid="$(cat "$KONG_PREFIX/pids/nginx.pid" 2>/dev/null)" && kill -0 "$pid" 2>/dev/null && echo "$pid"
+}
+stop_kong() { # gracefully, then by force; nothing of it is left
+  local master workers
+  master="$(nginx)" || return 0
+  workers="$(pgrep -P "$master" || true)"
+  timeout 15 kong quit -p "$KONG_PREFIX" >/dev/null 2>&1 || true
+  # shellcheck disable=SC2086
+  if kill -0 "$master" 2>/dev/null; then kill -KILL $master $workers 2>/dev/null || true; fi
+}
 finish() {
-  if [ -d "$KONG_PREFIX" ]; then kong stop -p "$KONG_PREFIX" >/dev/null 2>&1 || true; fi
+  stop_kong
   for pid in $started; do kill "$pid" 2>/dev/null || true; done
   rm -rf "$work"
 }
 trap finish EXIT
 fail() { echo "bench/kong.sh: $1" >&2; exit 1; }
 
-proxy=18000 tls=18443 provider=19500 sink=19086 collector=19318
+# Ports that nobody listens on.
+read -r proxy tls provider sink collector <<< "$(node -e '
+  const { createServer } = require("node:net")
+  const servers = [0, 0, 0, 0, 0].map(() => createServer().listen(0, "127.0.0.1"))
+  setImmediate(() => {
+    console.log(servers.map((server) => server.address().port).join(" "))
+    for (const server of servers) server.close()
+  })')"
 ticks="$(getconf CLK_TCK)"
 
 # A provider that answers at once, with 4 KB or as a stream of 100 chunks; a sidecar, an http-log and a collector that take all.
 node "$root/bench/kong-stand-ins.ts" "$provider" "$sink" "$collector" > "$work/stand-ins.log" 2>&1 &
 started="$started $!"
 mkdir -p "$work/socket"
-node --require "$root/plugin/without-ts-node.cjs" "$root/node_modules/kong-pdk/bin/kong-js-pluginserver" \
-  -d "$root/plugin/load" -p "$work/socket" --sock-name js.sock > "$work/plugin-server.log" 2>&1 &
+(
+  umask 0
+  exec node --require "$root/plugin/without-ts-node.cjs" "$root/node_modules/kong-pdk/bin/kong-js-pluginserver" \
+    -d "$root/plugin/load" -p "$work/socket" --sock-name js.sock > "$work/plugin-server.log" 2>&1
+) &
 plugin_server=$!
 started="$started $plugin_server"
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
@@ -67,10 +91,17 @@ LUA
 
 kong_pid=0
 start_kong() { # start_kong INSTRUMENTATIONS
-  if [ "$kong_pid" -gt 0 ]; then kong stop -p "$KONG_PREFIX" >/dev/null; fi
-  KONG_TRACING_INSTRUMENTATIONS="$1" kong start >"$work/kong-start.log" 2>&1 || fail "kong does not start: $(tail -n 5 "$work/kong-start.log")"
-  for _ in $(seq 100); do curl -sf "127.0.0.1:$proxy/none/small" -d '{}' >/dev/null && break; sleep 0.2; done
-  kong_pid="$(cat "$KONG_PREFIX/pids/nginx.pid")"
+  stop_kong
+  KONG_TRACING_INSTRUMENTATIONS="$1" timeout 60 kong start >"$work/kong-start.log" 2>&1 || fail "kong does not start: $(tail -n 5 "$work/kong-start.log")"
+  for _ in $(seq 100); do
+    curl -sf --max-time 2 "127.0.0.1:$proxy/none/small" -d '{}' >/dev/null && break
+    # nginx stays when its worker has ended for good: nobody would ever answer.
+    if ! nginx >/dev/null || grep -q 'cannot be respawned' "$KONG_PREFIX/logs/error.log"; then
+      fail "kong started and does not answer: $(tail -n 5 "$KONG_PREFIX/logs/error.log")"
+    fi
+    sleep 0.2
+  done
+  kong_pid="$(nginx)"
   for way in none tap ship-tap http-log opentelemetry observed; do
     [ "$(curl -s -o /dev/null -w '%{http_code}' "127.0.0.1:$proxy/$way/small" -d '{}')" = 200 ] || fail "/$way/small is not answered with 200"
   done

@@ -9,6 +9,7 @@ export const REQUEST_HEADERS: readonly string[] = [
   'user-agent',
   'traceparent',
   'tracestate',
+  'baggage',
   'b3',
   'x-b3-traceid',
   'x-b3-spanid',

@@ -132,7 +132,13 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
   const { port } = server.server.address() as AddressInfo
   const closing: (() => Promise<unknown>)[] = []
   try {
-    if (config.listen.socket !== undefined) closing.push(await listenOnSocket(server.server, config.listen.socket))
+    if (config.listen.socket !== undefined)
+      // Who connects is asked for a token, as at the port; without one the folder and the umask are all there is.
+      closing.push(
+        await listenOnSocket(server.server, config.listen.socket, {
+          forEveryone: config.listen.tokens.intake !== undefined,
+        }),
+      )
     const exemplars = makeExemplars(tracedBy(exporters), (call) => store!.labelsOf(call))
     const writeFailures = new Map<string, number>()
     let damagedRows = 0

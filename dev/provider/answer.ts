@@ -4,6 +4,7 @@ export const BILLED_UNITS = [
   'input_audio',
   'input_image',
   'cache_read',
+  'cache_read_image',
   'cache_read_audio',
   'cache_read_image',
   'cache_write',

@@ -3,7 +3,7 @@
 -- headers, which a client can forge where there is no auth plugin, are not here, and must not come.
 local REQUEST_HEADERS = {
   "content-type", "content-length", "accept", "user-agent",
-  "traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-request-id", "x-correlation-id",
+  "traceparent", "tracestate", "baggage", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-request-id", "x-correlation-id",
   "x-tenant-id", "x-session-id", "x-user-id",
   "anthropic-version", "anthropic-beta", "openai-beta",
 }

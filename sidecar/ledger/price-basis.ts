@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type LlmCall, PRICE_ATTRIBUTES, type PriceAttributes } from '../call.ts'
-import { type BilledText, billedLinesOf, billedText, type KeptCall } from './call-lines.ts'
+import { type BilledText, billedLinesOf, billedText, type KeptCall, requestModelOf } from './call-lines.ts'
 import { usageOf, usageText } from './usage-text.ts'
 
 /**
@@ -11,7 +11,7 @@ export function basisOf(call: LlmCall): string {
   const billed = billedText(call)
   return JSON.stringify({
     usage: usageText(call.usage),
-    models: [call.responseModel, call.requestModel].filter((model) => model !== undefined),
+    models: [call.responseModel, requestModelOf(call)].filter((model) => model !== undefined),
     ...(billed === null ? {} : { billed: JSON.parse(billed) as BilledText[] }),
     tier: call.serviceTier,
     attributes: call.priceAttributes,
@@ -22,7 +22,9 @@ export function basisOf(call: LlmCall): string {
 const basisSchema = z.object({
   usage: z.string(),
   models: z.array(z.string()),
-  billed: z.array(z.object({ m: z.string().optional(), u: z.string(), n: z.number().optional() })).optional(),
+  billed: z
+    .array(z.object({ m: z.string().optional(), u: z.string(), p: z.number().optional(), n: z.number().optional() }))
+    .optional(),
   tier: z.string().optional(),
   attributes: z.partialRecord(z.enum(PRICE_ATTRIBUTES), z.string()).optional(),
   reported: z.number().optional(),
