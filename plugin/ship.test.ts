@@ -243,10 +243,12 @@ describe('ship', () => {
   ])('halves a batch after %s, gives up those at fault, delivers the rest', async (_what, behaviour, reason) => {
     const fake = await sidecar()
     fake.behave((batch) => (bad(batch) ? behaviour : { status: 202 }))
-    const { shipper, lines } = shipperTo(fake.url, { sendTimeoutMs: 100 })
+    // Only what hangs reaches its limit, also on a busy machine.
+    const { shipper, lines } = shipperTo(fake.url, { sendTimeoutMs: behaviour === 'hang' ? 1500 : 30_000 })
+    const stored = () => [...new Set(numbers(fake.stored()))]
     push(shipper, 1, 40)
     // Others pass in between: only then is it known whose fault it is.
-    await waitUntil(() => fake.stored().length === 38, 'the others')
+    await waitUntil(() => stored().length === 38, 'the others')
     push(shipper, 41, 50)
     let next = 51
     await waitUntil(() => {
@@ -254,7 +256,7 @@ describe('ship', () => {
       return shipper.idle
     }, 'idle')
     const good = upTo(next - 1).filter((n) => n !== 7 && n !== 23)
-    expect(numbers(fake.stored()).toSorted((a, b) => a - b)).toEqual(good)
+    expect(stored().toSorted((a, b) => a - b)).toEqual(good)
     expect(told(fake.lost())).toEqual([7, 23])
     expect(told(fake.lost(), reason)).toEqual([7, 23])
     expect(errorsTold(fake).find(({ kind }) => kind === 'capture_given_up')?.total).toBe(2)
