@@ -214,6 +214,30 @@ describe('one answer is billed once', () => {
     await closeSound(again)
   })
 
+  it.each([
+    ['an unknown usage', { usage: {}, usageSource: 'unknown', cost: unpriced }, 0n],
+    ['an estimate', { usage: { input: 500 }, usageSource: 'estimated', cost: priced(1000) }, 1000n],
+  ] as const)(
+    'final usage without a price replaces %s, and a later price file prices it',
+    async (_what, change, stands) => {
+      const model = 'gpt-4o-2024-08-06'
+      const startedAt = Date.parse('2026-11-03T12:00:00Z')
+      const noPrice: Cost = { state: 'unpriced', reason: 'unknown_model', book: 'b' }
+      const store = await test.open()
+      const origin = callOf(1, change.cost, { final: false }, { startedAt, ...change })
+      await test.feed(store, [origin], [poll(2, noPrice, {}, { startedAt: startedAt + 1, tenant: 'red' })])
+      // No price never takes a price away.
+      expect(bill(store)).toBe(stands)
+      await closeSound(store)
+      const days = { from: '2026-11-01', to: '2026-11-30' }
+      const priceFile = { ...days, book: tableBook('at 3', { [model]: 3 }) }
+      expect(await repriceStore(test.file, priceFile)).toMatchObject({ adjusted: 1, unpriced: [] })
+      const again = await test.open()
+      expect([ofTenant(again, 'blue'), ofTenant(again, 'red')]).toEqual([34n * 3n, 0n])
+      await closeSound(again)
+    },
+  )
+
   it('any order of origins, retrievals, repeats and words: cost + adjustments is what the last word says of each answer', async () => {
     const word = fc.record({
       answer: fc.integer({ min: 0, max: 3 }),
