@@ -66,7 +66,7 @@ export function price(reading: Reading, context: PriceContext): PricedReading {
     const saved = avoided.state === 'priced' ? { savedPicoUsd: avoided.picoUsd } : {}
     return { ...as('none', {}, free('cache_hit')), ...saved }
   }
-  if (!reading.billable) return as('none', {}, free('not_billable'))
+  if (!reading.billable) return { ...as('none', {}, free('not_billable')), reasons: [...reasons] }
   // An error answers nothing and costs nothing. 499 is no such error: the provider may have answered, nobody listened.
   const refused = (context.httpStatus >= 400 && context.httpStatus !== 499) || reading.error !== undefined
   const failed = refused && context.answerBlocked !== true

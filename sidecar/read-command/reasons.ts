@@ -19,5 +19,7 @@ export const REASON_TEXTS: Readonly<Record<CallReason, string>> = {
   summed_prompts: 'several passes are reported as one: a price by prompt size may not apply to the sum',
   place_not_priced:
     'it ran in a place (government, China) whose price is not known: the list price of another place counts',
+  session_sum_not_billed:
+    "a managed agent's session told the sum of its usage: only its events are billed, and a client that never reads them pays nothing here",
   same_answer_id: 'another call of this trace has the same answer id: both are billed',
 }
