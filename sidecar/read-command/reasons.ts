@@ -21,5 +21,7 @@ export const REASON_TEXTS: Readonly<Record<CallReason, string>> = {
     'it ran in a place (government, China) whose price is not known: the list price of another place counts',
   session_sum_not_billed:
     "a managed agent's session told the sum of its usage: only its events are billed, and a client that never reads them pays nothing here",
+  plugin_call_not_billed:
+    "plugins of Kong called models of their own for this request (a judge, a transformer, RAG's embeddings): not in the amount",
   same_answer_id: 'another call of this trace has the same answer id: both are billed',
 }
