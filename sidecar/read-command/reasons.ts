@@ -23,5 +23,7 @@ export const REASON_TEXTS: Readonly<Record<CallReason, string>> = {
     "a managed agent's session told the sum of its usage: only its events are billed, and a client that never reads them pays nothing here",
   plugin_call_not_billed:
     "plugins of Kong called models of their own for this request (a judge, a transformer, RAG's embeddings): not in the amount",
+  refusal_may_be_billed:
+    'the provider refused after it had read the prompt, and bills that without telling tokens: not in the amount',
   same_answer_id: 'another call of this trace has the same answer id: both are billed',
 }
