@@ -126,7 +126,9 @@ export function price(reading: Reading, context: PriceContext): PricedReading {
 function billsRefusals({ provider, httpStatus }: PriceContext, { error, guardrails }: Reading): boolean {
   if (!provider.startsWith('azure.ai.')) return false
   if (httpStatus === 408) return true
-  return httpStatus === 400 && (error?.type === 'content_filter' || guardrails.some(({ action }) => action === 'blocked'))
+  return (
+    httpStatus === 400 && (error?.type === 'content_filter' || guardrails.some(({ action }) => action === 'blocked'))
+  )
 }
 
 /** What the sum that a provider tells cannot lack. */
