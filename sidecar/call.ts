@@ -125,7 +125,7 @@ export const CALL_REASONS = [
   'session_sum_not_billed', // an agent's session told its sum: its events are billed, where they pass by
   'plugin_call_not_billed', // plugins of Kong called models of their own (a judge, embeddings of RAG): not in the amount
   'refusal_may_be_billed', // Azure bills the prompt of what its filter refused, and tells no tokens
-  'same_answer_id', // another call of this trace has the same answer id; both are billed
+  'same_answer_id', // another call of this trace has the same answer id; both are billed (counted alone: store/same-answers.ts)
 ] as const
 export type CallReason = (typeof CALL_REASONS)[number]
 

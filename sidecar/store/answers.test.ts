@@ -161,6 +161,20 @@ describe('one answer is billed once', () => {
     await closeSound(store)
   })
 
+  it('one answer id twice in a trace, a chain of gateways: both are billed, and it is counted', async () => {
+    const store = await test.open()
+    const trace = makeCall({}, 1).trace
+    const through = (n: number, change: Partial<LlmCall> = {}) => {
+      const { answer: _, ...call } = callOf(n, priced(100), {}, { responseId: 'chatcmpl-1', trace, ...change })
+      return call as LlmCall
+    }
+    const other = { ...trace, traceId: 'f'.repeat(32) }
+    await test.feed(store, [through(1), through(2), through(3, { trace: other })], [through(4, { responseId: 'x' })])
+    expect(bill(store)).toBe(400n)
+    expect(totals(store).reasons).toEqual({ 'blue|same_answer_id': 1n })
+    await closeSound(store)
+  })
+
   it('what was billed is known after a restart', async () => {
     const store = await test.open()
     await test.feed(store, [callOf(1, priced(100), { final: false })], [poll(2, priced(40), { final: false })])
