@@ -25,5 +25,6 @@ export const REASON_TEXTS: Readonly<Record<CallReason, string>> = {
     "plugins of Kong called models of their own for this request (a judge, a transformer, RAG's embeddings): not in the amount",
   refusal_may_be_billed:
     'the provider refused after it had read the prompt, and bills that without telling tokens: not in the amount',
-  same_answer_id: 'another call of this trace has the same answer id: both are billed',
+  same_answer_id:
+    'another call of this trace has the same answer id: both are billed. Counted by the store (`reasons` metric), on no call itself',
 }
