@@ -122,7 +122,10 @@ export const CALL_REASONS = [
   'gateway_timeout', // the gateway gave up; the provider may have answered and billed
   'summed_prompts', // several passes reported as one: a tier by prompt size may not apply to the sum
   'place_not_priced', // it ran in a place whose price is not known: the list price of another one counts
-  'same_answer_id', // another call of this trace has the same answer id; both are billed
+  'session_sum_not_billed', // an agent's session told its sum: its events are billed, where they pass by
+  'plugin_call_not_billed', // plugins of Kong called models of their own (a judge, embeddings of RAG): not in the amount
+  'refusal_may_be_billed', // Azure bills the prompt of what its filter refused, and tells no tokens
+  'same_answer_id', // another call of this trace has the same answer id; both are billed (counted alone: store/same-answers.ts)
 ] as const
 export type CallReason = (typeof CALL_REASONS)[number]
 

@@ -5,6 +5,7 @@ import { pickLogDocument } from '../plugin/log-document.ts'
 import { openPriceBook } from '../pricing/open-price-book.ts'
 import type { LlmCall } from '../sidecar/call.ts'
 import { captureSchema } from '../sidecar/capture.ts'
+import { KONG_AI_FIELDS } from '../sidecar/dialects/kong-ai-fields.ts'
 import { attributionConfigSchema } from '../sidecar/pipeline/attribute.ts'
 import { makeObserver } from '../sidecar/pipeline/observe.ts'
 import { makeRedactor, redactionConfigSchema } from '../sidecar/redaction/redact.ts'
@@ -210,5 +211,97 @@ describe.skipIf(!present)('documents that Kong 3.9.3 wrote', () => {
     })
     expect(callOf('kong-3.9.3-logs', 'c2-500')).toMatchObject({ status: 'server_error', cost: { state: 'free' } })
     expect(callOf('kong-3.9.3-logs', 'g-')).toMatchObject({ status: 'aborted', cost: { state: 'unpriced' } })
+  })
+})
+
+/** From Kong's reference, and in no documented document. */
+const IN_NO_DOCUMENT = [
+  ...['input_tokens', 'output_tokens', 'input_tokens_details.image_tokens', 'output_tokens_details.audio_tokens'].map(
+    (name) => `ai.proxy.usage.${name}`,
+  ),
+  'ai.proxy.aws-guardrails.input_faulty_prompt',
+  'ai.proxy.aws-guardrails.output_faulty_response',
+  'ai.proxy.lakera-guard.output_request_uuid',
+  'ai.proxy.lakera-guard.output_block_detail[].detector_type',
+  'ai.proxy.ai-llm-as-judge.usage.llm_accuracy',
+  'ai.proxy.ai-llm-as-judge.meta.response_model',
+  'ai.proxy.cache.embeddings_tokens',
+  'ai.mcp.rpc[].payload.request',
+  'ai.mcp.rpc[].error',
+  'ai.a2a.rpc[].error',
+]
+
+interface Leaf {
+  path: string
+  change: () => void
+  restore: () => void
+}
+function leavesOf(holder: Record<string, unknown>, key: string, path: string): Leaf[] {
+  const value = holder[key]
+  if (Array.isArray(value))
+    return value.flatMap((_, index) =>
+      leavesOf(value as unknown as Record<string, unknown>, String(index), `${path}[]`),
+    )
+  if (typeof value === 'object' && value !== null)
+    return Object.keys(value).flatMap((name) => leavesOf(value as Record<string, unknown>, name, `${path}.${name}`))
+  const other =
+    typeof value === 'number' ? value + 7 : typeof value === 'boolean' ? !value : value === 'Hit' ? 'Miss' : `${value}x`
+  const put = (given: unknown) => () => {
+    holder[key] = given
+  }
+  return [{ path: path.replaceAll('[][]', '[]'), change: put(other), restore: put(value) }]
+}
+const useOf = (path: string) => KONG_AI_FIELDS.find(([pattern]) => pattern.test(path))?.[1]
+
+describe.skipIf(!present)('every documented field of `ai`', () => {
+  const files = present ? readdirSync(join(DATA, 'kong-log-documented')).filter((name) => name.endsWith('.json')) : []
+  const changes = new Map<string, boolean>()
+  for (const file of files) {
+    const document = JSON.parse(readFileSync(join(DATA, 'kong-log-documented', file), 'utf8'))
+    const told = () => {
+      const wire = { v: 1, source: 'log', node: 'n', content: 'on', log: pickLogDocument(document) }
+      const { trace: _, rawUsage: __, ...call } = observe(captureSchema.parse(JSON.parse(JSON.stringify(wire))))
+      return JSON.stringify(call)
+    }
+    const before = told()
+    for (const { path, change, restore } of document.ai === undefined ? [] : leavesOf(document, 'ai', 'ai')) {
+      change()
+      changes.set(path, changes.get(path) === true || told() !== before)
+      restore()
+    }
+  }
+
+  it('is read, or ignored with a reason', () => {
+    expect(changes.size).toBeGreaterThan(100)
+    expect([...changes.keys(), ...IN_NO_DOCUMENT].filter((path) => useOf(path) === undefined)).toEqual([])
+  })
+
+  it('changes nothing of the call where it is said to be ignored', () => {
+    const read = [...changes].filter(([path, changed]) => changed && useOf(path) !== 'read')
+    expect(read.map(([path]) => path)).toEqual([])
+  })
+
+  // A payload is read before Kong's own count: not every field of a row decides in every document.
+  it('changes the call where it is said to be read: of each row at least one', () => {
+    const rows = KONG_AI_FIELDS.filter(([, use]) => use === 'read')
+    const paths = (pattern: RegExp) =>
+      [...changes].filter(([path]) => rows.find(([row]) => row.test(path))?.[0] === pattern)
+    const silent = rows.filter(([pattern]) => {
+      const own = paths(pattern)
+      return own.length > 0 && !own.some(([, changed]) => changed)
+    })
+    // Attempts are more than one target: pipeline/read-attempts.test.ts.
+    expect(silent.map(([pattern]) => pattern.source)).toEqual([
+      rows.find(([pattern]) => pattern.source.includes('tried_targets'))![0].source,
+    ])
+  })
+
+  it('calls that plugins of Kong made of their own are marked', () => {
+    const marked = files.filter((file) => documented(file.slice(0, 3)).reasons?.includes('plugin_call_not_billed'))
+    expect(marked.map((file) => file.slice(0, 2))).toEqual(['19', '28'])
+  })
+
+  it('25-: a provider’s refusal names the model that was asked for', () => {
+    expect(documented('25-')).toMatchObject({ status: 'rate_limited', provider: 'openai', requestModel: 'gpt-4o-mini' })
   })
 })

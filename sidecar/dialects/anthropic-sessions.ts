@@ -27,10 +27,13 @@ function readSession(exchange: Exchange): DialectReading {
   )
   const spans = new Map<string, { counts: Counts; model: string | undefined }>()
   let seen: JsonObject | undefined
+  let summed = false
   let error: DialectReading['error']
   for (const event of events) {
     if (event === undefined || spans.size >= MAX_SPANS) continue
     error = errorOf(event, exchange.status) ?? error
+    // The session itself: the sum of what its events tell one by one, and without the models.
+    if (countAnthropicUsage(asObject(event.usage) ?? {})?.output) summed = true
     const usage = asObject(event.model_usage)
     if (usage === undefined) continue
     seen = watchUsage(usage)
@@ -40,7 +43,14 @@ function readSession(exchange: Exchange): DialectReading {
   }
   const base = { operation: 'chat' as const, stream: view.form === 'events', guardrails: [] }
   if (isRefusal(exchange.status) || spans.size === 0)
-    return { ...base, ...withoutUndefined({ error }), counts: {}, usageSource: 'none', billable: false }
+    return {
+      ...base,
+      ...withoutUndefined({ error }),
+      ...(summed && spans.size === 0 ? { reasons: ['session_sum_not_billed'] } : {}),
+      counts: {},
+      usageSource: 'none',
+      billable: false,
+    }
   const lines = [...spans.values()]
   const model = lines.find((line) => line.model !== undefined)?.model
   const whole = exchange.responseTail === undefined

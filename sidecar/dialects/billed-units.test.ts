@@ -215,6 +215,19 @@ describe('what is free, is so by a list', () => {
     })
   })
 
+  it('the sum of a managed agent’s session is billed nobody, and says so', () => {
+    const session = { id: 's1', type: 'session', status: 'idle', usage: { input_tokens: 5000, output_tokens: 3200 } }
+    const place = { method: 'GET', host: 'api.anthropic.com', path: '/v1/sessions/s1' }
+    expect(read(makeExchange(undefined, session, place))).toMatchObject({
+      billable: false,
+      reasons: ['session_sum_not_billed'],
+    })
+    const list = { ...place, path: '/v1/sessions' }
+    expect(read(makeExchange(undefined, { data: [session] }, list)).reasons).toEqual(['session_sum_not_billed'])
+    const fresh = { ...session, usage: { input_tokens: 0, output_tokens: 0 } }
+    expect(read(makeExchange(undefined, fresh, place)).reasons).toBeUndefined()
+  })
+
   it('videos are billed when they are asked for, by the second', () => {
     const made = { id: 'video_1', object: 'video', model: 'sora-2', status: 'queued', seconds: '8', size: '1280x720' }
     expect(read(makeExchange({ model: 'sora-2', seconds: '8' }, made, { path: '/v1/videos' }))).toMatchObject({

@@ -33,6 +33,18 @@ describe('Kong’s guards', () => {
     expect(blocksAnswer(events)).toBe(true)
   })
 
+  it('severities of Azure, as numbers and as text', () => {
+    const audit = { azure_content_safety: { Hate: '2', Violence: 4, SelfHarm: '0', Sexual: 0 } }
+    expect(kongGuardrails({ audit })).toEqual([
+      {
+        guardrail: 'kong.ai-azure-content-safety',
+        stage: 'input',
+        action: 'flagged',
+        categories: { Hate: '2', Violence: '4' },
+      },
+    ])
+  })
+
   it('that let both sides pass are no event', () => {
     const passed = { input_block_reason: '', output_block_reason: '', input_processing_latency: 5 }
     expect(kongGuardrails({ proxy: { 'lakera-guard': passed } })).toEqual([])

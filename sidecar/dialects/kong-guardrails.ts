@@ -82,7 +82,8 @@ function detectorsIn(details: unknown): Record<string, string> | undefined {
 /** `{Hate: 2, Violence: 0}`: 0 is nothing found. */
 function severitiesOf(audit: JsonObject | undefined): Record<string, string> | undefined {
   const severities = Object.entries(audit ?? {}).flatMap(([category, severity]) => {
-    const level = asCount(severity)
+    // Some versions write them as text.
+    const level = asCount(severity) ?? (/^\d{1,2}$/.test(asText(severity) ?? '') ? Number(asText(severity)) : undefined)
     return level === undefined || level === 0 ? [] : [[category, String(level)]]
   })
   return boundedCategories(Object.fromEntries(severities))

@@ -28,7 +28,7 @@ const TOOLS: Readonly<Record<string, ToolUnit>> = {
   text_editor_code_execution: 'toolCalls',
   shell: 'toolCalls',
   document_search: 'toolCalls',
-  collections_search: 'toolCalls',
+  collections_search: 'fileSearches', // xAI: the same as its file_search
   document_library: 'toolCalls',
   bing_grounding: 'toolCalls',
   enterprise_web_search: 'toolCalls',

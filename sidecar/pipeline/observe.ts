@@ -5,6 +5,7 @@ import { agentOfKong, readingOfAgent } from '../dialects/agent-protocols.ts'
 import type { Exchange, Reading } from '../dialects/dialect.ts'
 import { defaultProviderOf, type RequestBody, read, requestBodyOf } from '../dialects/index.ts'
 import { decodeText } from '../dialects/json-value.ts'
+import { callsBeside } from '../dialects/kong-ai-fields.ts'
 import { type KongAiReading, readKongAiLog } from '../dialects/kong-ai-log.ts'
 import { blocksAnswer, kongGuardrails } from '../dialects/kong-guardrails.ts'
 import { providerOfHost } from '../dialects/provider-of-host.ts'
@@ -133,6 +134,7 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
       })
       // A connection that failed was another target's, or the same one's again: who was billed for it nobody saw.
       const reasons = [...priced.reasons, ...((log.tries?.length ?? 0) > 1 ? (['attempts_unseen'] as const) : [])]
+      if (log.ai != null && callsBeside(log.ai)) reasons.push('plugin_call_not_billed')
       const outcome = outcomeOf(
         capture,
         reading.error,

@@ -66,7 +66,7 @@ export function price(reading: Reading, context: PriceContext): PricedReading {
     const saved = avoided.state === 'priced' ? { savedPicoUsd: avoided.picoUsd } : {}
     return { ...as('none', {}, free('cache_hit')), ...saved }
   }
-  if (!reading.billable) return as('none', {}, free('not_billable'))
+  if (!reading.billable) return { ...as('none', {}, free('not_billable')), reasons: [...reasons] }
   // An error answers nothing and costs nothing. 499 is no such error: the provider may have answered, nobody listened.
   const refused = (context.httpStatus >= 400 && context.httpStatus !== 499) || reading.error !== undefined
   const failed = refused && context.answerBlocked !== true
@@ -78,7 +78,10 @@ export function price(reading: Reading, context: PriceContext): PricedReading {
       usageReason: 'gateway_timeout',
       reasons: ['gateway_timeout'],
     }
-  if (failed && !counted) return as('none', {}, free('error'))
+  if (failed && !counted) {
+    const cost = as('none', {}, free('error'))
+    return billsRefusals(context, reading) ? { ...cost, reasons: ['refusal_may_be_billed'] } : cost
+  }
   if (usageSource === 'none' && !reported) return as(usageSource, usage, free('not_billable'))
   const answer = answerOf(reading)
   const identity = answer === undefined ? {} : { answer }
@@ -117,6 +120,15 @@ export function price(reading: Reading, context: PriceContext): PricedReading {
     reasons: [...reasons],
     ...identity,
   }
+}
+
+/** Azure bills what its filter refused (400) and what ran out of time there (408): learn.microsoft.com, Manage costs. */
+function billsRefusals({ provider, httpStatus }: PriceContext, { error, guardrails }: Reading): boolean {
+  if (!provider.startsWith('azure.ai.')) return false
+  if (httpStatus === 408) return true
+  return (
+    httpStatus === 400 && (error?.type === 'content_filter' || guardrails.some(({ action }) => action === 'blocked'))
+  )
 }
 
 /** What the sum that a provider tells cannot lack. */

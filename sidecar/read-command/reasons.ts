@@ -19,5 +19,12 @@ export const REASON_TEXTS: Readonly<Record<CallReason, string>> = {
   summed_prompts: 'several passes are reported as one: a price by prompt size may not apply to the sum',
   place_not_priced:
     'it ran in a place (government, China) whose price is not known: the list price of another place counts',
-  same_answer_id: 'another call of this trace has the same answer id: both are billed',
+  session_sum_not_billed:
+    "a managed agent's session told the sum of its usage: only its events are billed, and a client that never reads them pays nothing here",
+  plugin_call_not_billed:
+    "plugins of Kong called models of their own for this request (a judge, a transformer, RAG's embeddings): not in the amount",
+  refusal_may_be_billed:
+    'the provider refused after it had read the prompt, and bills that without telling tokens: not in the amount',
+  same_answer_id:
+    'another call of this trace has the same answer id: both are billed. Counted by the store (`reasons` metric), on no call itself',
 }

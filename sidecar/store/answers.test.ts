@@ -161,6 +161,20 @@ describe('one answer is billed once', () => {
     await closeSound(store)
   })
 
+  it('one answer id twice in a trace, a chain of gateways: both are billed, and it is counted', async () => {
+    const store = await test.open()
+    const trace = makeCall({}, 1).trace
+    const through = (n: number, change: Partial<LlmCall> = {}) => {
+      const { answer: _, ...call } = callOf(n, priced(100), {}, { responseId: 'chatcmpl-1', trace, ...change })
+      return call as LlmCall
+    }
+    const other = { ...trace, traceId: 'f'.repeat(32) }
+    await test.feed(store, [through(1), through(2), through(3, { trace: other })], [through(4, { responseId: 'x' })])
+    expect(bill(store)).toBe(400n)
+    expect(totals(store).reasons).toEqual({ 'blue|same_answer_id': 1n })
+    await closeSound(store)
+  })
+
   it('what was billed is known after a restart', async () => {
     const store = await test.open()
     await test.feed(store, [callOf(1, priced(100), { final: false })], [poll(2, priced(40), { final: false })])
@@ -213,6 +227,30 @@ describe('one answer is billed once', () => {
     expect([ofTenant(again, 'blue'), ofTenant(again, 'red')]).toEqual([170n, 0n])
     await closeSound(again)
   })
+
+  it.each([
+    ['an unknown usage', { usage: {}, usageSource: 'unknown', cost: unpriced }, 0n],
+    ['an estimate', { usage: { input: 500 }, usageSource: 'estimated', cost: priced(1000) }, 1000n],
+  ] as const)(
+    'final usage without a price replaces %s, and a later price file prices it',
+    async (_what, change, stands) => {
+      const model = 'gpt-4o-2024-08-06'
+      const startedAt = Date.parse('2026-11-03T12:00:00Z')
+      const noPrice: Cost = { state: 'unpriced', reason: 'unknown_model', book: 'b' }
+      const store = await test.open()
+      const origin = callOf(1, change.cost, { final: false }, { startedAt, ...change })
+      await test.feed(store, [origin], [poll(2, noPrice, {}, { startedAt: startedAt + 1, tenant: 'red' })])
+      // No price never takes a price away.
+      expect(bill(store)).toBe(stands)
+      await closeSound(store)
+      const days = { from: '2026-11-01', to: '2026-11-30' }
+      const priceFile = { ...days, book: tableBook('at 3', { [model]: 3 }) }
+      expect(await repriceStore(test.file, priceFile)).toMatchObject({ adjusted: 1, unpriced: [] })
+      const again = await test.open()
+      expect([ofTenant(again, 'blue'), ofTenant(again, 'red')]).toEqual([34n * 3n, 0n])
+      await closeSound(again)
+    },
+  )
 
   it('any order of origins, retrievals, repeats and words: cost + adjustments is what the last word says of each answer', async () => {
     const word = fc.record({

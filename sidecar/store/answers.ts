@@ -43,7 +43,9 @@ export function makeAnswers(database: DatabaseSync) {
       const before = presentPrice(row, origin)
       const after = priceOf(call)
       const more = after.reason === null && after.cost > before.cost
-      if (!more && !(answer.final && isOther(before, after))) return { repeat: true }
+      // Final usage that no book prices yet: the price stays as it is, and a later book has what to price.
+      const usageOnly = answer.final && after.reason !== null && knowsUsage(call)
+      if (!more && !usageOnly && !(answer.final && isOther(before, after))) return { repeat: true }
       const { tenant, provider, model } = row
       return {
         repeat: true,
@@ -52,7 +54,7 @@ export function makeAnswers(database: DatabaseSync) {
           id: Buffer.from(origin.call).toString('hex'),
           labels: { tenant, provider, model },
           before,
-          after,
+          after: usageOnly && before.reason === null ? priceAlone(before) : after,
           book: call.cost.book,
           basis: basisOf(call),
         },
@@ -81,6 +83,15 @@ export function makeAnswers(database: DatabaseSync) {
 /** An unpriced amount is replaced by a price, a price by another one; a price never by the lack of one. */
 function isOther(before: PriceOfCall, after: PriceOfCall): boolean {
   return after.reason === null && (before.reason !== null || before.cost !== after.cost)
+}
+
+/** Its last word says what was used, and only the price is missing. */
+function knowsUsage({ usageSource, cost }: LlmCall): boolean {
+  return cost.state === 'unpriced' && usageSource !== 'unknown' && usageSource !== 'none'
+}
+
+function priceAlone({ priceId, reason, cost }: Adjustment['before']): PriceOfCall {
+  return { priceId, reason, cost }
 }
 
 interface Origin {

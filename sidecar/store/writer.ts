@@ -12,6 +12,7 @@ import { makeEpochs } from './epochs.ts'
 import { makeLog, type SettleRequest } from './log.ts'
 import { answerKey } from './open-database.ts'
 import { type PackedCalls, unpackCall } from './packed-calls.ts'
+import { makeSameAnswers } from './same-answers.ts'
 import { DELTAS } from './schema.ts'
 
 export interface WriterOptions {
@@ -106,6 +107,7 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
   const lines = makeCallLineStore(database, options.callRetentionMs ?? Number.POSITIVE_INFINITY)
   const adjustments = makeAdjustments(database)
   const answers = makeAnswers(database)
+  const hasSameAnswer = makeSameAnswers()
   const stateOf = database.prepare('SELECT value FROM state WHERE name = ?')
   const setState = database.prepare('INSERT INTO state VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value')
   const carriedId = database.prepare('SELECT 1 FROM carried_ids WHERE key = ?')
@@ -213,6 +215,7 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
     if (told.answer !== undefined) answers.record(told, told.answer, verdict)
     if (verdict.adjustment !== undefined) delta.adjust(adjustments.write(verdict.adjustment, now))
     if (late) delta.count('late', [fold.admit('node', node)], 1n)
+    if (!verdict.repeat && hasSameAnswer(call)) delta.count('reasons', [labels.tenant, 'same_answer_id'], 1n)
     delta.add(call, labels, cost)
     const { tenant } = call
     if (!withRows) {
