@@ -152,6 +152,7 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
         gapGraceMs: config.ledger.gapGraceSeconds * 1000,
         callRetentionMs: config.ledger.callRetentionDays * 86_400_000,
         budgets,
+        policy: config.redaction.policy,
         onCounted: (calls) => exemplars.note(calls),
         onTrouble(trouble) {
           if (trouble === undefined) {
@@ -230,6 +231,8 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
       logger.level = next.log.level.toLowerCase()
       observe = observer
       budgets.use(next.budgets)
+      // Before the store is open there is nothing to keep yet.
+      void store?.usePolicy(next.redaction.policy).catch(() => {})
       for (const exporter of exporters) {
         const replacement = fresh.find(({ id }) => id === exporter.id)
         if (replacement !== undefined) exporter.replaceBy(replacement)

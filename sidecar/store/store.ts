@@ -4,9 +4,12 @@ import type { Adjustment } from '../ledger/adjustments.ts'
 import { cleanLabel, type LabelLimits } from '../ledger/fold-labels.ts'
 import type { RunningTotal } from '../ledger/ledger-tables.ts'
 import { makeSpend, type SpendSum, type TenantSpend } from '../ledger/spend.ts'
+import type { ContentPolicyConfig } from '../redaction/policy.ts'
+import type { ErasedSlice, EraseRequest } from './erasure.ts'
 import type { TransientCause } from './errors.ts'
 import { takeLock } from './lock.ts'
 import { packCalls, sizeOf } from './packed-calls.ts'
+import { isOf } from './person.ts'
 import type { DeadLetterRow, LetterPlace, ReadRequest, ReadRows, StoredRow, StoreStats } from './reader-thread.ts'
 import { makeRecentCalls } from './recent-calls.ts'
 import { makeSettledNumbers, type SettledNumbers } from './settled-numbers.ts'
@@ -30,6 +33,8 @@ export interface StoreOptions {
   callRetentionMs?: number
   /** Calendars and ceilings of tenants; without: UTC, and no ceilings. */
   budgets?: Budgets
+  /** Legal hold and retention of content. */
+  policy?: ContentPolicyConfig
   now?: () => number
   /** The store cannot write now; told at each failure, and once when it can again. */
   onTrouble?: (trouble: Trouble | undefined) => void
@@ -98,6 +103,15 @@ export interface Store extends SinkLog, Totals {
   deadLetters(sink: string | undefined, after: LetterPlace | undefined, limit: number): Promise<DeadLetter[]>
   /** Puts a slice of dead letters back in front of their sink. Returns how many; 0: none is left. */
   replay(sink: string, positions?: readonly number[]): Promise<number>
+  /**
+   * A slice of an erasure (erasure.ts, docs/erasure.md): content, user and session of a person's calls, in the log and the
+   * dead letters; money stays. Ask again with `from` as long as there is a `next`; then empty the write-ahead log.
+   */
+  erase(request: EraseRequest): Promise<ErasedSlice>
+  /** Empties the write-ahead log into the file. False where a reader still needs it: ask again. */
+  checkpoint(): Promise<boolean>
+  /** Other rules of legal hold and retention. */
+  usePolicy(policy: ContentPolicyConfig): Promise<void>
   /** What the limit does, by count: the oldest rows that a sink waits for are dropped. */
   dropOldest(rows: number): Promise<void>
   stats(): Promise<StoreStats>
@@ -145,6 +159,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       callRetentionMs: options.callRetentionMs,
       labelLimits: options.labelLimits ?? DEFAULT_LIMITS,
       reservedTenants: reservedTenantsOf({ budgets }),
+      policy: options.policy,
     }
     const { thread: writer, opened: loaded } = await startThread<WriteRequest, WriterEvent, LoadedStore>(
       'writer-thread',
@@ -317,6 +332,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         return letters.map(({ body, ...letter }) => ({ ...letter, call: parsed(body) }))
       },
       replay: (sink, positions) => write<number>({ op: 'replay', sink, positions }),
+      async erase(request) {
+        const slice = await write<ErasedSlice>({ op: 'erase', request })
+        // What was appended before the mark stands here already.
+        if (request.from === undefined && !request.dryRun) recent.drop((call) => isOf(request.person, call))
+        return slice
+      },
+      checkpoint: () => write<boolean>({ op: 'checkpoint' }),
+      usePolicy: (policy) => write<void>({ op: 'usePolicy', policy }),
       dropOldest: (rows) => write<void>({ op: 'dropOldest', rows }),
       stats: () => reader.ask<StoreStats>({ op: 'stats' }),
       async confirmRollback() {

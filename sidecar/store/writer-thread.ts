@@ -1,8 +1,10 @@
 import { workerData } from 'node:worker_threads'
 import type { Adjustment } from '../ledger/adjustments.ts'
 import type { Delta } from '../ledger/delta.ts'
+import type { ContentPolicyConfig } from '../redaction/policy.ts'
 import { configureSinks } from './configure-sinks.ts'
 import { markDamaged } from './data-folder.ts'
+import type { EraseRequest } from './erasure.ts'
 import { causeOf, faultOf, type TransientCause } from './errors.ts'
 import type { SettleRequest } from './log.ts'
 import { migrateStore } from './migrations.ts'
@@ -25,6 +27,9 @@ export type WriteRequest = { now: number } & (
   | { op: 'replay'; sink: string; positions: readonly number[] | undefined }
   | { op: 'dropOldest'; rows: number }
   | { op: 'setAside'; positions: readonly number[] }
+  | { op: 'erase'; request: EraseRequest }
+  | { op: 'checkpoint' }
+  | { op: 'usePolicy'; policy: ContentPolicyConfig | undefined }
   | { op: 'confirmGaps'; until: number }
   | { op: 'confirmRollback' }
   | { op: 'trim' }
@@ -216,6 +221,13 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
         return { result: undefined, moved: writer.moved() }
       case 'setAside':
         writer.setAside(request.positions)
+        return { result: undefined, moved: writer.moved() }
+      case 'erase':
+        return { result: writer.erase(request.request), moved: writer.moved() }
+      case 'checkpoint':
+        return { result: writer.checkpoint(), moved: writer.moved() }
+      case 'usePolicy':
+        writer.usePolicy(request.policy)
         return { result: undefined, moved: writer.moved() }
       case 'confirmGaps': {
         const delta: Delta = writer.confirmGaps(request.until)
