@@ -110,6 +110,8 @@ export interface Store extends SinkLog, Totals {
   erase(request: EraseRequest): Promise<ErasedSlice>
   /** Empties the write-ahead log into the file. False where a reader still needs it: ask again. */
   checkpoint(): Promise<boolean>
+  /** Drops content that is past its days; looked for every minute, a pass every ten. Resolves when a pass has ended. */
+  expireContent(): Promise<void>
   /** Other rules of legal hold and retention. */
   usePolicy(policy: ContentPolicyConfig): Promise<void>
   /** What the limit does, by count: the oldest rows that a sink waits for are dropped. */
@@ -128,6 +130,7 @@ export interface Store extends SinkLog, Totals {
 const GIBIBYTE = 1024 ** 3
 export const DEFAULT_LIMITS: LabelLimits = { tenants: 1000, models: 500, series: 200_000 }
 const GAP_GRACE_MS = 60_000
+const EXPIRE_EVERY_MS = 60_000
 /** Fresh calls kept in memory, so that sinks that keep up cost no query and no JSON.parse. */
 const RECENT_BYTES = 16 * 1024 * 1024
 
@@ -220,6 +223,20 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       moved(written.moved)
       return written.result
     }
+
+    /** In slices, so that no append waits long behind one. */
+    async function expireContent(): Promise<void> {
+      if (trouble !== undefined) return
+      for (let more = true; more && !closed; ) {
+        const slice = await write<{ calls: number; more: boolean }>({ op: 'expireContent' })
+        // What stands in memory is read from the store from now on.
+        if (slice.calls > 0) recent.drop(() => true)
+        more = slice.more
+      }
+    }
+    // A failure is told as trouble, and the next look goes on.
+    const expiring = setInterval(() => void expireContent().catch(() => {}), EXPIRE_EVERY_MS)
+    expiring.unref()
 
     return {
       ...totals,
@@ -338,6 +355,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         if (request.from === undefined && !request.dryRun) recent.drop((call) => isOf(request.person, call))
         return slice
       },
+      expireContent,
       checkpoint: () => write<boolean>({ op: 'checkpoint' }),
       usePolicy: (policy) => write<void>({ op: 'usePolicy', policy }),
       dropOldest: (rows) => write<void>({ op: 'dropOldest', rows }),
@@ -348,6 +366,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       },
       silentFor: () => Math.max(writer.silentFor(), reader.silentFor()),
       async close() {
+        clearInterval(expiring)
         if (!closed) {
           closed = true
           wakeAll()

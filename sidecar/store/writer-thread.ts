@@ -28,6 +28,7 @@ export type WriteRequest = { now: number } & (
   | { op: 'dropOldest'; rows: number }
   | { op: 'setAside'; positions: readonly number[] }
   | { op: 'erase'; request: EraseRequest }
+  | { op: 'expireContent' }
   | { op: 'checkpoint' }
   | { op: 'usePolicy'; policy: ContentPolicyConfig | undefined }
   | { op: 'confirmGaps'; until: number }
@@ -224,6 +225,10 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
         return { result: undefined, moved: writer.moved() }
       case 'erase':
         return { result: writer.erase(request.request), moved: writer.moved() }
+      case 'expireContent': {
+        const { delta, ...result } = writer.expireContent(request.now)
+        return { result, moved: writer.moved(delta) }
+      }
       case 'checkpoint':
         return { result: writer.checkpoint(), moved: writer.moved() }
       case 'usePolicy':

@@ -8,6 +8,7 @@ import { type CallLabels, type LabelFold, type LabelLimits, makeLabelFold } from
 import { type LoadedLedger, makeLedgerTables, type RunningTotal } from '../ledger/ledger-tables.ts'
 import type { ContentPolicyConfig } from '../redaction/policy.ts'
 import { makeAnswers, type Verdict } from './answers.ts'
+import { makeContentRetention } from './content-retention.ts'
 import { makeEpochs } from './epochs.ts'
 import { type ErasedSlice, type EraseRequest, makeErasure } from './erasure.ts'
 import { makeLog, type SettleRequest } from './log.ts'
@@ -109,6 +110,7 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
   let tidiedAt = Number.NEGATIVE_INFINITY
   let { policy } = options
   const erasure = makeErasure(database, log, () => policy)
+  const retention = makeContentRetention(database, log)
   let fold = loadFold()
 
   function loadFold(): LabelFold {
@@ -297,7 +299,20 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
     erase: (request: EraseRequest): ErasedSlice => transaction(() => erasure.erase(request)),
     usePolicy(next: ContentPolicyConfig | undefined): void {
       policy = next
+      retention.forget()
     },
+    /** A slice of the content that is past its days. */
+    expireContent: (now: number): { delta: Delta; calls: number; more: boolean } =>
+      transaction(() => {
+        const { expired, more } = retention.slice(policy, now)
+        const delta = makeDelta(fold)
+        let calls = 0
+        for (const [tenant, count] of expired) {
+          calls += count
+          delta.count('content_expired', [fold.labelOf('tenant', tenant)], BigInt(count))
+        }
+        return { delta: finish(delta), calls, more }
+      }),
     /** Empties the write-ahead log. False where a reader still needs it; nobody waits for one. */
     checkpoint(): boolean {
       database.exec('PRAGMA busy_timeout = 0')
