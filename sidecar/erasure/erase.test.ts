@@ -76,9 +76,7 @@ const words = (n: number, who: string) => ({
   consumer: `${who}-consumer`,
 })
 describe('the bytes of every file', () => {
-  it('hold none of the strings that were planted after an erasure, and money is what it was', {
-    timeout: 120_000,
-  }, async () => {
+  it('hold none of the strings that were planted after an erasure, and money is what it was', async () => {
     const N = 700
     const store = await openStore({ file: file0(), sinks: ['otlp', 'loki'] })
     for (let n = 0; n < N; n += 10) {
@@ -140,9 +138,7 @@ async function storeWith(calls: readonly LlmCall[]): Promise<void> {
 const bodies = () => rowsOf(file(), 'log').log!.map(({ body }) => Buffer.from(body as Uint8Array).toString())
 
 describe('beside a running sidecar', () => {
-  it('no file, log line or metric keeps what was planted; sinks get the call without its person; Langfuse forgets', {
-    timeout: 60_000,
-  }, async () => {
+  it('no file, log line or metric keeps what was planted; sinks get the call without its person; Langfuse forgets', async () => {
     const langfuse = await startLangfuseSink({
       ...{ publicKey: 'pk', secretKey: 'sk' },
       otherProjects: [{ publicKey: 'pk-blue', secretKey: 'sk-blue' }],
