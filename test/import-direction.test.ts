@@ -11,6 +11,8 @@ const root = join(import.meta.dirname, '..')
 const ROOMS: Record<string, readonly string[]> = {
   'sidecar/call.ts': [],
   'sidecar/capture.ts': [],
+  'sidecar/capture-batch.ts': ['sidecar/capture.ts'],
+  'sidecar/frames.ts': ['sidecar/capture-batch.ts', 'sidecar/json-depth.ts'],
   'sidecar/json-depth.ts': [],
   'sidecar/logger.ts': [],
   'sidecar/optional.ts': [],
@@ -22,14 +24,24 @@ const ROOMS: Record<string, readonly string[]> = {
   'sidecar/plain-issues.ts': ['sidecar/closest-name.ts'],
   'sidecar/yaml-document.ts': [],
   pricing: ['sidecar/call.ts', 'sidecar/tenant.ts', 'sidecar/plain-issues.ts', 'sidecar/yaml-document.ts'],
-  'sidecar/exporters': ['sidecar/call.ts', 'sidecar/secret.ts', 'sidecar/tenant.ts'],
-  'sidecar/spool': ['sidecar/call.ts'],
+  'sidecar/content-json.ts': ['sidecar/call.ts'],
+  'sidecar/exporters': ['sidecar/call.ts', 'sidecar/content-json.ts', 'sidecar/secret.ts', 'sidecar/tenant.ts'],
   'sidecar/budgets': ['sidecar/tenant.ts'],
-  'sidecar/ledger': ['sidecar/call.ts', 'sidecar/budgets', 'sidecar/spool', 'pricing'],
-  'sidecar/metrics': ['sidecar/call.ts', 'sidecar/capture.ts', 'sidecar/ledger', 'sidecar/spool'],
+  // call ← ledger ← store ← what writes, delivers and shows ← serve
+  'sidecar/ledger': ['sidecar/call.ts', 'sidecar/budgets', 'pricing'],
+  'sidecar/store': [
+    'sidecar/call.ts',
+    'sidecar/content-json.ts',
+    'sidecar/logger.ts',
+    'sidecar/budgets',
+    'sidecar/ledger',
+    // Whose content is kept, and for how long.
+    'sidecar/redaction',
+  ],
+  'sidecar/metrics': ['sidecar/call.ts', 'sidecar/capture.ts', 'sidecar/ledger', 'sidecar/store'],
+  'sidecar/administration': ['sidecar/unix-socket.ts', 'sidecar/ledger', 'sidecar/store'],
   'sidecar/redaction': ['sidecar/call.ts', 'sidecar/secret.ts', 'sidecar/tenant.ts'],
   'sidecar/log-limit.ts': ['sidecar/logger.ts'],
-  'sidecar/store': ['sidecar/call.ts'],
   'sidecar/delivery': ['sidecar/log-limit.ts', 'sidecar/exporters', 'sidecar/store'],
   'sidecar/deliver.ts': [
     'sidecar/delivery',
@@ -50,22 +62,41 @@ const ROOMS: Record<string, readonly string[]> = {
   'sidecar/estimate': ['sidecar/call.ts', 'sidecar/dialects'],
   'sidecar/reconcile': ['sidecar/call.ts', 'sidecar/tenant.ts', 'sidecar/plain-issues.ts', 'sidecar/yaml-document.ts'],
   'sidecar/read-command': ['sidecar/call.ts', 'sidecar/dialects', 'sidecar/pipeline', 'pricing'],
-  'sidecar/receive.ts': [
-    'sidecar/allowed-host.ts',
+  'sidecar/plain-check.ts': [],
+  'sidecar/plain-capture.ts': ['sidecar/capture.ts', 'sidecar/plain-check.ts'],
+  'sidecar/intake.ts': [
+    'sidecar/plain-capture.ts',
     'sidecar/call.ts',
     'sidecar/capture.ts',
+    'sidecar/capture-batch.ts',
+    'sidecar/ledger',
+    'sidecar/log-limit.ts',
+    'sidecar/store',
+  ],
+  'sidecar/receive.ts': [
+    'sidecar/allowed-host.ts',
+    'sidecar/capture.ts',
+    'sidecar/capture-batch.ts',
+    'sidecar/door-tls.ts',
+    'sidecar/intake.ts',
+    'sidecar/frames.ts',
     'sidecar/json-depth.ts',
+    'sidecar/log-limit.ts',
     'sidecar/logger.ts',
-    'sidecar/spool',
+    'sidecar/store',
   ],
   'sidecar/loopback.ts': [],
   'sidecar/token-strength.ts': [],
   'sidecar/allowed-host.ts': [],
+  'sidecar/door-tls.ts': ['sidecar/secret.ts'],
   'sidecar/door-tokens.ts': ['sidecar/loopback.ts', 'sidecar/secret.ts'],
   'sidecar/known-providers.ts': ['sidecar/dialects', 'pricing'],
   'sidecar/config-environment.ts': ['sidecar/closest-name.ts'],
+  'sidecar/former-settings.ts': [],
   'sidecar/config.ts': [
     'sidecar/config-environment.ts',
+    'sidecar/former-settings.ts',
+    'sidecar/door-tls.ts',
     'sidecar/loopback.ts',
     'sidecar/plain-issues.ts',
     'sidecar/yaml-document.ts',
@@ -76,6 +107,16 @@ const ROOMS: Record<string, readonly string[]> = {
     'sidecar/pipeline',
     'sidecar/redaction',
   ],
+  'sidecar/erasure': [
+    'sidecar/administration',
+    'sidecar/call.ts',
+    'sidecar/config.ts',
+    'sidecar/exporters',
+    'sidecar/redaction',
+    'sidecar/secret.ts',
+    'sidecar/store',
+    'sidecar/tenant.ts',
+  ],
   'sidecar/config-finding.ts': [],
   'sidecar/config-check-sinks.ts': ['sidecar/config.ts', 'sidecar/config-environment.ts', 'sidecar/config-finding.ts'],
   'sidecar/config-check.ts': [
@@ -83,6 +124,7 @@ const ROOMS: Record<string, readonly string[]> = {
     'sidecar/config-finding.ts',
     'sidecar/closest-name.ts',
     'sidecar/config.ts',
+    'sidecar/door-tls.ts',
     'sidecar/known-providers.ts',
     'sidecar/loopback.ts',
     'sidecar/secret.ts',
@@ -104,7 +146,7 @@ const ROOMS: Record<string, readonly string[]> = {
   monitoring: ['sidecar/metrics'],
   dashboards: ['monitoring'],
   // The plugin runs in Kong's process: of the sidecar it knows the types of the wire contract alone.
-  plugin: ['sidecar/capture.ts'],
+  plugin: ['sidecar/capture.ts', 'sidecar/capture-batch.ts'],
 }
 /** May import any room of the product: they wire them. */
 const COMPOSITION = ['sidecar/main.ts', 'sidecar/serve.ts', 'sidecar/command-line.ts', 'monitoring/build.ts']
@@ -159,6 +201,23 @@ describe('imports point one way', () => {
         return room === undefined || target === undefined || (room !== target && !ROOMS[room]!.includes(target))
       })
     expect(wrong.map(({ from, to }) => `${from} → ${to}`)).toEqual([])
+  })
+
+  it('rooms have no circle', () => {
+    const reaches = (room: string, seen: ReadonlySet<string>): string[] =>
+      ROOMS[room]!.flatMap((next) =>
+        seen.has(next) ? [`${[...seen].join(' → ')} → ${next}`] : reaches(next, new Set([...seen, next])),
+      )
+    expect(Object.keys(ROOMS).flatMap((room) => reaches(room, new Set([room])))).toEqual([])
+  })
+
+  it('the plugin takes types of the sidecar alone: zod would make each start of the plugin server slower', () => {
+    const values = files
+      .filter((file) => file.startsWith('plugin/'))
+      .flatMap(
+        (file) => readFileSync(join(root, file), 'utf8').match(/^import (?!type).*from '\.\.\/sidecar\/.*$/gm) ?? [],
+      )
+    expect(values).toEqual([])
   })
 
   it('only main.ts touches env, signals and exit', () => {

@@ -1,6 +1,7 @@
 import { picoUsdOf } from '../pico-usd.ts'
 import { decodeJsonSpans, decodeSpans, type ReceivedSpan } from './decode-spans.ts'
 import { type HttpSink, startHttpSink } from './http-sink.ts'
+import { storedOf } from './langfuse-mapping.ts'
 import { sumPerTenant, type TenantTotals } from './tenant-totals.ts'
 
 /**
@@ -51,6 +52,7 @@ const OBSERVATIONS = '/api/public/v2/observations'
 const TRACES = '/api/public/traces'
 /** Small, so that every reader has to turn pages. */
 const PAGE = 2
+const JSON_TYPE = { 'content-type': 'application/json' }
 
 export async function startLangfuseSink({
   port = 0,
@@ -127,9 +129,13 @@ export async function startLangfuseSink({
     perTenant: () =>
       sumPerTenant(
         [...observations.values()]
-          .filter(({ attributes }) => attributes.get('langfuse.observation.type') !== 'guardrail')
+          // A call's own observation: neither its root nor a guardrail under it.
+          .filter(({ attributes }) => attributes.has('langfuse.observation.metadata.cost_state'))
           .map(({ attributes }) => ({
-            tenant: String(attributes.get('langfuse.trace.metadata.tenant_id')),
+            tenant: String(
+              attributes.get('langfuse.trace.metadata.tenant_id') ??
+                attributes.get('langfuse.observation.metadata.tenant_id'),
+            ),
             tokens: tokensOf(attributes.get('langfuse.observation.usage_details')),
             picoUsd: totalOf(attributes),
           })),
@@ -137,11 +143,7 @@ export async function startLangfuseSink({
   }
 }
 
-const json = (value: unknown) => ({
-  status: 200,
-  body: JSON.stringify(value),
-  headers: { 'content-type': 'application/json' },
-})
+const json = (value: unknown) => ({ status: 200, body: JSON.stringify(value), headers: JSON_TYPE })
 const tagsOf = ({ attributes }: Observation) => [attributes.get('langfuse.trace.tags') ?? []].flat().map(String)
 const textOf = ({ attributes }: Observation, names: readonly string[]) =>
   names.map((name) => attributes.get(name)).find((value) => value !== undefined)
@@ -166,10 +168,11 @@ function readObservations(all: readonly Observation[], query: URLSearchParams) {
       throw new Error(`no such condition: ${JSON.stringify({ type, column, operator })}`)
     })
   const from = Number(Buffer.from(query.get('cursor') ?? '', 'base64').toString() || 0)
-  const found = all.filter(fits)
-  const to = from + Math.min(PAGE, Number(query.get('limit') ?? 50))
+  const traceId = query.has('filter') ? null : query.get('traceId')
+  const found = all.filter((each) => fits(each) && (traceId === null || each.traceId === traceId))
+  const to = from + Math.min(query.has('filter') ? PAGE : 1000, Number(query.get('limit') ?? 50))
   return {
-    data: found.slice(from, to).map(({ traceId, spanId }) => ({ id: spanId, traceId })),
+    data: found.slice(from, to).map(readOf),
     meta: to < found.length ? { cursor: Buffer.from(String(to)).toString('base64') } : {},
   }
 }
@@ -184,6 +187,23 @@ function readTraces(all: readonly Observation[], query: URLSearchParams) {
   return {
     data: ids.slice((page - 1) * PAGE, page * PAGE).map((id) => ({ id })),
     meta: { page, totalPages: Math.ceil(ids.length / PAGE) },
+  }
+}
+
+/** An observation as the API tells it (field groups core and metadata). */
+function readOf(observation: Observation) {
+  const { spanId, traceId, parentSpanId, type, name, metadata } = storedOf(observation)
+  const iso = (nanoseconds: bigint) => new Date(Number(nanoseconds / 1_000_000n)).toISOString()
+  const { start, end } = observation
+  return {
+    id: spanId,
+    traceId,
+    parentObservationId: parentSpanId,
+    type,
+    name,
+    startTime: iso(start),
+    endTime: iso(end),
+    metadata,
   }
 }
 
@@ -225,5 +245,5 @@ function totalOf(attributes: ReceivedSpan['attributes']): bigint {
   const { total = 0 } = JSON.parse(details) as { total?: number }
   return total < FLOAT_IS_EXACT_BELOW_USD
     ? picoUsdOf(total.toFixed(12))
-    : BigInt(String(attributes.get('langfuse.observation.metadata.cost_pico_usd')))
+    : BigInt(String(attributes.get('langfuse.observation.metadata.cost_pico_usd')).replace(' pUSD', ''))
 }

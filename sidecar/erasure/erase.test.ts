@@ -321,7 +321,7 @@ describe('what is erased', () => {
       deadLetters: batch.entries.map((entry) => ({ entry, reason: 'x' })),
     })
     const letters = await store.deadLetters(undefined, undefined, 10)
-    expect(letters.map(({ call }) => [call.user, call.content !== undefined])).toEqual([
+    expect(letters.map(({ call }) => [call?.user, call?.content !== undefined])).toEqual([
       [undefined, false],
       ['v', true],
     ])

@@ -2,7 +2,6 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { administer, type OpenedAdministration } from '../administration/client.ts'
 import type { LlmCall } from '../call.ts'
-import type { EraseCommand } from '../command-line.ts'
 import type { Config, Environment } from '../config.ts'
 import { type ContentPolicyConfig, policyFor } from '../redaction/policy.ts'
 import { openPseudonymKey } from '../redaction/pseudonyms.ts'
@@ -12,6 +11,18 @@ import type { ErasePlace } from '../store/erasure.ts'
 import { hasPerson, isOf, type Person, withoutPerson } from '../store/person.ts'
 import { copiesOf, countInCopy, deleteCopy, rewriteCopy } from './copies.ts'
 import { eraseFromLangfuse } from './langfuse.ts'
+
+/** Whose calls, and what becomes of copies. */
+export interface Erasure {
+  /** A key. */
+  tenant: string
+  /** In plain, or as stored. */
+  user?: string
+  session?: string
+  dryRun: boolean
+  /** Absent at a dry run alone. */
+  backups?: 'rewrite' | 'delete'
+}
 
 export interface EraseOptions {
   environment: Environment
@@ -28,7 +39,7 @@ const MODES: readonly PersonMode[] = ['pseudonym', 'all', 'plain']
  * Content, user and session of a person's calls out of every store that this sidecar has, and out of Langfuse; money
  * stays. docs/erasure.md says what, in which order, and what nobody can call back. True where something is left.
  */
-export async function erase(config: Config, wanted: EraseCommand, options: EraseOptions): Promise<boolean> {
+export async function erase(config: Config, wanted: Erasure, options: EraseOptions): Promise<boolean> {
   const { say } = options
   const person = personOf(config, wanted, options.environment)
   const { dryRun } = wanted
@@ -64,7 +75,7 @@ export async function erase(config: Config, wanted: EraseCommand, options: Erase
 /** A user as an operator writes it has up to three stored forms: docs/privacy.md, `attribution.users`. */
 export function personOf(
   { redaction, data }: Pick<Config, 'redaction' | 'data'>,
-  { tenant, user, session }: Pick<EraseCommand, 'tenant' | 'user' | 'session'>,
+  { tenant, user, session }: Pick<Erasure, 'tenant' | 'user' | 'session'>,
   environment: Environment,
 ): Person {
   if (user === undefined && session === undefined) return { tenant }
@@ -98,7 +109,7 @@ async function emptyLog(administration: OpenedAdministration, limitMs: number): 
   }
 }
 
-function eraseFromCopies(config: Config, person: Person, wanted: EraseCommand, say: EraseOptions['say']): boolean {
+function eraseFromCopies(config: Config, person: Person, wanted: Erasure, say: EraseOptions['say']): boolean {
   const { policy } = config.redaction
   const isHeld = (call: LlmCall) => policyFor(call, undefined, policy).legalHold
   let left = false
@@ -152,7 +163,7 @@ function eraseFromCopies(config: Config, person: Person, wanted: EraseCommand, s
 async function eraseFromSinks(
   config: Config,
   person: Person,
-  { dryRun }: EraseCommand,
+  { dryRun }: Erasure,
   { environment, say }: EraseOptions,
 ): Promise<boolean> {
   const { langfuse, loki, otlp } = config.exporters
