@@ -28,7 +28,9 @@ export function copiesOf(data: string, backupFolder: string): StoreCopy[] {
     ...named(join(data, 'before-one-store'), 'migrated', (name) => name.endsWith('.db')),
     ...named(join(data, 'before-one-store'), 'unfinished', isScratch),
     ...named(data, 'damaged', (name) => name.startsWith(`${STORE_FILE}.damaged-`) && !/-(?:wal|shm)$/.test(name)),
-    ...named(data, 'unfinished', (name) => name.startsWith(`${STORE_FILE}.migrating`)),
+    ...named(data, 'unfinished', (name) =>
+      [`${STORE_FILE}.migrating`, `${STORE_FILE}.salvaging`].some((scratch) => name.startsWith(scratch)),
+    ),
   ]
 }
 

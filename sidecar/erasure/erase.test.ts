@@ -371,7 +371,12 @@ describe('copies', () => {
     await storeWith([makeCall({}, 99)])
     old()
     await backupStore(data(), join(data(), 'backups', 'observer-20261128T000000Z.db'))
-    for (const name of ['observer.db.damaged-2026', 'observer.db.damaged-2026-wal', 'observer.db.migrating'])
+    for (const name of [
+      'observer.db.damaged-2026',
+      'observer.db.damaged-2026-wal',
+      'observer.db.migrating',
+      'observer.db.salvaging-wal',
+    ])
       writeFileSync(join(data(), name), 'erased-page-1')
     writeFileSync(join(data(), 'backups', 'observer-20261129T000000Z.db.unfinished'), 'erased-page-2')
     const careful = await run(configOf(), command('--user', 'u', '--backups', 'rewrite'))
