@@ -221,6 +221,7 @@ describe('the metrics of the sidecar', () => {
     kong_semantic_cache_unpriced_lookups_total: 'look-ups without a price are rare: docs/capture.md',
     llm_budget_period_start_timestamp_seconds: 'recording rules read it',
     llm_budget_period_end_timestamp_seconds: 'recording rules read it',
+    observer_content_expired_total: 'a count of housekeeping, for an audit by hand: docs/privacy.md',
     observer_websockets_total: 'realtime is counted and not read: docs/capture.md',
     observer_received_bytes_total: 'for sizing a machine, by hand',
     observer_sink_in_flight_calls: 'lag says whether a sink keeps up',

@@ -1,3 +1,5 @@
+import type { TlsConfig } from './tls.ts'
+
 /**
  * Configuration of one plugin instance. Kong checks it against `SCHEMA`; where Kong does not (a configuration without
  * `config`, a stand-in gateway), `readConfig` applies the same defaults and the same refusals.
@@ -6,6 +8,8 @@ export interface Config {
   source: 'tap' | 'log' | 'auto'
   sidecarUrl: string
   intakeToken: string | undefined
+  /** Of https alone. */
+  tls: TlsConfig
   content: 'on' | 'off'
   /** `global`: the plugin stands on no route and no service. */
   scope: 'global' | undefined
@@ -60,6 +64,10 @@ export const SCHEMA = [
   { intake_token: { type: 'string', required: false, referenceable: true, encrypted: true } },
   /** Its former name, still read. */
   { sidecar_token: { type: 'string', required: false, referenceable: true, encrypted: true } },
+  /** PEM, or an absolute path of a file of it: who signs the sidecar's certificate; the plugin's own and its key. */
+  { sidecar_ca: { type: 'string', required: false, referenceable: true } },
+  { sidecar_cert: { type: 'string', required: false, referenceable: true } },
+  { sidecar_key: { type: 'string', required: false, referenceable: true, encrypted: true } },
   { content: { type: 'string', required: true, default: 'off', one_of: CONTENT } },
   ...Object.entries(RANGES).map(([name, range]) => ({ [name]: integer(range) })),
 ]
@@ -94,10 +102,24 @@ export function readConfig(raw: unknown): Config {
   if (token !== undefined && (typeof token !== 'string' || !/^[\x21-\x7e]{1,4096}$/.test(token)))
     problems.push(`config.${name} must be printable ASCII without spaces (value withheld)`)
 
+  const pem = (name: 'sidecar_ca' | 'sidecar_cert' | 'sidecar_key'): string | undefined => {
+    const value = given(name)
+    if (value === undefined || value === '') return undefined
+    if (typeof value !== 'string' || !/^(?:\/\S|\s*-----BEGIN )/.test(value))
+      problems.push(`config.${name} must be PEM, or the absolute path of a file of it (value withheld)`)
+    return value as string
+  }
+  const tls: TlsConfig = { ca: pem('sidecar_ca'), cert: pem('sidecar_cert'), key: pem('sidecar_key') }
+  if ((tls.cert === undefined) !== (tls.key === undefined))
+    problems.push('config.sidecar_cert and config.sidecar_key go together')
+  if (Object.values(tls).some((value) => value !== undefined) && !String(url).startsWith('https:'))
+    problems.push('config.sidecar_ca, sidecar_cert and sidecar_key are for a sidecar_url of https://')
+
   const config: Config = {
     source: oneOf('source', SOURCES, 'auto'),
     sidecarUrl: url as string,
     intakeToken: token as string | undefined,
+    tls,
     content: oneOf('content', CONTENT, 'off'),
     // Kong puts them beside the configuration of a plugin that stands on one.
     scope: given('route_id') == null && given('service_id') == null ? 'global' : undefined,

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { Pool } from 'undici'
+import { makeConnector, type TlsConfig } from './tls.ts'
 
 /**
  * What became of one batch.
@@ -29,7 +30,7 @@ const MAX_RETRY_AFTER_MS = 60_000
 const MAX_ANSWER_CHARACTERS = 65_536
 const MAX_MESSAGE = 200
 
-export function makeSender(sidecarUrl: string, token: string | undefined): Sender {
+export function makeSender(sidecarUrl: string, token: string | undefined, tls?: TlsConfig): Sender {
   const socketPath = sidecarUrl.startsWith('unix:') ? sidecarUrl.slice('unix:'.length) : undefined
   const url = new URL(socketPath === undefined ? sidecarUrl : 'http://localhost')
   const pool = new Pool(url.origin, {
@@ -39,6 +40,7 @@ export function makeSender(sidecarUrl: string, token: string | undefined): Sende
     bodyTimeout: 0,
     allowH2: false,
     ...(socketPath === undefined ? {} : { socketPath }),
+    ...(tls !== undefined && url.protocol === 'https:' && { connect: makeConnector(tls) }),
   })
   const path = `${url.pathname.replace(/\/+$/, '')}/v1/captures`
   const headers: Record<string, string> = { 'content-type': 'application/json' }

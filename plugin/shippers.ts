@@ -7,7 +7,7 @@ import { makeShipper, type Shipper } from './ship.ts'
 import { version } from './version.ts'
 
 /**
- * The shippers of this process, one for each (sidecar address, token). Kong starts a new plugin instance at every
+ * The shippers of this process, one for each (sidecar address, token, certificates). Kong starts a new plugin instance at every
  * change of configuration and has no hook that ends one, so instances hold none: they ask here, and a shipper that
  * nobody has used for a while and that holds nothing closes.
  */
@@ -23,7 +23,8 @@ let made = 0
 let sweeping = false
 
 export function shipperKey(config: Config): string {
-  return `${config.sidecarUrl}\n${config.intakeToken ?? ''}`
+  const { ca = '', cert = '', key = '' } = config.tls
+  return [config.sidecarUrl, config.intakeToken ?? '', ca, cert, key].join('\n')
 }
 
 export function shipperFor(key: string, config: Config): Shipper {
@@ -33,7 +34,7 @@ export function shipperFor(key: string, config: Config): Shipper {
     instance: `${processId}-${++made}`,
     version,
     address: config.sidecarUrl,
-    sender: makeSender(config.sidecarUrl, config.intakeToken),
+    sender: makeSender(config.sidecarUrl, config.intakeToken, config.tls),
     settings: config,
     notices: makeNotices(),
   })

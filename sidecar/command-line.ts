@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import type { Ship } from '../plugin/tap-text.ts'
+import type { Erasure } from './erasure/erase.ts'
 import { boundsOf, type Period } from './ledger/period.ts'
 import { optional } from './optional.ts'
 import { EXPORTS } from './reconcile/run.ts'
@@ -14,6 +15,7 @@ commands
   confirm-rollback             an older store was put back, and you know it: makes the sidecar ready again
   dead-letters list            calls that a sink will never take, with the reason
   dead-letters replay          send them to their sink again
+  erase --tenant NAME          content, user and session of a tenant's calls out of every store; money stays (docs/erasure.md)
   read FILE.jsonl              usage and cost of recorded exchanges, one JSON line each (- reads the standard input)
   reprice --from DAY --to DAY  price past calls by today's prices: adjusting entries in the ledger, beside what was counted
   unpriced                     models without a price in the ledger: reason, calls, first and last seen
@@ -29,7 +31,9 @@ options
       --from, --to DAY         reprice, unpriced, reconcile: days in UTC, both included, as 2026-11-30
       --tenant, --provider, --model NAME
                                reprice: only the calls of these
-      --dry-run                reprice: say what would be adjusted, and write nothing
+      --user, --session NAME   erase: only the calls of this user, in plain or as stored; of this session
+      --backups rewrite|delete erase: what becomes of backups and of the copies that migrations left
+      --dry-run                reprice, erase: say what would be changed, and write nothing
       --json                   unpriced, reconcile: for a program
       --names FILE             reconcile: whose key is whose tenant, which meter is which model
       --tolerance PERCENT      reconcile: how far apart the totals may be (default 0.5)
@@ -48,10 +52,16 @@ export type Command =
   | { name: 'dead-letters'; action: 'list' | 'replay'; config?: string; sink?: string }
   | { name: 'read'; file: string; explain: boolean; config?: string }
   | ({ name: 'reprice'; dryRun: boolean; config?: string; tenant?: string; provider?: string; model?: string } & Period)
+  | EraseCommand
   | { name: 'unpriced'; period?: Period; json: boolean; config?: string }
   | ReconcileCommand
   | TapCommand
   | { name: 'plugin-server' | 'version' | 'help' }
+
+export interface EraseCommand extends Erasure {
+  name: 'erase'
+  config?: string
+}
 
 export interface TapCommand {
   name: 'tap'
@@ -120,11 +130,29 @@ export function parseCommandLine(argv: readonly string[]): Command {
       ...optional('model', values.model),
     }
   }
+  if (name === 'erase' && action === undefined) return { ...eraseCommand(values), ...config }
   if (name === 'unpriced' && action === undefined)
     return { name: 'unpriced', json: values.json === true, ...config, ...optional('period', periodOf(values)) }
   if (name === 'reconcile')
     return { ...reconcileCommand(values, action === undefined ? [] : [action, ...rest]), ...config }
   throw new UsageError(`no such command: ${positionals.join(' ')}`)
+}
+
+function eraseCommand(values: ReturnType<typeof parse>['values']): EraseCommand {
+  const { tenant, user, session, backups } = values
+  if (tenant === undefined) throw new UsageError('erase: name the tenant, as --tenant acme')
+  if (user === '' || session === '') throw new UsageError('erase: --user and --session are not empty')
+  const dryRun = values['dry-run'] === true
+  if (backups === undefined ? !dryRun : backups !== 'rewrite' && backups !== 'delete')
+    throw new UsageError('erase: say what becomes of backups, as --backups rewrite or --backups delete')
+  return {
+    name: 'erase',
+    tenant: tenantOf(tenant),
+    dryRun,
+    ...optional('user', user),
+    ...optional('session', session),
+    ...optional('backups', backups as 'rewrite' | 'delete' | undefined),
+  }
 }
 
 function tapCommand(values: ReturnType<typeof parse>['values']): TapCommand {
@@ -202,6 +230,9 @@ function parse(argv: readonly string[]) {
       tenant: { type: 'string' },
       provider: { type: 'string' },
       model: { type: 'string' },
+      user: { type: 'string' },
+      session: { type: 'string' },
+      backups: { type: 'string' },
       'sidecar-url': { type: 'string' },
       ship: { type: 'string' },
       content: { type: 'string' },

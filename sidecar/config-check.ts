@@ -7,6 +7,7 @@ import { closestName } from './closest-name.ts'
 import { type Config, ConfigError, type ConfigReading, type Environment, readConfig } from './config.ts'
 import { addressFindings, headerFindings } from './config-check-sinks.ts'
 import { error, type Finding, warning } from './config-finding.ts'
+import { tlsOptions } from './door-tls.ts'
 import { knownProviders } from './known-providers.ts'
 import { isLoopback } from './loopback.ts'
 import { secretsOf } from './secret.ts'
@@ -45,6 +46,7 @@ function findingsOf(config: Config, reading: ConfigReading, environment: Environ
     ...placeholders(value),
     ...secretFindings(config, environment),
     ...tokenFindings(config, environment),
+    ...tlsFindings(config, environment),
     ...addressFindings(config),
     ...headerFindings(config, environment),
     ...tappedHeaderFindings(config),
@@ -93,6 +95,22 @@ function withoutOnlyIndex({ listen }: Config, path: readonly string[]): readonly
 const UNUSED_DOORS = new Set(['api', 'admin'])
 
 /** Tokens that are too weak, that HTTP cannot carry, or that open two doors. */
+/** What cannot be read is told of each secret. */
+function tlsFindings({ listen: { tls } }: Config, environment: Environment): Finding[] {
+  if (tls === undefined) return []
+  try {
+    for (const secret of [tls.cert, tls.key, tls.clientCa]) secret?.reveal(environment)
+  } catch {
+    return []
+  }
+  try {
+    tlsOptions(tls, environment)
+    return []
+  } catch (fault) {
+    return [error('listen.tls', (fault as Error).message.replace(/^listen\.tls: /, ''))]
+  }
+}
+
 function tokenFindings(config: Config, environment: Environment): Finding[] {
   const { listen } = config
   const loopback = isLoopback(listen.host)

@@ -80,6 +80,13 @@ export const DELIVERY = /^exporters\.\w+\.(lingerMs|poisonAfterMs)$/
 function isReloadable(path: string, current: Config, next: Config): boolean {
   // Tokens and host belong together: who listens for others asks them for a token.
   if (isUnder(path, 'listen.tokens') && current.listen.host !== next.listen.host) return false
+  // Certificates are exchanged; whether it is TLS, and whether it asks for one, is settled when the port is opened.
+  if (isUnder(path, 'listen.tls')) {
+    const [before, after] = [current.listen.tls, next.listen.tls]
+    return (
+      before !== undefined && after !== undefined && (before.clientCa === undefined) === (after.clientCa === undefined)
+    )
+  }
   const sink = /^exporters\.(otlp|langfuse|loki)\b/.exec(path)?.[1] as keyof Config['exporters'] | undefined
   // A sink that comes or goes has a cursor in the store.
   if (sink !== undefined && (current.exporters[sink] === undefined) !== (next.exporters[sink] === undefined))

@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { budgetsConfigSchema } from './budgets/budgets.ts'
 import { applyEnvironment, type Environment, variableOf } from './config-environment.ts'
+import { tlsSchema } from './door-tls.ts'
 import { langfuseConfigSchema } from './exporters/langfuse.ts'
 import { lokiConfigSchema } from './exporters/loki.ts'
 import { otlpConfigSchema } from './exporters/otlp.ts'
@@ -87,6 +88,8 @@ export const configSchema = z
             admin: tokens.optional(),
           })
           .prefault({}),
+        /** TLS between hosts; the unix socket stays plain. Files are followed. */
+        tls: tlsSchema.optional(),
         /** Names by which clients reach the sidecar, besides addresses, names without a dot and those of Kubernetes. */
         hosts: z
           .array(z.string().regex(HOST_NAME, 'write a host name without port, as observer.example.com'))

@@ -10,6 +10,7 @@ import { type Config, ConfigError, loadConfig } from './config.ts'
 import { type CheckedConfig, checkConfig } from './config-check.ts'
 import { snapshotOf } from './config-reload.ts'
 import { type ConfigWatch, watchConfig } from './config-watch.ts'
+import { erase } from './erasure/erase.ts'
 import { makeEstimator } from './estimate/estimate.ts'
 import type { Adjustment } from './ledger/adjustments.ts'
 import { readSources } from './ledger/read-sources.ts'
@@ -31,7 +32,7 @@ import { openForReading, readStore } from './store/open-for-reading.ts'
 import type { LetterPlace } from './store/reader-thread.ts'
 import { readText } from './yaml-document.ts'
 
-// The only file that touches process.env, signals and exit. Exit codes: 0 well, 1 failed while running, 2 bad usage, configuration or input, 3 a reconciliation that differs.
+// The only file that touches process.env, signals and exit. Exit codes: 0 well, 1 failed while running, 2 bad usage, configuration or input, 3 a reconciliation that differs, an erasure that left something.
 const SHUTDOWN_LIMIT_MS = 20_000
 const LETTERS_A_TIME = 500
 
@@ -91,6 +92,14 @@ async function main(): Promise<void> {
       } finally {
         await administration.close()
       }
+      return
+    }
+    case 'erase': {
+      const left = await erase(loadConfig(configFile(command), process.env), command, {
+        environment: process.env,
+        say: (line) => process.stdout.write(`${line}\n`),
+      })
+      if (left) process.exitCode = 3
       return
     }
     case 'read':

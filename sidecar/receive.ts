@@ -1,9 +1,11 @@
 import { isUtf8 } from 'node:buffer'
+import type { Server } from 'node:http'
 import { Readable } from 'node:stream'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import type { HostFault, RequestOrigin } from './allowed-host.ts'
 import { totalsSchema } from './capture.ts'
 import { type Batch, readBatch } from './capture-batch.ts'
+import { showedCertificate, type TlsOptions } from './door-tls.ts'
 import { FRAMES_CONTENT_TYPE, readFrames } from './frames.ts'
 import { CAPTURE_RESULTS, type CaptureResult, type Intake } from './intake.ts'
 import { nestsDeeperThan } from './json-depth.ts'
@@ -47,6 +49,8 @@ export interface ReceiveOptions {
   /** Which header names no host of ours; undefined: none. */
   hostFault: (request: RequestOrigin) => HostFault
   maxBodyBytes: number
+  /** Absent: plain HTTP. With a `ca` captures and totals need a client's certificate. */
+  tls?: TlsOptions | undefined
   logger: Logger
   log: LogLimit
   /** Undefined while the store is opened (a migration may take its time). */
@@ -76,14 +80,24 @@ interface Problem {
  */
 export function makeServer(options: ReceiveOptions): FastifyInstance {
   const { counters, logger, log } = options
-  const server = fastify({
+  const { tls } = options
+  const asksForCertificate = tls?.ca !== undefined
+  const settings = {
     bodyLimit: options.maxBodyBytes,
-    logger: false,
+    logger: false as const,
     // A request that dawdles must not hold a socket for ever.
     requestTimeout: 60_000,
     keepAliveTimeout: 75_000,
-    forceCloseConnections: true,
-  })
+    forceCloseConnections: true as const,
+  }
+  const server =
+    tls === undefined
+      ? fastify(settings)
+      : // Probes and Prometheus have a door of their own: only intake asks for the certificate that it is shown.
+        (fastify({
+          ...settings,
+          https: { ...tls, requestCert: asksForCertificate, rejectUnauthorized: false },
+        }) as unknown as FastifyInstance<Server>)
   server.removeAllContentTypeParsers()
   for (const type of ['application/json', FRAMES_CONTENT_TYPE])
     server.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
@@ -149,6 +163,13 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
   })
   // Before the body is read: nobody without the token makes us hold 50 MB.
   const onRequest = async (request: FastifyRequest, reply: FastifyReply) => {
+    // A unix socket tells no address: its folder says who may open it.
+    if (asksForCertificate && request.socket.remoteAddress !== undefined && !showedCertificate(request.socket))
+      return refuse(reply, {
+        status: 401,
+        refusal: 'unauthorized',
+        message: 'show a certificate that listen.tls.clientCa has signed',
+      })
     if (!options.admits('intake', request.headers.authorization)) {
       return refuse(reply, {
         status: 401,

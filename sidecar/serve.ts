@@ -1,3 +1,4 @@
+import type { Server as HttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { watchPriceBook } from '../pricing/open-price-book.ts'
 import { openAdministration } from './administration/server.ts'
@@ -5,6 +6,7 @@ import { allowedHost } from './allowed-host.ts'
 import { makeReplaceableBudgets } from './budgets/budgets.ts'
 import type { Config, Environment } from './config.ts'
 import { deliver, newDeliverStats } from './deliver.ts'
+import { plainTwin, tlsOptions } from './door-tls.ts'
 import { makeDoorTokens } from './door-tokens.ts'
 import { makeEstimator } from './estimate/estimate.ts'
 import { openTokenCounter } from './estimate/token-counter.ts'
@@ -102,7 +104,9 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
   let intake: Intake | undefined
   let exposition: ReturnType<typeof makeExposition> | undefined
 
+  const { tls } = config.listen
   const server = makeServer({
+    tls: tls === undefined ? undefined : tlsOptions(tls, environment),
     admits: doors.admits,
     hostFault: (request) => hostFault(request),
     maxBodyBytes: config.listen.maxBodyBytes,
@@ -135,7 +139,7 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
     if (config.listen.socket !== undefined)
       // Who connects is asked for a token, as at the port; without one the folder and the umask are all there is.
       closing.push(
-        await listenOnSocket(server.server, config.listen.socket, {
+        await listenOnSocket(tls === undefined ? server.server : plainTwin(server.server), config.listen.socket, {
           forEveryone: config.listen.tokens.intake !== undefined,
         }),
       )
@@ -158,6 +162,7 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
         gapGraceMs: config.ledger.gapGraceSeconds * 1000,
         callRetentionMs: config.ledger.callRetentionDays * 86_400_000,
         budgets,
+        policy: config.redaction.policy,
         onCounted: (calls) => exemplars.note(calls),
         onTrouble(trouble) {
           if (trouble === undefined) {
@@ -234,16 +239,21 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
   }
 
   return {
-    url: `http://${config.listen.host.includes(':') ? `[${config.listen.host}]` : config.listen.host}:${port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://${config.listen.host.includes(':') ? `[${config.listen.host}]` : config.listen.host}:${port}`,
     reload(next) {
       const observer = observerOf(next)
       const fresh = makeSinks(next)
-      // The only part that reads files: it throws before anything has changed.
+      // The parts that read files: they throw before anything has changed.
+      const nextTls =
+        tls === undefined || next.listen.tls === undefined ? undefined : tlsOptions(next.listen.tls, environment)
       doors.use(next.listen)
+      if (nextTls !== undefined) (server.server as unknown as HttpsServer).setSecureContext(nextTls)
       hostFault = allowedHost(next.listen)
       logger.level = next.log.level.toLowerCase()
       observe = observer
       budgets.use(next.budgets)
+      // Before the store is open there is nothing to keep yet.
+      void store?.usePolicy(next.redaction.policy).catch(() => {})
       for (const exporter of exporters) {
         const replacement = fresh.find(({ id }) => id === exporter.id)
         if (replacement !== undefined) exporter.replaceBy(replacement)

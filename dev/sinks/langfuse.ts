@@ -7,9 +7,9 @@ import { sumPerTenant, type TenantTotals } from './tenant-totals.ts'
 /**
  * Stands in for Langfuse's OTLP door (v4): Basic auth (401), the version header, a batch with a wrong id refused whole
  * (400), 200 otherwise; stored once for each (minute of start, trace id, span id, start), as its ReplacingMergeTree
- * does. The old batch door answers 207 and takes scores alone, the same one once for its id, name and day. It keeps usage
+ * does. Observations are read by the v2 API, or, as on a v3 server, by the list of traces; traces are deleted by id, at once.
+ * The old batch door answers 207 and takes scores alone, the same one once for its id, name and day. It keeps usage
  * and cost as they were sent. It has no UI and prices nothing. A key pair is a project.
- * Of its API it has the list of a trace's observations.
  */
 export interface LangfuseSink extends HttpSink {
   observations(): Observation[]
@@ -19,6 +19,8 @@ export interface LangfuseSink extends HttpSink {
   scoreRequests(): number
   /** The batch door answers so; undefined: it works. */
   setScoreFault(status: number | undefined): void
+  /** 4 by default. A server of version 3 has no observations API v2, one of version 4 no list of traces. */
+  setVersion(version: 3 | 4): void
 }
 export interface Score {
   project: string
@@ -46,7 +48,10 @@ const TRACE_ID = /^(?!0+$)[0-9a-f]{32}$/
 const SPAN_ID = /^(?!0+$)[0-9a-f]{16}$/
 const DOOR = '/api/public/otel/v1/traces'
 const BATCH_DOOR = '/api/public/ingestion'
-const OBSERVATIONS_API = '/api/public/v2/observations'
+const OBSERVATIONS = '/api/public/v2/observations'
+const TRACES = '/api/public/traces'
+/** Small, so that every reader has to turn pages. */
+const PAGE = 2
 const JSON_TYPE = { 'content-type': 'application/json' }
 
 export async function startLangfuseSink({
@@ -66,13 +71,24 @@ export async function startLangfuseSink({
   const scores = new Map<string, Score>()
   let scoreFault: number | undefined
   let scoreRequests = 0
+  let version: 3 | 4 = 4
   const sink = await startHttpSink(port, ({ request, body }) => {
-    if (request.method === 'GET' && request.url?.startsWith(`${OBSERVATIONS_API}?`) === true) {
-      const reader = projects.get(request.headers.authorization ?? '')
-      if (reader === undefined) return { status: 401, body: '{"message":"Invalid credentials"}' }
-      const traceId = new URL(request.url, 'http://x').searchParams.get('traceId')
-      const data = [...observations.values()].filter((each) => each.project === reader && each.traceId === traceId)
-      return { status: 200, body: JSON.stringify({ data: data.map(readOf), meta: {} }), headers: JSON_TYPE }
+    const url = new URL(request.url ?? '/', 'http://langfuse')
+    if (request.method === 'GET' || request.method === 'DELETE') {
+      const project = projects.get(request.headers.authorization ?? '')
+      if (project === undefined) return { status: 401, body: '{"message":"Invalid credentials"}' }
+      const own = [...observations.values()].filter((each) => each.project === project)
+      if (request.method === 'GET' && url.pathname === (version === 4 ? OBSERVATIONS : TRACES))
+        return json(version === 4 ? readObservations(own, url.searchParams) : readTraces(own, url.searchParams))
+      if (request.method === 'DELETE' && url.pathname === TRACES) {
+        const { traceIds } = JSON.parse(body.toString()) as { traceIds: string[] }
+        for (const [key, each] of observations)
+          if (each.project === project && traceIds.includes(each.traceId)) observations.delete(key)
+        for (const [key, each] of scores)
+          if (each.project === project && traceIds.includes(each.traceId)) scores.delete(key)
+        return json({ message: 'Traces deleted successfully' })
+      }
+      return { status: 404 }
     }
     if (request.method !== 'POST' || (request.url !== DOOR && request.url !== BATCH_DOOR)) return { status: 404 }
     const project = projects.get(request.headers.authorization ?? '')
@@ -105,6 +121,9 @@ export async function startLangfuseSink({
     setScoreFault: (status) => {
       scoreFault = status
     },
+    setVersion: (next) => {
+      version = next
+    },
     observations: () => [...observations.values()],
     received: () => received,
     perTenant: () =>
@@ -121,6 +140,53 @@ export async function startLangfuseSink({
             picoUsd: totalOf(attributes),
           })),
       ),
+  }
+}
+
+const json = (value: unknown) => ({ status: 200, body: JSON.stringify(value), headers: JSON_TYPE })
+const tagsOf = ({ attributes }: Observation) => [attributes.get('langfuse.trace.tags') ?? []].flat().map(String)
+const textOf = ({ attributes }: Observation, names: readonly string[]) =>
+  names.map((name) => attributes.get(name)).find((value) => value !== undefined)
+const userOf = (each: Observation) => textOf(each, ['langfuse.user.id', 'user.id'])
+const sessionOf = (each: Observation) => textOf(each, ['langfuse.session.id', 'session.id'])
+
+interface Condition {
+  type: string
+  column: string
+  operator: string
+  value: string | string[]
+}
+/** `filter` wins over the other parameters, as the API says. */
+function readObservations(all: readonly Observation[], query: URLSearchParams) {
+  const conditions = JSON.parse(query.get('filter') ?? '[]') as Condition[]
+  const fits = (each: Observation) =>
+    conditions.every(({ type, column, operator, value }) => {
+      if (type === 'arrayOptions' && column === 'tags' && operator === 'any of')
+        return tagsOf(each).some((tag) => value.includes(tag))
+      if (type === 'string' && operator === '=' && column === 'userId') return userOf(each) === value
+      if (type === 'string' && operator === '=' && column === 'sessionId') return sessionOf(each) === value
+      throw new Error(`no such condition: ${JSON.stringify({ type, column, operator })}`)
+    })
+  const from = Number(Buffer.from(query.get('cursor') ?? '', 'base64').toString() || 0)
+  const traceId = query.has('filter') ? null : query.get('traceId')
+  const found = all.filter((each) => fits(each) && (traceId === null || each.traceId === traceId))
+  const to = from + Math.min(query.has('filter') ? PAGE : 1000, Number(query.get('limit') ?? 50))
+  return {
+    data: found.slice(from, to).map(readOf),
+    meta: to < found.length ? { cursor: Buffer.from(String(to)).toString('base64') } : {},
+  }
+}
+
+function readTraces(all: readonly Observation[], query: URLSearchParams) {
+  const fits = (each: Observation) =>
+    query.getAll('tags').every((tag) => tagsOf(each).includes(tag)) &&
+    (!query.has('userId') || userOf(each) === query.get('userId')) &&
+    (!query.has('sessionId') || sessionOf(each) === query.get('sessionId'))
+  const ids = [...new Set(all.filter(fits).map(({ traceId }) => traceId))]
+  const page = Number(query.get('page') ?? 1)
+  return {
+    data: ids.slice((page - 1) * PAGE, page * PAGE).map((id) => ({ id })),
+    meta: { page, totalPages: Math.ceil(ids.length / PAGE) },
   }
 }
 

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
 import { Client } from 'undici'
 import { storeFile } from '../store/data-folder.ts'
+import type { ErasedSlice } from '../store/erasure.ts'
 import { needsMigration } from '../store/migrate-two-stores.ts'
-import type { DeadLetter } from '../store/store.ts'
+import type { DeadLetter, StoreOptions } from '../store/store.ts'
 import { openStore } from '../store/store.ts'
 import { somebodyServes } from '../unix-socket.ts'
 import { type Administration, administrationSocket } from './server.ts'
@@ -14,7 +15,10 @@ export interface OpenedAdministration extends Omit<Administration, 'confirmRollb
 }
 
 /** Through the running sidecar of the data folder; where none runs, this process opens the store itself. */
-export async function administer(folder: string): Promise<OpenedAdministration> {
+export async function administer(
+  folder: string,
+  options: Pick<StoreOptions, 'policy'> = {},
+): Promise<OpenedAdministration> {
   const path = administrationSocket(folder)
   if (await somebodyServes(path)) return remote(path)
   if (!existsSync(storeFile(folder)))
@@ -23,11 +27,13 @@ export async function administer(folder: string): Promise<OpenedAdministration> 
         ? `${folder}: an older program wrote this store: start this one's sidecar once`
         : `${storeFile(folder)}: there is no store; \`data\` of observer.yaml names its folder`,
     )
-  const store = await openStore({ file: storeFile(folder) })
+  const store = await openStore({ ...options, file: storeFile(folder) })
   return {
     adjust: store.adjust,
     replay: store.replay,
     deadLetters: store.deadLetters,
+    erase: store.erase,
+    checkpoint: store.checkpoint,
     async confirmRollback() {
       const captures = store.rolledBack
       await store.confirmRollback()
@@ -55,6 +61,8 @@ function remote(socketPath: string): OpenedAdministration {
     replay: async (sink, positions) => (await post<{ replayed: number }>('/replay', { sink, positions })).replayed,
     deadLetters: async (sink, after, limit) =>
       (await post<{ letters: DeadLetter[] }>('/dead-letters', { sink, after, limit })).letters,
+    erase: (request) => post<ErasedSlice>('/erase', request),
+    checkpoint: async () => (await post<{ empty: boolean }>('/checkpoint', {})).empty,
     confirmRollback: async () => (await post<{ captures: number }>('/confirm-rollback', {})).captures,
     close: () => client.close(),
   }

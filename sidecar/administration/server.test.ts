@@ -9,6 +9,8 @@ const store: Administration = {
   adjust: async () => true,
   replay: async () => 3,
   deadLetters: async () => [],
+  erase: async () => ({ rows: 0, letters: 0, held: 0, damaged: 0 }),
+  checkpoint: async () => true,
   confirmRollback: async () => {},
   rolledBack: 7,
 }

@@ -9,7 +9,10 @@ import type { Store } from '../store/store.ts'
 import { somebodyServes } from '../unix-socket.ts'
 
 /** What tools may change. The running sidecar does it, or this process where none runs; see client.ts. */
-export type Administration = Pick<Store, 'adjust' | 'replay' | 'deadLetters' | 'confirmRollback' | 'rolledBack'>
+export type Administration = Pick<
+  Store,
+  'adjust' | 'replay' | 'deadLetters' | 'erase' | 'checkpoint' | 'confirmRollback' | 'rolledBack'
+>
 
 /** A path of a unix socket has at most 107 characters. */
 const MAX_PATH = 100
@@ -46,6 +49,19 @@ const letters = z.object({
   limit: z.number().int().positive().max(1000),
 })
 
+/** Forms of one user or session. */
+const names = z.array(z.string().min(1)).min(1).max(16).optional()
+const erase = z.strictObject({
+  person: z.strictObject({ tenant: z.string().min(1), users: names, sessions: names }),
+  dryRun: z.boolean(),
+  from: z
+    .strictObject({
+      table: z.enum(['log', 'dead_letters']),
+      after: z.number().int().nonnegative(),
+      upTo: z.number().int().nonnegative(),
+    })
+    .optional(),
+})
 /** A folder in the common temporary one may have been made by somebody else, who could put a door of theirs in it. */
 function ownFolder(folder: string): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
@@ -74,6 +90,8 @@ export async function openAdministration(folder: string, store: Administration):
     const { sink, after, limit } = letters.parse(body)
     return { letters: await store.deadLetters(sink, after, limit) }
   })
+  server.post('/erase', async ({ body }) => await store.erase(erase.parse(body)))
+  server.post('/checkpoint', async () => ({ empty: await store.checkpoint() }))
   server.post('/confirm-rollback', async () => {
     const captures = store.rolledBack
     await store.confirmRollback()

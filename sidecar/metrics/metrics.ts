@@ -264,6 +264,12 @@ export const METRICS = {
     labels: ['node'],
     series: 'late_refused',
   },
+  observer_content_expired_total: {
+    type: 'counter',
+    help: 'Calls that waited for a sink, or were dead letters, for longer than `retentionDays` of the policy: their content was dropped (durable).',
+    labels: ['tenant_id'],
+    series: 'content_expired',
+  },
   observer_plugin_errors_total: {
     type: 'counter',
     help: 'Errors that the plugin tells of itself, by kind (durable).',

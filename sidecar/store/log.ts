@@ -79,6 +79,9 @@ export function makeLog(database: DatabaseSync, limits: { logBytes: number; lett
     'SELECT sink, position, tenant, bytes FROM dead_letters ORDER BY at, position LIMIT 1',
   )
   const dropLetter = database.prepare('DELETE FROM dead_letters WHERE sink = ? AND position = ?')
+  const letterAt = database.prepare('SELECT sink, position, tenant, bytes FROM dead_letters WHERE rowid = ?')
+  const setBody = database.prepare('UPDATE log SET bytes = ?, checksum = ?, body = ? WHERE position = ?')
+  const setLetterBody = database.prepare('UPDATE dead_letters SET bytes = ?, checksum = ?, body = ? WHERE rowid = ?')
   const lettersOf = database.prepare(
     'SELECT position, id, tenant, reason, bytes, checksum, body FROM dead_letters WHERE sink = ? ORDER BY position LIMIT ?',
   )
@@ -292,6 +295,25 @@ export function makeLog(database: DatabaseSync, limits: { logBytes: number; lett
         deleteAt.run(position)
         addBytes(-row.bytes)
       }
+    },
+    /** Another body of a row, or of the dead letter with this rowid. */
+    rewrite(table: 'log' | 'dead_letters', id: number, body: Uint8Array): void {
+      if (table === 'log') {
+        const { bytes: before } = rowAt.get(id) as { bytes: number }
+        setBody.run(body.length + ROW_BYTES, crc32(body), body, id)
+        addBytes(body.length + ROW_BYTES - before)
+      } else {
+        const { bytes: before } = letterAt.get(id) as { bytes: number }
+        setLetterBody.run(body.length + LETTER_BYTES, crc32(body), body, id)
+        addLetterBytes(body.length + LETTER_BYTES - before)
+      }
+    },
+    /** A dead letter that cannot be read. */
+    discard(rowid: number): void {
+      const letter = letterAt.get(rowid) as { sink: string; position: number; tenant: string; bytes: number }
+      dropLetter.run(letter.sink, letter.position)
+      count(letter.sink, letter.tenant, 'discarded', 'damaged', 1)
+      addLetterBytes(-letter.bytes)
     },
   }
 

@@ -14,8 +14,11 @@ export function answerKey(text: string): Uint8Array {
   return hash('sha256', text, 'buffer').subarray(0, 16)
 }
 
+/** How long a statement of the writer waits for another program. */
+export const WRITE_TIMEOUT_MS = 1000
+
 /** The connection that writes. `timeout`: how long a statement waits for another program that holds the file. */
-export function openForWriting(file: string, { timeout = 1000 } = {}): DatabaseSync {
+export function openForWriting(file: string, { timeout = WRITE_TIMEOUT_MS } = {}): DatabaseSync {
   const database = new DatabaseSync(file, { timeout })
   try {
     database.exec(

@@ -1,3 +1,4 @@
+import type { LlmCall } from '../call.ts'
 import type { Entry, ReadLimit } from './sink-log.ts'
 
 /**
@@ -23,6 +24,14 @@ export function makeRecentCalls(limitBytes: number) {
         if (at > position) break
         entries.delete(at)
         bytes -= oldest.bytes
+      }
+    },
+    /** They are read from the store from now on. */
+    drop(which: (call: LlmCall) => boolean): void {
+      for (const [at, { entry, bytes: size }] of entries) {
+        if (!which(entry.call)) continue
+        entries.delete(at)
+        bytes -= size
       }
     },
     /** What stands here without a gap from `position` on; empty where `position` itself is not here. */

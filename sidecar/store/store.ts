@@ -4,9 +4,12 @@ import type { Adjustment } from '../ledger/adjustments.ts'
 import { cleanLabel, type LabelLimits } from '../ledger/fold-labels.ts'
 import type { RunningTotal } from '../ledger/ledger-tables.ts'
 import { makeSpend, type SpendSums, type TenantSpend } from '../ledger/spend.ts'
+import type { ContentPolicyConfig } from '../redaction/policy.ts'
+import type { ErasedSlice, EraseRequest } from './erasure.ts'
 import { StoreUnavailable, type TransientCause } from './errors.ts'
 import { takeLock } from './lock.ts'
 import { packCalls, sizeOf } from './packed-calls.ts'
+import { isOf } from './person.ts'
 import type { DeadLetterRow, LetterPlace, ReadRequest, ReadRows, StoredRow, StoreStats } from './reader-thread.ts'
 import { makeRecentCalls } from './recent-calls.ts'
 import { makeSettledNumbers, type SettledNumbers } from './settled-numbers.ts'
@@ -30,6 +33,8 @@ export interface StoreOptions {
   callRetentionMs?: number
   /** Calendars and ceilings of tenants; without: UTC, and no ceilings. */
   budgets?: Budgets
+  /** Legal hold and retention of content. */
+  policy?: ContentPolicyConfig
   now?: () => number
   /** The store cannot write now; told at each failure, and once when it can again. */
   onTrouble?: (trouble: Trouble | undefined) => void
@@ -102,6 +107,17 @@ export interface Store extends SinkLog, Totals {
   deadLetters(sink: string | undefined, after: LetterPlace | undefined, limit: number): Promise<DeadLetter[]>
   /** Puts a slice of dead letters back in front of their sink. Returns how many; 0: none is left. */
   replay(sink: string, positions?: readonly number[]): Promise<number>
+  /**
+   * A slice of an erasure (erasure.ts, docs/erasure.md): content, user and session of a person's calls, in the log and the
+   * dead letters; money stays. Ask again with `from` as long as there is a `next`; then empty the write-ahead log.
+   */
+  erase(request: EraseRequest): Promise<ErasedSlice>
+  /** Empties the write-ahead log into the file. False where a reader still needs it: ask again. */
+  checkpoint(): Promise<boolean>
+  /** Drops content that is past its days; looked for every minute, a pass every ten. Resolves when a pass has ended. */
+  expireContent(): Promise<void>
+  /** Other rules of legal hold and retention. */
+  usePolicy(policy: ContentPolicyConfig): Promise<void>
   /** What the limit does, by count: the oldest rows that a sink waits for are dropped. */
   dropOldest(rows: number): Promise<void>
   stats(): Promise<StoreStats>
@@ -118,6 +134,7 @@ export interface Store extends SinkLog, Totals {
 const GIBIBYTE = 1024 ** 3
 export const DEFAULT_LIMITS: LabelLimits = { tenants: 1000, models: 500, series: 200_000 }
 const GAP_GRACE_MS = 60_000
+const EXPIRE_EVERY_MS = 60_000
 /** Of 1,000 epochs each. */
 const CONFIRM_SLICES = 20
 const RETRY_BASE_MS = 100
@@ -153,6 +170,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       callRetentionMs: options.callRetentionMs,
       labelLimits: options.labelLimits ?? DEFAULT_LIMITS,
       reservedTenants: reservedTenantsOf({ budgets }),
+      policy: options.policy,
     }
     const { thread: writer, opened: loaded } = await startThread<WriteRequest, WriterEvent, LoadedStore>(
       'writer-thread',
@@ -214,6 +232,19 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       return written.result
     }
 
+    /** In slices, so that no append waits long behind one. */
+    async function expireContent(): Promise<void> {
+      if (trouble !== undefined) return
+      for (let more = true; more && !closed; ) {
+        const slice = await write<{ calls: number; more: boolean }>({ op: 'expireContent' })
+        // What stands in memory is read from the store from now on.
+        if (slice.calls > 0) recent.drop(() => true)
+        more = slice.more
+      }
+    }
+    // A failure is told as trouble, and the next look goes on.
+    const expiring = setInterval(() => void expireContent().catch(() => {}), EXPIRE_EVERY_MS)
+    expiring.unref()
     /**
      * For the delivery, which ends with the first error: what is transient is tried again, for ever (law 14), until the
      * store closes or the signal aborts.
@@ -350,6 +381,15 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         return letters.map(({ body, ...letter }) => ({ ...letter, call: body === null ? undefined : parsed(body) }))
       },
       replay: (sink, positions) => write<number>({ op: 'replay', sink, positions }),
+      async erase(request) {
+        const slice = await write<ErasedSlice>({ op: 'erase', request })
+        // What was appended before the mark stands here already.
+        if (request.from === undefined && !request.dryRun) recent.drop((call) => isOf(request.person, call))
+        return slice
+      },
+      expireContent,
+      checkpoint: () => write<boolean>({ op: 'checkpoint' }),
+      usePolicy: (policy) => write<void>({ op: 'usePolicy', policy }),
       dropOldest: (rows) => write<void>({ op: 'dropOldest', rows }),
       stats: () => reader.ask<StoreStats>({ op: 'stats' }),
       async confirmRollback() {
@@ -358,6 +398,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       },
       silentFor: () => Math.max(writer.silentFor(), reader.silentFor()),
       async close() {
+        clearInterval(expiring)
         const isOpen = !closed
         closed = true
         try {

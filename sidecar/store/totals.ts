@@ -44,6 +44,7 @@ export const LEDGER_SERIES = {
   tap_errors: ['node'],
   untapped: ['route'],
   websockets: ['route'],
+  content_expired: ['tenant'],
 } as const
 export type LedgerSeries = keyof typeof LEDGER_SERIES
 

@@ -1,7 +1,9 @@
 import { workerData } from 'node:worker_threads'
 import type { Adjustment } from '../ledger/adjustments.ts'
+import type { ContentPolicyConfig } from '../redaction/policy.ts'
 import { configureSinks } from './configure-sinks.ts'
 import { markDamaged, markingDamage } from './data-folder.ts'
+import type { EraseRequest } from './erasure.ts'
 import { causeOf, faultOf, type TransientCause } from './errors.ts'
 import type { SettleRequest } from './log.ts'
 import { migrateStore } from './migrations.ts'
@@ -24,6 +26,10 @@ export type WriteRequest = { now: number } & (
   | { op: 'replay'; sink: string; positions: readonly number[] | undefined }
   | { op: 'dropOldest'; rows: number }
   | { op: 'setAside'; positions: readonly number[] }
+  | { op: 'erase'; request: EraseRequest }
+  | { op: 'expireContent' }
+  | { op: 'checkpoint' }
+  | { op: 'usePolicy'; policy: ContentPolicyConfig | undefined }
   | { op: 'confirmGaps'; until: number }
   | { op: 'confirmRollback' }
   | { op: 'trim' }
@@ -217,6 +223,17 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
         return { result: undefined, moved: writer.moved() }
       case 'setAside':
         writer.setAside(request.positions)
+        return { result: undefined, moved: writer.moved() }
+      case 'erase':
+        return { result: writer.erase(request.request), moved: writer.moved() }
+      case 'expireContent': {
+        const { delta, ...result } = writer.expireContent(request.now)
+        return { result, moved: writer.moved(delta) }
+      }
+      case 'checkpoint':
+        return { result: writer.checkpoint(), moved: writer.moved() }
+      case 'usePolicy':
+        writer.usePolicy(request.policy)
         return { result: undefined, moved: writer.moved() }
       case 'confirmGaps': {
         const { delta, more } = writer.confirmGaps(request.until)

@@ -7,10 +7,13 @@ import { type CountDelta, type Delta, type DeltaBuilder, makeDelta } from '../le
 import { type CallLabels, type LabelFold, type LabelLimits, makeLabelFold } from '../ledger/fold-labels.ts'
 import { type LoadedLedger, makeLedgerTables, type RunningTotal } from '../ledger/ledger-tables.ts'
 import { DAY_MS } from '../ledger/period.ts'
+import type { ContentPolicyConfig } from '../redaction/policy.ts'
 import { makeAnswers, type Verdict } from './answers.ts'
+import { makeContentRetention } from './content-retention.ts'
 import { makeEpochs } from './epochs.ts'
+import { type ErasedSlice, type EraseRequest, makeErasure } from './erasure.ts'
 import { makeLog, type SettleRequest } from './log.ts'
-import { answerKey } from './open-database.ts'
+import { answerKey, WRITE_TIMEOUT_MS } from './open-database.ts'
 import { type PackedCalls, unpackCall } from './packed-calls.ts'
 import { makeSameAnswers } from './same-answers.ts'
 import { DELTAS } from './schema.ts'
@@ -28,6 +31,8 @@ export interface WriterOptions {
   labelLimits: LabelLimits
   /** Tenants that keep a label of their own, however many there are (law 13). */
   reservedTenants: readonly string[]
+  /** Whose content is on legal hold, and for how long anybody's is kept. Absent: nobody's, and as long as the log keeps it. */
+  policy?: ContentPolicyConfig | undefined
 }
 
 /** What one request of the plugin brings: stored in one transaction, or not at all. */
@@ -116,6 +121,9 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
   let carriesIds = anyCarried.get() !== undefined
   const newestStart = database.prepare('SELECT max(started_at) AS at FROM calls')
   let tidiedAt = Number.NEGATIVE_INFINITY
+  let { policy } = options
+  const erasure = makeErasure(database, log, () => policy)
+  const retention = makeContentRetention(database, log)
   let fold = loadFold()
   let deltas = Number(state(DELTAS) ?? 0)
   /** What is kept in memory may say what was not stored. */
@@ -299,14 +307,14 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
       while (withRows && log.lacksRoom(needed)) transaction(() => log.free(needed))
       return transaction(() => {
         const delta = makeDelta(fold)
-        for (const settlement of settlements) log.settle(settlement, now)
+        for (const settlement of settlements) log.settle(erasure.clean(settlement), now)
         const results = requests.map((request) => append(delta, request, withRows, now))
         return { results, delta: finish(delta) }
       })
     },
     settle: (requests: readonly SettleRequest[], now: number): void =>
       transaction(() => {
-        for (const request of requests) log.settle(request, now)
+        for (const request of requests) log.settle(erasure.clean(request), now)
       }),
     /** Undefined where another run was faster: nothing is written. */
     adjust: (all: readonly Adjustment[], now: number): StoredDelta | undefined =>
@@ -320,6 +328,33 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
       transaction(() => log.replay(sink, positions, REPLAY_SLICE, now)),
     dropOldest: (rows: number): void => transaction(() => log.dropOldest(rows)),
     setAside: (positions: readonly number[]): void => transaction(() => log.setAside(positions)),
+    erase: (request: EraseRequest): ErasedSlice => transaction(() => erasure.erase(request)),
+    usePolicy(next: ContentPolicyConfig | undefined): void {
+      policy = next
+      retention.forget()
+    },
+    /** A slice of the content that is past its days. */
+    expireContent: (now: number): { delta: StoredDelta; calls: number; more: boolean } =>
+      transaction(() => {
+        const { expired, more } = retention.slice(policy, now)
+        const delta = makeDelta(fold)
+        let calls = 0
+        for (const [tenant, count] of expired) {
+          calls += count
+          delta.count('content_expired', [fold.labelOf('tenant', tenant)], BigInt(count))
+        }
+        return { delta: finish(delta), calls, more }
+      }),
+    /** Empties the write-ahead log. False where a reader still needs it; nobody waits for one. */
+    checkpoint(): boolean {
+      database.exec('PRAGMA busy_timeout = 0')
+      try {
+        const { busy } = database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number }
+        return busy === 0
+      } finally {
+        database.exec(`PRAGMA busy_timeout = ${WRITE_TIMEOUT_MS}`)
+      }
+    },
     /** What has been missing since before `until` counts as lost: a slice of it. */
     confirmGaps: (until: number): { delta: StoredDelta; more: boolean } =>
       transaction(() => {
