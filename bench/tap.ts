@@ -34,6 +34,21 @@ console.log(
   alone.status === 0 ? `the tap's Lua alone, LuaJIT: ${alone.stdout}` : 'no luajit on PATH: not measured alone',
 )
 
+const reader = readFileSync(join(import.meta.dirname, '../plugin/tap/usage-lines.lua'), 'utf8')
+const results = `${reader}
+  local line = '{"custom_id":"r","result":{"type":"succeeded","message":{"model":"m","content":[{"type":"text","text":"' ..
+    string.rep("words and \\\\n words ", 50) .. '"}],"usage":{"input_tokens":1000,"output_tokens":200}}}}\\n'
+  local chunks, file = {}, string.rep(line, 8000)
+  for at = 1, #file, 8192 do chunks[#chunks + 1] = sub(file, at, at + 8191) end
+  local sums = new_reader()
+  local began = os.clock()
+  for i = 1, #chunks do read_chunk(sums, chunks[i]) end
+  local seconds = os.clock() - began
+  assert(sums.lines == 8000 and sums.skipped == 0)
+  io.write(string.format("%.1f µs a chunk of 8 KB of a result file, %.0f MB/s", seconds / #chunks * 1e6, #file / seconds / 1e6))`
+const summed = spawnSync('luajit', ['-e', results], { encoding: 'utf8' })
+if (summed.status === 0) console.log(`its reader of result files: ${summed.stdout}`)
+
 const ROUNDS = 5
 /** Bodies differ from call to call, as in life: LuaJIT interns strings, so that equal ones are found instead of made. */
 const text = (length: number) =>

@@ -32,7 +32,7 @@ export function readTap(ship: Ship = 'plugin'): Tap {
     'pre-function': {
       access: `${part('access')}\n`,
       header_filter: `${part('header_filter')}\n`,
-      body_filter: `${part('body_filter')}\n`,
+      body_filter: `${['usage-lines', 'body_filter'].map(part).join('\n\n')}\n`,
       log: `${log}\n`,
     },
     'post-function': { access: `${part('body')}\n` },

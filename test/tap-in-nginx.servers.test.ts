@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import {
   createServer,
@@ -331,6 +332,71 @@ describe.skipIf(!present)('the tap in nginx', () => {
     expect(after.filter(({ epoch }) => epoch !== before.epoch).map(({ sequence }) => sequence)[0]).toBe(1)
     await waitUntil(async () => told.some(({ total }) => total.epoch === before.epoch && total.sequence === last))
   })
+
+  it('of a result file of 100 MB keeps the sums of every line, and no more of it than of any other answer', async () => {
+    // 100,000 lines of 1 KB and more, made as they are asked for; their sums beside.
+    const lines = 100_000
+    const expected = new Map<string, { lines: number; input: number; output: number }>()
+    let sent = 0
+    const text = MEGABYTE.toString('base64')
+    function line(n: number): string {
+      const [model, input, output] = [`claude-${n % 3}`, 1 + ((n * 7919) % 300_000), n % 211]
+      const over = [272_000, 256_000, 200_000, 128_000, 100_000, 32_000].find((step) => input > step) ?? 0
+      const sum = expected.get(`${model} ${over}`) ?? { lines: 0, input: 0, output: 0 }
+      expected.set(`${model} ${over}`, sum)
+      sum.lines++
+      sum.input += input
+      sum.output += output
+      const said = `"usage": {"input_tokens": 9} ${text.slice((n * 37) % 1_000_000, ((n * 37) % 1_000_000) + 850 + (n % 97))}`
+      return `${JSON.stringify({
+        custom_id: `r${n}`,
+        result: {
+          type: 'succeeded',
+          message: {
+            model,
+            content: [{ type: 'text', text: said }],
+            usage: { input_tokens: input, output_tokens: output },
+          },
+        },
+      })}\n`
+    }
+    const idle = (await nginx.state()).kilobytes
+    let most = 0
+    answer = async (_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/x-jsonl' })
+      for (let n = 0; n < lines; n += 500) {
+        const part = Array.from({ length: 500 }, (_, step) => line(n + step)).join('')
+        sent += part.length
+        if (!response.write(part)) await once(response, 'drain')
+        if (n % 10_000 === 0) most = Math.max(most, (await nginx.state()).kilobytes - idle)
+      }
+      response.end()
+    }
+    let came = 0
+    await new Promise<void>((resolve, reject) => {
+      const request = httpRequest(`${nginx.url}/tapped/results`, { method: 'GET' }, (response) => {
+        response.on('data', (part: Buffer) => {
+          came += part.length
+        })
+        response.on('end', resolve)
+      })
+      request.on('error', reject)
+      request.end()
+    })
+    expect(came).toBe(sent)
+    expect(came).toBeGreaterThan(100_000_000)
+    const { usage_lines, response_bytes, response_complete } = await captureOf('/tapped/results')
+    expect({ response_bytes, response_complete }).toEqual({ response_bytes: sent, response_complete: true })
+    expect({ lines: usage_lines?.lines, skipped: usage_lines?.skipped }).toEqual({ lines, skipped: 0 })
+    const groups = usage_lines!.groups.map(({ model, prompt_over, lines: counted, sums }) => [
+      `${model} ${prompt_over}`,
+      { lines: counted, input: sums.input_tokens, output: sums.output_tokens },
+    ])
+    expect(Object.fromEntries(groups)).toEqual(Object.fromEntries(expected))
+    // Head and tail are held; beside them one chunk and one line.
+    expect(most).toBeGreaterThan(192)
+    expect(most).toBeLessThan(256 + 80 + 64)
+  }, 120_000)
 
   it('holds at most the caps of each request that is under way', async () => {
     const streams = 20

@@ -7,6 +7,7 @@ import { readTap } from '../../plugin/tap-text.ts'
 import { binariesPresent } from '../servers/binary.ts'
 import { ASKING, inFengari, OPTIONS, OTHERS, programFor, type SnippetRequest } from './testing/include-usage.ts'
 import { scenariosInFengari, TAP_SCENARIOS } from './testing/tap-scenarios.ts'
+import { sumsOfLines, inFengari as usageLinesInFengari, usageLinesProgram } from './testing/usage-lines.ts'
 
 const root = join(import.meta.dirname, '../..')
 
@@ -27,6 +28,19 @@ describe.skipIf(!binariesPresent('luajit'))('LuaJIT, in which Kong runs it, does
     const same = (json: string) => ({ ...(JSON.parse(json) as object), 'epochs differ': true })
     const captures = inLuaJit(TAP_SCENARIOS)
     expect(JSON.parse(captures)).toEqual(same(scenariosInFengari()))
+  })
+
+  it('the reader of result files: the same sums, wherever the file is cut', () => {
+    const usage = { input_tokens: 40_000, cache_creation: { ephemeral_5m_input_tokens: 5 }, output_tokens: 3 }
+    const lines = ['a', 'b', 'a'].map((model) => ({
+      custom_id: 'é "usage": {',
+      result: { type: 'succeeded', message: { model, content: [{ type: 'tool_use', input: { usage } }], usage } },
+    }))
+    const program = usageLinesProgram(Buffer.from(lines.map((line) => JSON.stringify(line)).join('\r\n')), 'every')
+    const sums = JSON.parse(inLuaJit(program))
+    expect(sums.length).toBeGreaterThan(500)
+    for (const each of sums) expect(each).toEqual(sumsOfLines(lines))
+    expect(sums).toEqual(usageLinesInFengari(program))
   })
 
   it('include-usage.lua: the same bodies', () => {
@@ -68,6 +82,31 @@ describe.skipIf(!binariesPresent('luajit'))('LuaJIT, in which Kong runs it, does
     // Joined at each chunk it would be four times as much.
     expect(twiceBytes / bytes).toBeLessThan(2.5)
     expect(twiceSteps / steps).toBeLessThan(2.5)
+  })
+
+  it('the reader of result files: work grows with the bytes that pass, however small the chunks', () => {
+    const reader = readFileSync(join(root, 'plugin/tap/usage-lines.lua'), 'utf8')
+    const of = (chunks: number, size: number, text: string) =>
+      figures(
+        inLuaJit(`${MEASURE} ${reader}
+          local line = '{"custom_id":"r","result":{"message":{"model":"m","content":"' .. string.rep(${text}, 8000) ..
+            '","usage":{"input_tokens":1,"output_tokens":2}}}}\\n'
+          local file = string.rep(line, 40)
+          return measure(function()
+            local reader = new_reader()
+            for n = 0, ${chunks} - 1 do read_chunk(reader, sub(file, n * ${size} + 1, (n + 1) * ${size})) end
+          end)`),
+      )
+    // Backslashes and brackets are what a careless scanner goes over again and again.
+    for (const size of [100, 8000])
+      for (const text of ['"aaaa"', "'\\\\\\\\'", "'[{]}'"]) {
+        const [bytes, steps] = of(160_000 / size, size, text)
+        const [twiceBytes, twiceSteps] = of(320_000 / size, size, text)
+        expect(twiceBytes / bytes, `${text} by ${size}`).toBeLessThan(2.6)
+        expect(twiceSteps / steps, `${text} by ${size}`).toBeLessThan(2.6)
+        // A line in parts is copied a few times, not once a part.
+        expect(bytes).toBeLessThan(160_000 * 16)
+      }
   })
 
   it('include-usage.lua: work grows with the body', () => {

@@ -399,3 +399,47 @@ describe('totals', () => {
     expect(seconds('to what it does not speak')[0]).toMatchObject({ timers: [{ ok: true }], waiting: 1 })
   })
 })
+
+describe('results of a batch that are longer than what is kept', () => {
+  const linesOf = (name: string) => captures(name)[0]!.usage_lines
+  const WHOLE = {
+    lines: 500,
+    skipped: 0,
+    groups: [
+      { model: 'claude-1', prompt_over: 0, lines: 249, sums: { input_tokens: 249_000, output_tokens: 49_800 } },
+      { model: 'claude-0', prompt_over: 0, lines: 250, sums: { input_tokens: 250_000, output_tokens: 50_000 } },
+      { model: 'claude-1', prompt_over: 272_000, lines: 1, sums: { input_tokens: 300_000, output_tokens: 200 } },
+    ],
+  }
+
+  it.each([
+    'results by 777',
+    'results by 8192',
+    'results by 1000000',
+    "results without a last line's end",
+    'results without a last chunk',
+  ])('%s: are summed up whole', (name) => {
+    const lines = linesOf(name) as typeof WHOLE
+    const sorted = (groups: typeof WHOLE.groups) => groups.toSorted((a, b) => b.lines - a.lines)
+    expect({ ...lines, groups: sorted(lines.groups) }).toEqual({ ...WHOLE, groups: sorted(WHOLE.groups) })
+    const { epoch: _, ...capture } = captures(name)[0]!
+    const contract = captureSchema.parse({ ...capture, epoch: 'e', content: 'on' })
+    expect(contract.usage_lines).toEqual(lines)
+  })
+
+  it('broken off, what is missing is a line that was not read', () =>
+    expect(linesOf('results broken off')).toMatchObject({ lines: 499, skipped: 1 }))
+
+  it('are not summed up where they are kept whole, compressed or no lines of JSON', () => {
+    for (const name of ['results that are kept whole', 'results compressed', 'lines of another kind'])
+      for (const capture of captures(name)) expect(capture.usage_lines, name).toBeUndefined()
+  })
+
+  it('an error in the reader costs the sums, is told, and nothing else', () => {
+    const name = 'results of which the reader fails'
+    const [failed, next] = captures(name)
+    expect(failed!.usage_lines).toBeUndefined()
+    expect(failed).toMatchObject({ tap_errors: 1, response_complete: true, response_tail: expect.any(String) })
+    expect(next).toMatchObject({ tap_errors: 1 })
+  })
+})

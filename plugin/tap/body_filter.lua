@@ -40,6 +40,41 @@ local function keep_tail(state, chunk)
   state.tail_first, state.tail_last, state.tail_bytes = first, last, bytes
 end
 
+-- Results of batches are fetched by GET, as lines of JSON; what is compressed cannot be read as it passes. Asked once, when an
+-- answer is longer than its head.
+local function may_be_results(state)
+  local kind = state.content_type and string.lower(state.content_type) or ""
+  if string.find(kind, "event-stream", 1, true) then return false end
+  local known, method = pcall(function() return kong.request.get_method() end)
+  if known and type(method) == "string" then return method == "GET" end
+  return string.find(kind, "jsonl", 1, true) ~= nil or string.find(kind, "ndjson", 1, true) ~= nil
+end
+
+local function read_usage(state, rest)
+  local reader = state.usage_lines
+  if reader == nil then
+    reader = may_be_results(state) and new_reader()
+    state.usage_lines = reader
+    for i = 1, reader and state.head_parts or 0 do read_chunk(reader, state.head[i]) end
+  end
+  if not reader then return end
+  if rest then read_chunk(reader, rest) end
+  if reader.off then state.usage_lines = false end
+end
+
+-- Where no last chunk is announced, the last byte of the announced length is the end.
+local function end_usage(state)
+  if not state.usage_lines.ended then end_line(state.usage_lines) end
+  state.usage_lines.ended = true
+end
+
+-- An error costs the sums, never the capture.
+local function try_usage(state, call, rest)
+  if pcall(call, state, rest) then return end
+  errors = errors + 1
+  state.usage_lines, state.body_errors = false, errors
+end
+
 local function body_filter()
   local state = kong.ctx.shared.llm_observer_tap
   if not state then return end
@@ -56,10 +91,14 @@ local function body_filter()
       keep_head(state, chunk, ENCODED_CAP)
     else
       local rest = keep_head(state, chunk, HEAD_CAP)
-      if rest then keep_tail(state, rest) end
+      if rest then
+        keep_tail(state, rest)
+        if state.usage_lines ~= false then try_usage(state, read_usage, rest) end
+      end
     end
   end
   if arg[2] then state.complete = true end
+  if state.usage_lines and (arg[2] or state.content_length == state.bytes) then try_usage(state, end_usage) end
 end
 
 return function()

@@ -59,6 +59,24 @@ local function response_pieces(state)
   return head, nil
 end
 
+-- What body_filter's reader summed up, where the body is not here as a whole. One line alone is no file of lines.
+local function put_usage_lines(reader)
+  -- What did not come, or was not read to its end, is at least one line.
+  local missing = reader.ended and 0 or 1
+  if reader.seen + missing < 2 then return end
+  put(string.format(',"usage_lines":{"lines":%d,"skipped":%d,"groups":[', reader.lines, reader.skipped + missing))
+  for i = 1, #reader.groups do
+    local group = reader.groups[i]
+    local sums = {}
+    for path, sum in pairs(group.sums) do sums[#sums + 1] = quote(path) .. ":" .. scalar(sum) end
+    table.sort(sums)
+    put(string.format('%s{"model":%s,"prompt_over":%d,"lines":%d,"sums":{', i > 1 and "," or "",
+      group.model and quote(group.model) or "null", group.prompt_over, group.lines))
+    put(table.concat(sums, ",") .. "}}")
+  end
+  put("]}")
+end
+
 -- Writes the members of a capture that come after its number and before its bodies. The first piece is left free for what
 -- comes before them.
 local function put_capture(state, shared)
@@ -79,6 +97,8 @@ local function put_capture(state, shared)
     -- Where a plugin buffers the answer (ai-proxy without a stream), Kong announces no last chunk.
     local complete = state.complete == true or (state.content_length == state.bytes and state.bytes > 0)
     put_member(',"response_complete":', complete and "true" or "false")
+    local is_cut = state.tail and (state.tail_cut or state.tail_bytes > TAIL_CAP)
+    if state.usage_lines and is_cut then put_usage_lines(state.usage_lines) end
   end
   -- Hook calls that failed so far; absent as long as none did.
   local failed = errors + (state.access_errors or 0) + (state.post_errors or 0) + (state.header_errors or 0) + (state.body_errors or 0)

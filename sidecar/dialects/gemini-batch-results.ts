@@ -24,7 +24,7 @@ const CREATES = /\/models\/[^/]+(?::|%3A)(?:batchGenerateContent|asyncBatchEmbed
 function readBatchResults(exchange: Exchange): DialectReading {
   const file = /\/((?:batches|files)\/[^/:]+)(?::download)?$/.exec(exchange.path)?.[1]
   if (exchange.usageLines !== undefined && exchange.method === 'GET' && !isRefusal(exchange.status))
-    return batchOfSums(file, exchange.usageLines, billedLinesOfSums(exchange.usageLines, countGeminiUsage))
+    return batchOfSums(file, exchange.usageLines, billedLinesOfSums(exchange.usageLines, countSums))
   const view = viewResponse(exchange)
   const objects = objectsOf(view)
   const answers = view.form === 'json' ? inlined(objects[0]) : objects
@@ -54,6 +54,16 @@ function readBatchResults(exchange: Exchange): DialectReading {
     ...(cut ? { usageReason: 'body_cut' } : {}),
     billable: true,
   }
+}
+
+/** Lists by modality come as sums by its name: `promptTokensDetails.AUDIO`. */
+function countSums(usage: JsonObject): Counts | undefined {
+  const entries = Object.entries(usage).map(([key, value]) => {
+    const byModality = asObject(value)
+    if (byModality === undefined || !/tokens?_?details$/i.test(key)) return [key, value]
+    return [key, Object.entries(byModality).map(([modality, tokenCount]) => ({ modality, tokenCount }))]
+  })
+  return countGeminiUsage(Object.fromEntries(entries))
 }
 
 /** `response.inlinedResponses.inlinedResponses[]`, one list in another. */

@@ -257,6 +257,44 @@ end
 local gzip = { ["content-type"] = "text/event-stream", ["content-encoding"] = "gzip" }
 scenario("encoded, small", { body = "a", response_headers = gzip, chunks = pieces(200000, 8192) })
 scenario("encoded, too large", { body = "a", response_headers = gzip, chunks = pieces(300000, 8192) })
+-- Results of a batch: 500 lines of about 800 bytes.
+local function result_file()
+  local lines = {}
+  for n = 1, 500 do
+    lines[n] = '{"custom_id":"r' .. n .. '","result":{"type":"succeeded","message":{"model":"claude-' .. (n % 2) ..
+      '","content":[{"type":"text","text":"' .. string.rep([[\"usage\": {]], 52) ..
+      '"}],"usage":{"input_tokens":' .. (n == 7 and 300000 or 1000) .. ',"output_tokens":200}}}}\n'
+  end
+  return table.concat(lines)
+end
+local function cut_up(text, size)
+  local chunks = {}
+  for at = 1, #text, size do chunks[#chunks + 1] = string.sub(text, at, at + size - 1) end
+  return chunks
+end
+local results_of_batch, jsonl = result_file(), { ["content-type"] = "application/x-jsonl" }
+for _, size in ipairs({ 777, 8192, 1000000 }) do
+  scenario("results by " .. size, { body = "", response_headers = jsonl, chunks = cut_up(results_of_batch, size) })
+end
+scenario("results without a last line's end", { body = "", response_headers = jsonl, chunks = { string.sub(results_of_batch, 1, -2) } })
+scenario("results broken off", { body = "", response_headers = jsonl, chunks = { string.sub(results_of_batch, 1, -10) }, hang_up = true })
+scenario("results without a last chunk", { body = "", chunks = { string.sub(results_of_batch, 1, -2) }, hang_up = true,
+  response_headers = { ["content-type"] = "application/jsonl", ["content-length"] = tostring(#results_of_batch - 1) } })
+scenario("results that are kept whole", { body = "", response_headers = jsonl, chunks = { string.sub(results_of_batch, 1, 250000) } })
+scenario("results compressed", { body = "", chunks = { results_of_batch },
+  response_headers = { ["content-type"] = "application/x-jsonl", ["content-encoding"] = "gzip" } })
+scenario("lines of another kind", { body = "", response_headers = { ["content-type"] = "text/event-stream" }, chunks = { results_of_batch } },
+  { body = "", response_headers = { ["content-type"] = "application/json" }, chunks = { results_of_batch } },
+  { body = "", response_headers = jsonl, chunks = { "[" .. results_of_batch } })
+do
+  local plain = SECTIONS.body_filter
+  SECTIONS.body_filter = string.gsub(plain, "local function read_line%(reader, line%)\n", function(found)
+    return found .. '  if reader.seen == 300 then error("injected") end\n'
+  end)
+  assert(SECTIONS.body_filter ~= plain)
+  scenario("results of which the reader fails", { body = "", response_headers = jsonl, chunks = cut_up(results_of_batch, 8192) }, { body = "a" })
+  SECTIONS.body_filter = plain
+end
 scenario("gRPC", { headers = { ["content-type"] = "application/grpc+proto" }, fault = "get_raw_body", chunks = { "one" } })
 scenario("traces", { body = "a" }, { body = "a", headers = { ["uber-trace-id"] = "u", accept = "*/*" } },
   { body = "a", headers = { traceparent = string.rep("x", 600), b3 = "hidden" } },
