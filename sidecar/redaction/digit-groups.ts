@@ -119,5 +119,12 @@ export function isOneNumber(
     if (end - start === 1) hasSingle = true
   }
   if (isMixed && hasSingle) return false
-  return separator !== ' ' || last - first < 4 || digits >= 13
+  return separator !== ' ' || last - first < 4 || (digits >= 13 && !isCounting(text, groups, first))
+}
+
+/** `9 10 11 12`: a list that counts. */
+function isCounting(text: string, groups: readonly Group[], first: number): boolean {
+  const value = (at: number) => Number(text.slice(groups[at]!.start, groups[at]!.end))
+  const from = value(first)
+  return [1, 2, 3].every((step) => value(first + step) === from + step)
 }
