@@ -400,7 +400,9 @@ export function plantedTexts(seed = 20261129): PlantedText[] {
     for (let at = 0; at < 4; at++) {
       const first = start + body(source, '0123456789', Number(length) - (start === '4' ? 1 : 0))
       const number = first + luhn(first)
-      put('card', start, (CARD_FORMS[(turn + at) % CARD_FORMS.length] as (x: string) => string)(number))
+      const written = (CARD_FORMS[(turn + at) % CARD_FORMS.length] as (x: string) => string)(number)
+      // 13 digits in other groups are an EAN as well: only the word makes them a card.
+      put('card', start, number.length === 13 ? `Visa ${written}` : written, written)
     }
   }
   for (const id of NATIONAL_IDS) {

@@ -131,6 +131,8 @@ function numberRule(
     if (
       rule.strong === true &&
       text[start - 1] !== '#' &&
+      // `arn:aws:iam::123456789012:role`: an account.
+      !text.startsWith('::', start - 2) &&
       isOneNumber(text, groups, first, last, digits.length) &&
       !ORDER_NUMBER.test(before(text, start, NEAR))
     )

@@ -167,7 +167,7 @@ const ENDS = new Uint8Array(128)
 for (const character of ' \t\n\r\f\v"\'`;&<>\\') ENDS[character.charCodeAt(0)] = 1
 for (const character of ',)]}|') ENDS[character.charCodeAt(0)] = 2
 
-/** “ ” „ « » ‘ ’ 「 」 。 ， 、 and the blank that does not break. */
+/** “ ” „ « » ‘ ’ 「 」 。 ， 、 । and the blank that does not break. */
 function isQuoteOrStop(code: number): boolean {
   return (
     code === 0xa0 ||
@@ -175,6 +175,7 @@ function isQuoteOrStop(code: number): boolean {
     code === 0xbb ||
     (code >= 0x2018 && code <= 0x201f) ||
     (code >= 0x3000 && code <= 0x300f) ||
+    code === 0x964 ||
     code === 0xff0c ||
     code === 0xff1b
   )

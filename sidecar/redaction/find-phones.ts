@@ -98,6 +98,8 @@ function beginsNumber(text: string, groups: readonly Group[], first: number): bo
   return /[/(]|^ {2}|^ - $/.test(separator) || (first >= 3 && dateGroups(text, groups, first - 3) > 0)
 }
 
+/** `07380025-8533-4612-af9d-`: its head. */
+const UUID = /^\d{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-/i
 const US = /^\(?\d{3}\)?[ .-]{1,2}\d{3}[ .-]\d{4}$/
 
 function nationalPhone(
@@ -115,6 +117,7 @@ function nationalPhone(
   )
     return undefined
   if (dateGroups(text, groups, first) > 0) return undefined
+  if (from.end - from.start === 8 && UUID.test(text.slice(from.start, from.start + 24))) return undefined
   let digits = ''
   let longest: number | undefined
   let valid: number | undefined
