@@ -149,7 +149,7 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
     function storeOptions(): Omit<StoreOptions, 'file'> {
       return {
         sinks: exporters.map(({ id }) => id),
-        logLimitBytes: config.spool.limit,
+        logLimitBytes: config.store.logLimit,
         labelLimits: {
           tenants: config.ledger.maxTenants,
           models: config.ledger.maxModels,
@@ -185,7 +185,7 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
     const deliverStats = newDeliverStats()
     exposition = makeExposition({
       store: opened,
-      limits: { logBytes: config.spool.limit, series: config.ledger.maxSeries },
+      limits: { logBytes: config.store.logLimit, series: config.ledger.maxSeries },
       idleMs: config.ledger.idleSeriesDays * 86_400_000,
       writeFailures,
       damagedRows: () => damagedRows,

@@ -88,8 +88,10 @@ const ROOMS: Record<string, readonly string[]> = {
   'sidecar/door-tokens.ts': ['sidecar/loopback.ts', 'sidecar/secret.ts'],
   'sidecar/known-providers.ts': ['sidecar/dialects', 'pricing'],
   'sidecar/config-environment.ts': ['sidecar/closest-name.ts'],
+  'sidecar/former-settings.ts': [],
   'sidecar/config.ts': [
     'sidecar/config-environment.ts',
+    'sidecar/former-settings.ts',
     'sidecar/loopback.ts',
     'sidecar/plain-issues.ts',
     'sidecar/yaml-document.ts',

@@ -71,11 +71,11 @@ describe('the packed tarball', () => {
     writeFileSync(join(folder, 'observer.yaml'), 'listen:\n  port: 8086\n')
     const valid = run(command, ['--check-config'])
     expect(valid).toMatchObject({ status: 0, stdout: expect.stringContaining('observer.yaml: valid') })
-    writeFileSync(join(folder, 'wrong.yaml'), 'listen:\n  port: 99999\nspool:\n  limit: lots\n')
+    writeFileSync(join(folder, 'wrong.yaml'), 'listen:\n  port: 99999\nstore:\n  logLimit: lots\n')
     const invalid = run(command, ['--check-config', '--config', 'wrong.yaml'])
     expect(invalid.status).toBe(2)
     expect(invalid.stderr).toMatch(/wrong\.yaml:2:\d+: listen\.port/)
-    expect(invalid.stderr).toMatch(/wrong\.yaml:4:\d+: spool\.limit/)
+    expect(invalid.stderr).toMatch(/wrong\.yaml:4:\d+: store\.logLimit/)
   })
 
   it('its plugin loads in the real kong-js-pluginserver', () => {
