@@ -1,4 +1,4 @@
-import { body, type Source } from './second-set-ids.ts'
+import { body, type Source } from './second-set-numbers.ts'
 
 const HEX = '0123456789abcdef'
 const DIGITS = '0123456789'
@@ -78,6 +78,7 @@ export const LOOK_ALIKES: readonly ((s: Source) => string)[] = [
   () => 'if (password === undefined) throw new Error("password missing")',
   () => 'The password must have at least 12 characters.',
   () => 'export API_KEY=$(cat /run/secrets/api_key)',
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: a shell's variable
   () => 'api_key: ${OPENAI_API_KEY}',
   () => 'password: <your password>',
   () => 'PASSWORD=********',

@@ -1,4 +1,4 @@
-import { body, type Source } from './second-set-ids.ts'
+import { body, type Source } from './second-set-numbers.ts'
 
 /** Keys of vendors in their documented forms, with random bodies. `{alphabet,length}` is a run: a = a-z0-9, A = A-Z0-9, n = 0-9, h = hex, w = A-Za-z0-9, u = A-Za-z0-9_-, l = a-z, c = A-Z2-7. */
 const ALPHABETS: Readonly<Record<string, string>> = {
@@ -149,6 +149,7 @@ export const PREFIXED: readonly (readonly [vendor: string, form: string])[] = [
   ['Razorpay', 'rzp_live_{w,14}'],
   ['Flutterwave', 'FLWSECK_TEST-{h,32}-X'],
   ['Paystack', 'sk_live_{h,40}'],
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: runs of a key's form
   ['Braintree', 'access_token$production${a,16}${h,32}'],
   ['Plaid', 'access-sandbox-{h,8}-{h,4}-{h,4}-{h,4}-{h,12}'],
   ['EasyPost', 'EZAK{w,54}'],
