@@ -119,5 +119,20 @@ export function isOneNumber(
     if (end - start === 1) hasSingle = true
   }
   if (isMixed && hasSingle) return false
-  return separator !== ' ' || last - first < 4 || digits >= 13
+  if (separator === ' ' && isThousands(groups, first, last)) return false
+  return separator !== ' ' || last - first < 4 || (digits >= 13 && !isCounting(text, groups, first))
+}
+
+/** `9 10 11 12`: a list that counts. */
+function isCounting(text: string, groups: readonly Group[], first: number): boolean {
+  const value = (at: number) => Number(text.slice(groups[at]!.start, groups[at]!.end))
+  const from = value(first)
+  return [1, 2, 3].every((step) => value(first + step) === from + step)
+}
+
+/** `1 837 050 127`: an amount. */
+function isThousands(groups: readonly Group[], first: number, last: number): boolean {
+  for (let at = first; at <= last; at++)
+    if (groups[at]!.end - groups[at]!.start !== (at === first ? 1 : 3)) return false
+  return last > first
 }

@@ -1,4 +1,4 @@
-import { isAlnum, type Scan } from './hits.ts'
+import { before, isAlnum, type Scan } from './hits.ts'
 
 /** What no local part of an address holds unquoted; `/` and `=` are left out so that a path or a pair before it stays. */
 const LEFT_STOP = /[\s\p{Cc}@<>()[\]{},;:"'`\\|=/?]/u
@@ -101,6 +101,12 @@ export function findUserInfo(scan: Scan, at: number): void {
 /** `user:password@tcp(host:3306)`, as Go's MySQL driver has it; `at` is the @. */
 export function findDsn(scan: Scan, at: number): void {
   const { text, hits } = scan
+  const near = before(text, at, 96)
+  if (near.includes('jdbc:oracle:')) {
+    const oracle = /jdbc:oracle:(?:thin|oci8?):([^\s/@"']{1,30}\/[^\s/@"']{1,40})$/.exec(near)?.[1]
+    if (oracle !== undefined)
+      hits.push({ start: at - oracle.length, end: at, kind: 'credentials', rule: 'dsn-credentials' })
+  }
   if (!/^@(?:tcp|unix|udp)\(/.test(text.slice(at, at + 6))) return
   let start = at
   while (start > 0 && at - start < LOCAL_LIMIT && !/[\s"'`=@/]/.test(text[start - 1]!)) start--

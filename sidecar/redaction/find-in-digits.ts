@@ -19,7 +19,7 @@ import type { NumberRule } from './rule.ts'
 import { CARD_SCHEMES } from './rules/financial.ts'
 import { EUROPEAN_NUMBERS } from './rules/national-ids-europe.ts'
 import { WORLD_NUMBERS } from './rules/national-ids-world.ts'
-import { BIRTH_WORDS, CARD_WORDS, VERSION_WORDS } from './words.ts'
+import { BIRTH_WORDS, CARD_WORDS, ORDER_NUMBER, VERSION_WORDS } from './words.ts'
 
 export const NUMBER_RULES: readonly NumberRule[] = [...EUROPEAN_NUMBERS, ...WORLD_NUMBERS]
 
@@ -128,7 +128,14 @@ function numberRule(
   let around: string | undefined
   for (const { rule, near } of rules) {
     if (!rule.check(digits)) continue
-    if (rule.strong === true && text[start - 1] !== '#' && isOneNumber(text, groups, first, last, digits.length))
+    if (
+      rule.strong === true &&
+      text[start - 1] !== '#' &&
+      // `arn:aws:iam::123456789012:role`: an account.
+      !text.startsWith('::', start - 2) &&
+      isOneNumber(text, groups, first, last, digits.length) &&
+      !ORDER_NUMBER.test(before(text, start, NEAR))
+    )
       return { kind: rule.kind, id: rule.id }
     written ??= text.slice(start, end)
     if (rule.format?.test(written)) return { kind: rule.kind, id: rule.id }
@@ -142,14 +149,28 @@ function isCard(scan: Scan, groups: readonly Group[], first: number, last: numbe
   const { text } = scan
   const start = groups[first]!.start
   const hasWord = () => CARD_WORDS.test(before(text, start, NEAR))
-  if (needsWord) return hasWord()
+  // No article's number is written 4-4-4-1.
+  if (needsWord)
+    return (digits4441(groups, first, last) && separatorsOf(text, groups, first, last).size === 1) || hasWord()
   // A column of numbers is no card: one kind of separator, or the groups of a card.
   if (last === first) return true
-  const separators = new Set<string>()
-  for (let at = first; at < last; at++) separators.add(text.slice(groups[at]!.end, groups[at + 1]!.start))
-  if (separators.size === 1) return true
+  if (separatorsOf(text, groups, first, last).size === 1) return true
   const lengths = groups.slice(first, last + 1).map((group) => group.end - group.start)
   return lengths.every((length) => length <= 6) && (lengths.filter((length) => length === 4).length >= 2 || hasWord())
+}
+
+function separatorsOf(text: string, groups: readonly Group[], first: number, last: number): Set<string> {
+  const separators = new Set<string>()
+  for (let at = first; at < last; at++) separators.add(text.slice(groups[at]!.end, groups[at + 1]!.start))
+  return separators
+}
+
+function digits4441(groups: readonly Group[], first: number, last: number): boolean {
+  return last - first === 3 && [4, 4, 4, 1].every((length, at) => lengthOf(groups[first + at]!) === length)
+}
+
+function lengthOf({ start, end }: Group): number {
+  return end - start
 }
 
 const WRITTEN_DATE =

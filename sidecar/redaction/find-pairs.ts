@@ -14,7 +14,7 @@ const SECRET_WORDS: ReadonlySet<string> = new Set(
 )
 /** Behind such a name and before the value: `token_v2`, `secret value`, `password (production)`. */
 const AFTER_WORDS =
-  /^(?:id|value|v?\d{1,2}|b64|base64|hash|live|test|prod|production|dev|staging|string|here|old|new|key|header|field|is|ist|est|es)$/
+  /^(?:id|value|v?\d{1,2}|b64|base64|hash|live|test|prod|production|dev|staging|string|here|old|new|key|base|header|field|default|is|ist|est|es|è|é|to|är)$/
 const GLUED = /(?:password|passwd|passphrase|passwort|kennwort|_pwd|pwd)$/
 const GLUED_SECRET = /(?:secret|token|apikey|accesskey|secretkey|privatekey|sessionid|signingkey|encryptionkey)$/
 const ASIAN_PASSWORD =
@@ -26,7 +26,9 @@ const MAX_VALUE = 512
 /** Last two letters of every word that a name of a secret may end with: most names are refused by them. */
 const ENDINGS = new Uint8Array(128 * 128)
 const AFTER_LIST =
-  'id value b64 base64 hash live test prod production dev staging string key header field is ist passe'.split(' ')
+  'id value b64 base64 hash live test prod production dev staging string key base header field default is ist passe'.split(
+    ' ',
+  )
 for (const word of [...PASSWORD_WORDS, ...SECRET_WORDS, ...AFTER_LIST]) {
   const [a, b] = [word.charCodeAt(word.length - 2), word.charCodeAt(word.length - 1)]
   if (a < 128 && b < 128) ENDINGS[(a << 7) | b] = 1
@@ -51,7 +53,7 @@ interface Name {
 }
 
 /** The name that ends before `at`, where it says that a secret follows. */
-function nameBefore(text: string, at: number): Name | undefined {
+function nameBefore(text: string, at: number, isNamed = false): Name | undefined {
   let end = at
   while (end > 0 && at - end < 8 && isClosing(text.charCodeAt(end - 1))) end--
   if (!mayEndName(text, end)) return undefined
@@ -83,7 +85,16 @@ function nameBefore(text: string, at: number): Name | undefined {
     }
     if (!AFTER_WORDS.test(word)) return undefined
   }
-  return undefined
+  const isValue = !isNamed && words.length === 1 && (words[0] === 'value' || words[0] === 'default')
+  return isValue ? nameOfValue(text, end - line.trimStart().length) : undefined
+}
+
+const NAMED_VALUE = /(?:\b(?:name|key|id)["']?[ \t]?[:=][ \t]?|\bvariable )["']?[\w.-]{2,40}["']?[\s,;{]{1,24}["']?$/i
+/** `name: DB_PASSWORD⏎ value: …`, `key="Password" value="…"`, `variable "db_password" { default = "…" }`: the pair before names it. */
+function nameOfValue(text: string, start: number): Name | undefined {
+  const line = before(text, start, 96)
+  if (!NAMED_VALUE.test(line)) return undefined
+  return nameBefore(text, start - line.length + line.trimEnd().replace(/[\s,;{"']{1,24}$/, '').length, true)
 }
 
 function wordsOf(line: string): string[] {
@@ -156,7 +167,7 @@ const ENDS = new Uint8Array(128)
 for (const character of ' \t\n\r\f\v"\'`;&<>\\') ENDS[character.charCodeAt(0)] = 1
 for (const character of ',)]}|') ENDS[character.charCodeAt(0)] = 2
 
-/** “ ” „ « » ‘ ’ 「 」 。 ， 、 and the blank that does not break. */
+/** “ ” „ « » ‘ ’ 「 」 。 ， 、 । and the blank that does not break. */
 function isQuoteOrStop(code: number): boolean {
   return (
     code === 0xa0 ||
@@ -164,6 +175,7 @@ function isQuoteOrStop(code: number): boolean {
     code === 0xbb ||
     (code >= 0x2018 && code <= 0x201f) ||
     (code >= 0x3000 && code <= 0x300f) ||
+    code === 0x964 ||
     code === 0xff0c ||
     code === 0xff1b
   )
@@ -281,10 +293,23 @@ function isNameCharacter(code: number): boolean {
 }
 
 const PASSWORD_LIKE =
-  /pass|pwd|\bpw|kennwort|contrase|clave|senha|parola|wachtwoord|has[łl]o|l[öo]senord|adgangskode|salasana|пароль|ifre|mdp|pswd/iu
+  /pass|pwd|\bpw|\bpin\b|kennwort|contrase|clave|senha|parola|wachtwoord|has[łl]o|l[öo]senord|adgangskode|salasana|пароль|ifre|mdp|pswd/iu
+
+const COMMAND =
+  /\b(?:sshpass|(?:docker|podman|buildah|helm|registry|az|oc|cf) login|redis-cli|ldap(?:search|modify|add)|mongo(?:sh|dump|restore)?|mosquitto_(?:pub|sub)|smbclient|xfreerdp)\b[^\n|;]{0,90}$/
+const GLUED_COMMAND = /\b(?:mysql(?:dump|admin|import)?|mariadb(?:-dump)?|sshpass)\b[^\n|;]{0,90}$/
+/** `docker login -p …`, `mysql -p…`: a short flag of a command that takes a password there. */
+function isCommandPassword(text: string, at: number): boolean {
+  if (text[at] === '-') return text[at + 1] === 'p' && GLUED_COMMAND.test(before(text, at, 110))
+  const quoted = text[at - 1] === '"' || text[at - 1] === "'" ? 1 : 0
+  const flag = at - quoted - 2
+  if (text[flag + 1] !== ' ' || text[flag - 1] !== '-' || !/[paPw]/.test(text[flag] ?? '')) return false
+  return COMMAND.test(before(text, flag - 1, 110))
+}
 
 /** Does a word for a password stand before `at`, with a verb or a sign between at most? */
 export function followsPasswordWord(text: string, at: number): boolean {
+  if (isCommandPassword(text, at)) return true
   if (!mayPrecedePassword(text, at)) return false
   const words = before(text, at, 40)
   let last = words.length - 1
@@ -296,7 +321,7 @@ export function followsPasswordWord(text: string, at: number): boolean {
   const list = wordsOf(words.slice(words.lastIndexOf('\n') + 1))
   for (let index = list.length - 1; index >= 0; index--) {
     const word = list[index]!
-    if (PASSWORD_WORDS.has(word) && word !== 'pass' && word !== 'pin') return true
+    if (PASSWORD_WORDS.has(word) && word !== 'pass' && (word !== 'pin' || words.includes('PIN'))) return true
     if (word === 'passe' && list[index - 1] === 'de') return true
     if (!CONNECTING.has(word)) return false
   }

@@ -1,7 +1,7 @@
 import { AFTER, dateGroups, type Group, isColumn, isJoined, mostGroups, NEAR } from './digit-groups.ts'
 import { before, isDigit, type Scan } from './hits.ts'
 import { isInternational, isNational, isTrunkNumber } from './phone-numbers.ts'
-import { OTHER_NUMBER_WORDS, PHONE_WORDS } from './words.ts'
+import { ORDER_NUMBER, OTHER_NUMBER_WORDS, PHONE_WORDS } from './words.ts'
 
 const NO_WORDS = { phone: -1, other: -1 }
 
@@ -16,6 +16,8 @@ export function findPhones(scan: Scan, groups: readonly Group[], wordsBefore: ()
   let known: Words | undefined
   const wordsOf = (at: number): Words => {
     if (at - groups[0]!.start > NEAR) return NO_WORDS
+    // `Bestellnummer`: the word for a number there is no word for a phone.
+    if (known === undefined && ORDER_NUMBER.test(wordsBefore())) known = { phone: -1, other: 0 }
     known ??= {
       phone: lastIndexOfMatch(wordsBefore(), PHONE_WORDS),
       other: OTHER_NUMBER_WORDS.exec(wordsBefore())?.index ?? -1,
@@ -96,6 +98,8 @@ function beginsNumber(text: string, groups: readonly Group[], first: number): bo
   return /[/(]|^ {2}|^ - $/.test(separator) || (first >= 3 && dateGroups(text, groups, first - 3) > 0)
 }
 
+/** `07380025-8533-4612-af9d-`: its head. */
+const UUID = /^\d{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-/i
 const US = /^\(?\d{3}\)?[ .-]{1,2}\d{3}[ .-]\d{4}$/
 
 function nationalPhone(
@@ -113,6 +117,7 @@ function nationalPhone(
   )
     return undefined
   if (dateGroups(text, groups, first) > 0) return undefined
+  if (from.end - from.start === 8 && UUID.test(text.slice(from.start, from.start + 24))) return undefined
   let digits = ''
   let longest: number | undefined
   let valid: number | undefined

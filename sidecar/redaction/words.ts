@@ -5,8 +5,11 @@ export const PHONE_WORDS =
 /** A word that says that a number is something else. */
 export const OTHER_NUMBER_WORDS =
   /(?:order|invoice|ticket|case|\bref|sku|item|serial|isbn|issn|ean|gtin|track|parcel|article|\bpart\b|version|build|commit|\bid\b|\buuid|hash|timestamp|epoch|unix|line|page|price|total|amount|cost|usd|eur|\$|€|£|¥|batch|lot\b|model|port\b|bestell|rechnung|artikel|auftrag|vorgang|sendung|preis|betrag|serien|kunden|commande|facture|r[ée]f[ée]rence|prix|colis|pedido|factura|precio|seguimiento|ordine|fattura|prezzo|encomenda|fatura|pre[çc]o|bestel|factuur|prijs|zam[óo]wien|faktur|cena|best[äa]ll|ordre|pris\b|заказ|счет|счёт|цена|артикул|sipari[şs]|fiyat|注文|請求|価格|品番|订单|訂單|发票|價格|价格|주문|송장|가격|طلب|فاتورة|سعر|ऑर्डर|चालान|कीमत)[^\n]{0,24}$/iu
+/** The number of an order, an invoice, a parcel, or a time stands right behind: the word, then at most a word for "number". */
+export const ORDER_NUMBER =
+  /(?:order|invoice|ticket|sku|serial|track|parcel|batch|bestell|rechnung|artikel|auftrag|vorgang|sendung|serien|commande|facture|colis|pedido|factura|seguimiento|ordine|fattura|encomenda|fatura|bestel|factuur|zam[óo]wien|faktur|ordre|заказ|счет|счёт|артикул|замовлен|sipari[şs]|注文|請求書|品番|订单|訂單|发票|주문|송장|طلب|فاتورة|ऑर्डर|đơn hàng|(?:created|updated|modified|deleted|issued|expires)_?at|timestamp|epoch)\p{L}{0,5}[\s_-]{0,2}(?:numbers?|nummer|numara\p{L}{0,4}|番号|号码?|號碼?|번호|संख्या|номер\p{L}?|n[uú]m[eé]ro|numer|no|nr|num|n|id)?[\s:#.№=°º"'()はが은는]{0,4}(?:is|ist|est|es|è|é|lautet)?[\s:]{0,2}$/iu
 export const BIRTH_WORDS =
-  /(?:\bborn\b|birth|\bdob\b|d\.o\.b|geb(?:oren|urt|\.)|\bn[ée]e? le\b|n[ée]\(e\)|naissance|nacid[oa]|naci[óo]|nacimiento|\bnat[oa] il\b|nascita|nascid[oa]|nasceu|nascimento|geboorte|urodz|\bur\.|f[öo]dd|f[öo]delse|f[øo]dt|f[øo]dsel|syntym|рожд|родил|д\.\s?р\.|do[ğg]um|生年月日|生まれ|誕生|出生|生日|생년월일|출생|생일|जन्म|الميلاد|مواليد|ولد)/iu
+  /(?:\bborn\b|birth|\bdob\b|d\.o\.b|geb(?:oren|urt|\.)|\bn[ée]e? le\b|n[ée]\(e\)|naissance|nacid[oa]|naci[óo]|nacimiento|\bnat[oa] il\b|nascita|nascid[oa]|nasceu|nascimento|geboorte|urodz|\bur\.|f[öo]dd|f[öo]delse|f[øo]dt|f[øo]dsel|syntym|рожд|родил|д\.\s?р\.|do[ğg]um|narozen|datum narod|sz[üu]let|n[ăa]scut|na[șşs]ter|народжен|народив|народил|γ[εέ]νν|ro[đd]en[ai]? |\blahir|s[üu]nni|dzim[šs]|gimim|f[æa]ddur|ngày sinh|sinh ngày|เกิด|לידה|נולד|生年月日|生まれ|誕生|出生|生日|생년월일|출생|생일|जन्म|الميلاد|مواليد|ولد)/iu
 export const CARD_WORDS =
   /(?:card|visa|mastercard|amex|maestro|\bpan\b|karte|carte|tarjeta|carta|cart[ãa]o|kaart|kart|карт|カード|卡|카드|بطاقة|कार्ड|credit|debit|kredit)/iu
 export const VERSION_WORDS =

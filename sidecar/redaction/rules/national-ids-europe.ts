@@ -150,10 +150,11 @@ export const EUROPEAN_NUMBERS: readonly NumberRule[] = [
     source: OECD,
     added: ADDED,
   },
-  { id: 'hu-adoazonosito', kind, country: 'HU', length: 10, check: (d) => d[0] === '8' && weightedSum(d, [1, 2, 3, 4, 5, 6, 7, 8, 9]) % 11 === d.charCodeAt(9) - 48, strong: true, near: 'adó|tax', examples: ['8{d8}{?1}'], source: OECD, added: ADDED },
+  { id: 'hu-adoazonosito', kind, country: 'HU', length: 10, check: (d) => d[0] === '8' && d.slice(1, 6) < '60000' && weightedSum(d, [1, 2, 3, 4, 5, 6, 7, 8, 9]) % 11 === d.charCodeAt(9) - 48, strong: true, near: 'adó|tax', examples: ['83{d7}{?1}'], source: OECD, added: ADDED },
   { id: 'hu-taj', kind, country: 'HU', length: 9, check: (d) => weightedSum(d, [3, 7, 3, 7, 3, 7, 3, 7]) % 10 === d.charCodeAt(8) - 48, near: 'taj|társadalombiztos|social', examples: ['TAJ {d3} {d3} {d2}{?1}', 'taj: {d8}{?1}'], source: 'https://www.neak.gov.hu', added: ADDED },
   { id: 'ro-cnp', kind, country: 'RO', length: 13, check: (d) => /^[1-9]/.test(d) && isDate(d, 3, 5) && lastIsMod11(d, [2, 7, 9, 1, 4, 6, 3, 5, 8, 2, 7, 9], 1), strong: true, near: 'cnp|personal', examples: ['1{yy}{mm}{dd}{d5}{?1}'], source: OECD, added: ADDED },
   { id: 'bg-egn', kind, country: 'BG', length: 10, check: (d) => isDate(d, 2, 4, [0, 20, 40]) && lastIsMod11(d, [2, 4, 8, 5, 10, 9, 7, 3, 6], 0), near: 'егн|egn|единен граждански', examples: ['ЕГН {yy}{mm}{dd}{d3}{?1}'], source: OECD, added: ADDED },
+  { id: 'gr-amka', kind, country: 'GR', length: 11, check: (d) => isDate(d, 2, 0) && passesLuhn(d), near: 'amka|αμκα|α\\.μ\\.κ\\.α|κοινωνικ|social', examples: ['AMKA: {dd}{mm}{yy}{d4}{?1}', 'ΑΜΚΑ {dd}{mm}{yy} {d4}{?1}'], counterExamples: ['order 01019912345'], source: 'https://www.amka.gr', added: ADDED },
   { id: 'gr-afm', kind, country: 'GR', length: 9, check: (d) => !isOneDigit(d) && lastIsMod11(d, [256, 128, 64, 32, 16, 8, 4, 2], 0), near: 'αφμ|α\\.φ\\.μ|afm|φορολογ|tax', examples: ['ΑΦΜ {d8}{?1}', 'AFM: {d8}{?1}'], source: OECD, added: ADDED },
   { id: 'hr-oib', kind, country: 'HR', length: 11, check: passesMod11_10, near: 'oib|osobni|tax', examples: ['OIB {d10}{?1}', 'OIB: {d10}{?1}'], source: 'https://www.porezna-uprava.hr (ISO 7064 mod 11-10)', added: ADDED },
   {

@@ -31,4 +31,13 @@ export const AI_KEYS: readonly TokenRule[] = [
   key('kong-personal-token', 'kpat_[A-Za-z0-9]{30,80}', 'kpat_{w49}', 'https://docs.konghq.com/konnect/api'),
   key('kong-system-token', 'spat_[A-Za-z0-9]{30,80}', 'spat_{w49}', 'https://docs.konghq.com/konnect/api'),
   key('wandb', 'wandb_v1_[A-Za-z0-9_-]{40,120}', 'wandb_v1_{w77}', 'https://docs.wandb.ai'),
+  key('firecrawl', 'fc-[a-f0-9]{32}(?![A-Za-z0-9])', 'fc-{h32}', 'https://docs.firecrawl.dev', { counterExamples: ['fc-match and fc-cache'] }),
+  key('e2b', 'e2b_[a-f0-9]{40}', 'e2b_{h40}', 'https://e2b.dev/docs'),
+  key('modal-id', 'ak-[A-Za-z0-9]{22}(?![A-Za-z0-9_-])', 'ak-{w22}', 'https://modal.com/docs', { check: looksRandom }),
+  key('modal-secret', 'as-[A-Za-z0-9]{22}(?![A-Za-z0-9_-])', 'as-{w22}', 'https://modal.com/docs', { check: looksRandom, counterExamples: ['as-a-service-for-everybody'] }),
+  key('apify', 'apify_api_[A-Za-z0-9]{30,60}', 'apify_api_{w36}', 'https://docs.apify.com'),
+  key('llama-cloud', 'llx-[A-Za-z0-9]{40,60}', 'llx-{w48}', 'https://docs.cloud.llamaindex.ai'),
+  key('turbopuffer', 'tpuf_[A-Za-z0-9]{32,60}', 'tpuf_{w32}', 'https://turbopuffer.com/docs'),
+  key('browserbase', 'bb_(?:live|test)_[A-Za-z0-9_-]{24,60}', 'bb_live_{w43}', 'https://docs.browserbase.com'),
+  key('langsmith-old', 'ls__[a-f0-9]{32}', 'ls__{h32}', 'https://docs.smith.langchain.com'),
 ]

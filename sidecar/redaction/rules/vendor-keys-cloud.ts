@@ -65,4 +65,10 @@ export const AZURE_SIGNATURES: readonly TokenRule[] = [
   { id: 'azure-storage', kind: 'api_key', pattern: '[A-Za-z0-9+/]{76}\\+ASt[A-Za-z0-9+/]{5}[AQgw]==', examples: ['{w76}+ASt{w5}Q=='], source: 'https://learn.microsoft.com/azure/storage', added: '2026-11-28' },
   { id: 'azure-short-key', kind: 'api_key', pattern: '[A-Za-z0-9+/]{33}(?:\\+A(?:Eh|Rm|Cs|IoT|SbE|SbC|SbN|Se|A)|AIoT|AzCa|ACDb|APIM)[A-Za-z0-9+/]{2,7}[AEIMQUYcgkosw048]=', examples: ['{w33}AIoTAA{w3}A=', '{w33}AzCaA{w4}A='], source: AZURE, added: '2026-11-28' },
   { id: 'azure-search-functions', kind: 'api_key', pattern: '[A-Za-z0-9_-]{42,44}Az(?:Se|Fu)[A-Za-z0-9_-]{4,8}={0,2}', examples: ['{w42}AzSeA{w5}', '{w44}AzFu{w6}=='], source: AZURE, added: '2026-11-28' },
+  key('neon', 'napi_[a-z0-9]{40,80}', 'napi_{s64}', 'https://neon.com/docs/manage/api-keys'),
+  key('zuplo', 'zpka_[a-z0-9]{32}_[a-f0-9]{8}', 'zpka_{h32}_{h8}', 'https://zuplo.com/docs'),
+  key('exoscale', 'EXO[a-f0-9]{24}(?![A-Za-z0-9])', 'EXO{h24}', 'https://community.exoscale.com'),
+  key('infisical-service', 'st\\.[a-f0-9]{24}\\.[a-f0-9]{32}\\.[a-f0-9]{32}', 'st.{h24}.{h32}.{h32}', 'https://infisical.com/docs'),
+  key('docker-swarm', 'SWMTKN-1-[a-z0-9]{50}-[a-z0-9]{25}', 'SWMTKN-1-{s50}-{s25}', 'https://docs.docker.com/engine/swarm'),
+  key('docker-swarm-unlock', 'SWMKEY-1-[A-Za-z0-9+/]{43}', 'SWMKEY-1-{w43}', 'https://docs.docker.com/engine/swarm'),
 ]
