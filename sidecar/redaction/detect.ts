@@ -2,11 +2,21 @@ import { findDsn, findEmail, findHiddenEmail, findUserInfo } from './find-addres
 import { BASE64_LENGTH, findBase64, type MaskInside } from './find-base64.ts'
 import { findCode, findIban, findIpv6, findMac, findMrz } from './find-codes.ts'
 import { findInDigits } from './find-in-digits.ts'
-import { findFlag, findPair, findSpokenPasswords, followsPasswordWord } from './find-pairs.ts'
+import { endsPasswordWord, findFlag, findPair, findSpokenPasswords, followsPasswordWord } from './find-pairs.ts'
 import { findAuthValue, findByForm, findByStart, findByVendor } from './find-tokens.ts'
 import { before, type Hit, isAlnum, isDigit, isLetter, type Scan } from './hits.ts'
 import { PRIVATE_KEY } from './rules/credentials.ts'
-import { asciiAlike, decodedView, isEncoded, looksLikeJson, plainView, type View } from './view.ts'
+import {
+  asciiAlike,
+  beyondAscii,
+  decodedView,
+  hasEscape,
+  isEncoded,
+  LOOKS_ASCII,
+  looksLikeJson,
+  plainView,
+  type View,
+} from './view.ts'
 
 /** Levels of encoding that are taken off: JSON in JSON in JSON, percent-encoding of percent-encoding. */
 const MAX_DECODINGS = 3
@@ -31,10 +41,16 @@ export function detect(original: string, options: DetectOptions = {}): Hit[] {
   const hits: Hit[] = []
   let view: View = plainView(original)
   for (let level = 0; ; level++) {
-    const encoded = level < MAX_DECODINGS && (hasEscape(view.text) || level > 0) && isEncoded(view.text)
+    const ascii = isAscii(view.text)
+    const beyond = ascii ? 0 : beyondAscii(view.text)
+    const encoded = level < MAX_DECODINGS && (level > 0 || hasEscape(view.text, beyond)) && isEncoded(view.text)
     // An escape read as letters finds what is not there: JSON is looked at decoded alone.
     if (!encoded || !view.text.includes('\\') || !looksLikeJson(view.text)) {
-      const found = scan(view.text, options.label === true)
+      const found = scan(
+        (beyond & LOOKS_ASCII) === 0 ? view.text : asciiAlike(view.text),
+        options.label === true,
+        ascii,
+      )
       if (options.maskInside !== undefined && depth < MAX_BASE64)
         findBase64(view.text, found.base64, depth, options.maskInside, found.hits)
       if (level === 0) hits.push(...found.hits)
@@ -53,17 +69,6 @@ export function detect(original: string, options: DetectOptions = {}): Hit[] {
   }
 }
 
-/** Worth the search for encodings: an ordinary sentence has none of these. */
-function hasEscape(text: string): boolean {
-  return (
-    text.includes('\\') ||
-    text.includes('%') ||
-    text.includes('&') ||
-    text.includes('=3D') ||
-    (!isAscii(text) && /[\u00ad\u200b-\u200f\u2060\ufeff]/.test(text))
-  )
-}
-
 /** By the length of its UTF-8, which the machine counts faster than a loop looks. */
 function isAscii(text: string): boolean {
   return Buffer.byteLength(text) === text.length
@@ -75,7 +80,7 @@ const JOIN = 4
 const EVENT = 8
 const BRACKET = 16
 /** What a character is. Letters, digits and joining signs make a stretch; an event is looked at where it stands. */
-const CLASS = new Uint8Array(128)
+const CLASS = new Uint8Array(0x10000)
 for (let code = 0; code < 128; code++)
   CLASS[code] = isDigit(code)
     ? DIGIT
@@ -94,32 +99,42 @@ interface Found {
 }
 
 /** The one pass over a text: cheap for prose, which has neither digits nor long stretches nor events. */
-function scan(original: string, label: boolean): Found {
-  const text = isAscii(original) ? original : asciiAlike(original)
+function scan(text: string, label: boolean, ascii: boolean): Found {
   const length = text.length
   const state = new State(text, label)
-  let start = -1
-  let seen = 0
+  let isSpelled = false
+  let isSpoken = false
   for (let at = 0; at < length; at++) {
-    const code = text.charCodeAt(at)
-    const kind = code < 128 ? CLASS[code]! : 0
+    let code = text.charCodeAt(at)
+    let kind = CLASS[code]!
     if (kind !== 0 && kind < EVENT) {
-      if (start < 0) start = at
-      seen |= kind
-      continue
-    }
-    if (start >= 0) {
-      if ((seen & DIGIT) !== 0 || at - start >= TOKEN_LENGTH) state.stretch(start, at, seen)
-      else if (at - start === 2 && (kind & EVENT) !== 0) state.shortWord(start)
-      start = -1
-      seen = 0
+      const start = at
+      let seen = 0
+      do {
+        seen |= kind
+        if (++at === length) code = 0
+        else code = text.charCodeAt(at)
+        kind = CLASS[code]!
+      } while (kind !== 0 && kind < EVENT)
+      const size = at - start
+      if (size >= TOKEN_LENGTH || (seen & DIGIT) !== 0) state.stretch(start, at, seen)
+      else if (size === 2 && (kind & EVENT) !== 0) state.shortWord(start)
+      if (code === 32 || code === 9) {
+        if (size === 3) isSpelled ||= isDot(text, start)
+        if (!isSpoken) isSpoken = endsPasswordWord(text, start, at)
+      }
     }
     if (kind !== 0) state.event(code, at)
   }
-  if (start >= 0 && ((seen & DIGIT) !== 0 || length - start >= TOKEN_LENGTH)) state.stretch(start, length, seen)
-  state.spelledAddresses()
-  if (!label) findSpokenPasswords(state, text === original && isAscii(text))
+  if (isSpelled) state.spelledAddresses()
+  if (isSpoken && !label) findSpokenPasswords(state, ascii)
   return state
+}
+
+/** `dot` or `DOT`; `start` is where a word of three begins. */
+function isDot(text: string, start: number): boolean {
+  const code = text.charCodeAt(start)
+  return code === 100 ? text.startsWith('dot', start) : code === 68 && text.startsWith('DOT', start)
 }
 
 class State implements Scan, Found {
@@ -147,14 +162,18 @@ class State implements Scan, Found {
     const long = end - start >= TOKEN_LENGTH
     if (long && start >= this.#tokenDone) {
       if (text.charCodeAt(start) === 45) {
-        this.#privateKey(start, end)
+        if (text.startsWith('-----BEGIN', start)) this.#privateKey(start, end)
         findFlag(this, end)
       }
       findAuthValue(this, start, end)
       const hasDigit = (seen & DIGIT) !== 0
-      if (hasDigit || end - start >= FORM_LENGTH) findByForm(this, start, end)
+      if (end - start >= FORM_LENGTH || (hasDigit && isDivider(text.charCodeAt(end)))) findByForm(this, start, end)
       if (hasDigit) findByVendor(this, start, end)
       if (end - start >= BASE64_LENGTH) this.base64.push(start, end)
+    }
+    if (seen === LETTER) {
+      if (start >= this.#tokenDone) this.#tokenDone = Math.max(this.#tokenDone, findByStart(this, start))
+      return
     }
     const digits = (seen & DIGIT) !== 0
     let word = -1
@@ -312,6 +331,11 @@ class State implements Scan, Found {
   }
 }
 
+/** A sign before which a key may stand that is shorter than FORM_LENGTH: `12345678:…`, `12345678|…`. */
+function isDivider(code: number): boolean {
+  return code === 58 || code === 124
+}
+
 /** Digits go on behind one separator. */
 function isGrouped(text: string, end: number): boolean {
   const code = text.charCodeAt(end)
@@ -341,16 +365,24 @@ function mayBeAt(text: string, at: number): boolean {
   let next = at + 1
   while (next - at < 3 && text.charCodeAt(next) === 32) next++
   const code = text.charCodeAt(next)
-  const lower = code | 32
-  // a, c, k, m, s, e, @, and letters beyond ASCII.
-  return (
-    lower === 97 ||
-    lower === 99 ||
-    lower === 107 ||
-    lower === 109 ||
-    lower === 115 ||
-    lower === 101 ||
-    code === 64 ||
-    code > 127
-  )
+  if (code === 64 || code > 127) return true
+  const second = text.charCodeAt(next + 1)
+  if (second > 127) return true
+  const follows = second | 32
+  switch (code | 32) {
+    case 97: // at, arroba, aapstaart
+      return follows === 116 || follows === 114 || follows === 97
+    case 99: // chez, chiocciola
+      return follows === 104
+    case 107: // kropka
+      return follows === 114
+    case 109: // małpa
+      return follows === 97
+    case 115: // snabel-a
+      return follows === 110
+    case 101: // et
+      return follows === 116
+    default:
+      return false
+  }
 }

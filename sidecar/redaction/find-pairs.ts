@@ -20,6 +20,7 @@ const GLUED_SECRET = /(?:secret|token|apikey|accesskey|secretkey|privatekey|sess
 const ASIAN_PASSWORD =
   /(?:パスワード|暗証番号|密码|密碼|口令|비밀번호|암호|كلمة (?:المرور|السر)|पासवर्ड|รหัสผ่าน)[^\p{L}\p{N}]{0,4}(?:は|是|为|為|는|은|هي|है)?$/u
 const ASIAN_SECRET = /(?:キー|トークン|鍵|密钥|密鑰|令牌|키|토큰|مفتاح|कुंजी)[^\p{L}\p{N}]{0,4}$/u
+const SAYS_MORE = new RegExp(`${AFTER_WORDS.source}|${GLUED.source}|${GLUED_SECRET.source}`)
 const NAME_WINDOW = 48
 const MAX_VALUE = 512
 
@@ -64,6 +65,7 @@ function nameBefore(text: string, at: number): Name | undefined {
     if (ASIAN_PASSWORD.test(line)) return { isPassword: true, isStrong: true, line }
     if (ASIAN_SECRET.test(line)) return { isPassword: false, isStrong: true, line }
   }
+  if (!mayBeSecretWord(text, start, end)) return undefined
   const words = wordsOf(line)
   for (let index = words.length - 1, back = 0; index >= 0 && back < 3; index--, back++) {
     const word = words[index]!
@@ -94,6 +96,26 @@ function wordsOf(line: string): string[] {
     .split(/[^\p{L}\p{N}]+/u)
     .filter((word) => word !== '')
     .slice(-4)
+}
+
+/** Does the last word, where it is ASCII, say something of a secret? It decides alone unless it is one of AFTER_WORDS. */
+function mayBeSecretWord(text: string, start: number, end: number): boolean {
+  let from = end
+  while (from > start) {
+    const code = text.charCodeAt(from - 1)
+    if (code > 127) return true
+    if (!isNameCharacter(code)) break
+    from--
+    // `apiKey`: a capital behind a small letter or a digit begins a word.
+    if (code <= 90 && code >= 65 && from > start && isSmallOrDigit(text.charCodeAt(from - 1))) break
+  }
+  if (from === end) return true
+  const word = text.slice(from, end).toLowerCase()
+  return PASSWORD_WORDS.has(word) || SECRET_WORDS.has(word) || word === 'passe' || SAYS_MORE.test(word)
+}
+
+function isSmallOrDigit(code: number): boolean {
+  return (code >= 97 && code <= 122) || (code >= 48 && code <= 57)
 }
 
 function isClosing(code: number): boolean {
@@ -235,10 +257,27 @@ function isSecretValue(value: string, { isStrong, line }: Name): boolean {
   return value.length >= 16 && looksRandom(value) && !/^[a-z]+(?:[-_.][a-z]+)+[-_.]?\d{0,4}$/.test(value)
 }
 
+/** A word before the colon, and `u` or `r` before the blank that it follows; `=` in it may be the flag's. */
+function mayBeCurlUser(text: string, at: number): boolean {
+  let from = at
+  let code = 0
+  for (; from > 0 && at - from <= 64; from--) {
+    code = text.charCodeAt(from - 1)
+    if (code === 61) return true
+    if (code === 32 || (code >= 9 && code <= 13) || code === 34 || code === 39 || code === 58) break
+  }
+  if (from === at || from < 3) return false
+  if (code === 34 || code === 39) code = text.charCodeAt(--from - 1)
+  if (code === 61) return true
+  const flag = text.charCodeAt(from - 2)
+  return code === 32 && (flag === 117 || flag === 114)
+}
+
 /** `curl -u user:password`; `at` is the colon. */
 function findCurlUser(scan: Scan, at: number): void {
-  if (!/(?:^|\s)(?:-u|--user|--proxy-user)[ =]["']?[^\s:"']{1,64}$/.test(before(scan.text, at, 80))) return
   const { text } = scan
+  if (!mayBeCurlUser(text, at)) return
+  if (!/(?:^|\s)(?:-u|--user|--proxy-user)[ =]["']?[^\s:"']{1,64}$/.test(before(text, at, 80))) return
   const end = endOfWord(text, at + 1)
   const value = text.slice(at + 1, end)
   if (value.length >= 3 && !isPlaceholder(value))
@@ -301,6 +340,27 @@ export function followsPasswordWord(text: string, at: number): boolean {
     if (!CONNECTING.has(word)) return false
   }
   return false
+}
+
+/** Is `start` to `end`, before a blank, the end of a word that findSpokenPasswords looks for? */
+export function endsPasswordWord(text: string, start: number, end: number): boolean {
+  const size = end - start
+  if (size === 5) return text.startsWith('passe', start)
+  const previous = text.charCodeAt(end - 2)
+  // `contraseña`, `hasło`: the last letter stands alone behind one that is not ASCII.
+  if (size === 1) return text.charCodeAt(start - 1) > 127
+  if (size < 6) return false
+  if (previous === 114) {
+    const before = text.charCodeAt(end - 3)
+    return (
+      before === 111 &&
+      (text.startsWith('assw', end - 7) ||
+        text.startsWith('woo', end - 5) ||
+        text.startsWith('sen', end - 6) ||
+        text.startsWith('assworo', end - 9))
+    )
+  }
+  return previous === 101 && (text.startsWith('asswork', end - 11) || text.startsWith('assworord', end - 11))
 }
 
 const SPOKEN_ASCII = ['asswor', 'mot de passe', 'achtwoord']

@@ -185,11 +185,43 @@ const BASIC = /[Bb]asic["']?(?:[ \t]{1,8}|%20|\+)["']?$/
 const BASE64 = /[A-Za-z0-9+/_-]{6,4096}={0,2}/y
 const BEARER_VALUE = /[A-Za-z0-9._~+/-]{16,8192}={0,3}/y
 
+/** The last letters of a scheme, `%20` or `+` before the blanks and quotes before `at`. */
+function mayFollowScheme(text: string, at: number): boolean {
+  let end = at
+  while (end > 0 && at - end < 12) {
+    const code = text.charCodeAt(end - 1)
+    if (code !== 32 && code !== 9 && code !== 34 && code !== 39) break
+    end--
+  }
+  if (end < 3) return false
+  const last = text.charCodeAt(end - 1)
+  if (last === 48 || last === 43) return true
+  const second = text.charCodeAt(end - 2) | 32
+  const third = text.charCodeAt(end - 3) | 32
+  switch (last | 32) {
+    case 114: // bearer
+      return second === 101 && third === 114
+    case 99: // basic
+      return second === 105 && third === 115
+    case 110: // token
+      return second === 101 && third === 107
+    case 116: // digest
+      return second === 115 && third === 101
+    case 121: // api-key
+      return second === 101 && third === 107
+    case 101: // negotiate
+      return second === 116 && third === 97
+    default:
+      return false
+  }
+}
+
 /** `Bearer …`, `Basic …`: the value begins at `at`. */
 export function findAuthValue(scan: Scan, at: number, end: number): void {
   const { text, hits } = scan
   const previous = text.charCodeAt(at - 1)
   if (previous !== 32 && previous !== 9 && previous !== 34 && previous !== 39) return
+  if (!mayFollowScheme(text, at)) return
   const words = before(text, at, 20)
   if (BASIC.test(words)) {
     BASE64.lastIndex = at
