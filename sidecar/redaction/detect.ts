@@ -10,7 +10,6 @@ import {
   asciiAlike,
   beyondAscii,
   decodedView,
-  hasEscape,
   isEncoded,
   LOOKS_ASCII,
   looksLikeJson,
@@ -43,7 +42,7 @@ export function detect(original: string, options: DetectOptions = {}): Hit[] {
   for (let level = 0; ; level++) {
     const ascii = isAscii(view.text)
     const beyond = ascii ? 0 : beyondAscii(view.text)
-    const encoded = level < MAX_DECODINGS && (level > 0 || hasEscape(view.text, beyond)) && isEncoded(view.text)
+    const encoded = level < MAX_DECODINGS && isEncoded(view.text, beyond)
     // An escape read as letters finds what is not there: JSON is looked at decoded alone.
     if (!encoded || !view.text.includes('\\') || !looksLikeJson(view.text)) {
       const found = scan(
@@ -180,19 +179,19 @@ class State implements Scan, Found {
     let wordHasDigit = false
     let wordHasLetter = false
     for (let at = start; at <= end; at++) {
-      const code = at < end ? text.charCodeAt(at) : 0
-      if (isAlnum(code)) {
+      const kind = at < end ? CLASS[text.charCodeAt(at)]! : JOIN
+      if (kind !== JOIN) {
         if (word < 0) {
           word = at
           wordHasDigit = false
           wordHasLetter = false
           if (long && at >= this.#tokenDone) this.#tokenDone = Math.max(this.#tokenDone, findByStart(this, at))
         }
-        if (isDigit(code)) wordHasDigit = true
+        if (kind === DIGIT) wordHasDigit = true
         else wordHasLetter = true
         continue
       }
-      if (long && word < 0 && code === 95 && at >= this.#tokenDone) findByStart(this, at)
+      if (long && word < 0 && at >= this.#tokenDone && text.charCodeAt(at) === 95 && at < end) findByStart(this, at)
       if (word >= 0) {
         if (wordHasDigit) this.#wordWithDigit(word, at, wordHasLetter)
         else if (digits && at - word <= 4) this.#shortBefore(word, at)
@@ -214,7 +213,7 @@ class State implements Scan, Found {
     } else {
       // `DE 89 3704 …`, `AB 12 34 56 C`: the letters are a word of their own.
       const joint = start - 1
-      if (joint >= 1 && /[ \t\-.]/.test(text[joint]!) && isLetter(text.charCodeAt(joint - 1))) {
+      if (joint >= 1 && isJoint(text.charCodeAt(joint)) && isLetter(text.charCodeAt(joint - 1))) {
         let head = joint - 1
         while (head > 0 && joint - head < 4 && isLetter(text.charCodeAt(head - 1))) head--
         const length = end - start
@@ -236,7 +235,7 @@ class State implements Scan, Found {
   /** `de 89ab cdef …`: the country stands in a word of its own. */
   #ibanBefore(start: number): void {
     const { text } = this
-    if (start < 3 || !/[ \t\-.]/.test(text[start - 1]!) || !isLetter(text.charCodeAt(start - 2))) return
+    if (start < 3 || !isJoint(text.charCodeAt(start - 1)) || !isLetter(text.charCodeAt(start - 2))) return
     const head = start - 3
     if (isLetter(text.charCodeAt(head)) && !isAlnum(text.charCodeAt(head - 1)) && head >= this.#codeDone)
       this.#codeDone = Math.max(this.#codeDone, findIban(this, head))
@@ -267,7 +266,7 @@ class State implements Scan, Found {
   #passwordAt(start: number, end: number): void {
     const { text } = this
     let from = start
-    while (from > 0 && start - from < 64 && /[^\s"'`<>=:]/.test(text[from - 1]!)) from--
+    while (from > 0 && start - from < 64 && !isBeforeValue(text.charCodeAt(from - 1))) from--
     if (!followsPasswordWord(text, from)) return
     let to = end
     while (to < text.length && to - from < 128 && /[^\s"'`<>]/.test(text[to]!)) to++
@@ -334,6 +333,25 @@ class State implements Scan, Found {
 /** A sign before which a key may stand that is shorter than FORM_LENGTH: `12345678:…`, `12345678|…`. */
 function isDivider(code: number): boolean {
   return code === 58 || code === 124
+}
+
+/** Between the letters and the digits of a code: blank, tab, - . */
+function isJoint(code: number): boolean {
+  return code === 32 || code === 9 || code === 45 || code === 46
+}
+
+/** Blanks, quotes, < > = : and whatever else is a blank of Unicode. */
+function isBeforeValue(code: number): boolean {
+  if (code > 127) return /\s/.test(String.fromCharCode(code))
+  return (
+    code === 32 ||
+    (code >= 9 && code <= 13) ||
+    code === 34 ||
+    code === 39 ||
+    code === 96 ||
+    code === 58 ||
+    (code >= 60 && code <= 62)
+  )
 }
 
 /** Digits go on behind one separator. */

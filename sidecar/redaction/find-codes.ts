@@ -93,6 +93,8 @@ const MAC =
 
 /** Pairs of hexadecimal digits at the beginning of a word. */
 export function findMac(scan: Scan, at: number): number {
+  const third = scan.text.charCodeAt(at + 2)
+  if (third !== 58 && third !== 45 && scan.text.charCodeAt(at + 4) !== 46) return at
   MAC.lastIndex = at
   const match = MAC.exec(scan.text)
   if (match === null || /^(?:00[:.-]?){6}$|^(?:ff[:.-]?){6}$/i.test(match[0])) return at

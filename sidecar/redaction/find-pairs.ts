@@ -55,7 +55,7 @@ interface Name {
 function nameBefore(text: string, at: number): Name | undefined {
   let end = at
   while (end > 0 && at - end < 8 && isClosing(text.charCodeAt(end - 1))) end--
-  if (!mayEndName(text, end)) return undefined
+  if (!mayEndName(text, end) || !mayBeSecretWord(text, Math.max(0, end - NAME_WINDOW), end)) return undefined
   let start = end
   while (start > 0 && end - start < NAME_WINDOW && !isDelimiter(text.charCodeAt(start - 1))) start--
   if (end - start < 2) return undefined
@@ -65,7 +65,6 @@ function nameBefore(text: string, at: number): Name | undefined {
     if (ASIAN_PASSWORD.test(line)) return { isPassword: true, isStrong: true, line }
     if (ASIAN_SECRET.test(line)) return { isPassword: false, isStrong: true, line }
   }
-  if (!mayBeSecretWord(text, start, end)) return undefined
   const words = wordsOf(line)
   for (let index = words.length - 1, back = 0; index >= 0 && back < 3; index--, back++) {
     const word = words[index]!
@@ -138,11 +137,21 @@ function isDelimiter(code: number): boolean {
   )
 }
 
+/** `<name>`: 2 to 40 characters since the `<`, none of them `<`, `>` or `/`. */
+function closesTag(text: string, at: number): boolean {
+  for (let from = at - 1; from >= 0 && at - from <= 41; from--) {
+    const code = text.charCodeAt(from)
+    if (code === 60) return at - from > 2
+    if (code === 62 || code === 47) return false
+  }
+  return false
+}
+
 /** At a `:`, `=` or `>` of the text: the value of a name that says what it is. */
 export function findPair(scan: Scan, at: number): void {
   const { text } = scan
   const isTag = text[at] === '>'
-  if (isTag && !/<[^<>/]{2,40}$/.test(before(text, at, NAME_WINDOW))) return
+  if (isTag && !closesTag(text, at)) return
   const name = nameBefore(text, at)
   if (name === undefined) {
     if (text[at] === ':') findCurlUser(scan, at)

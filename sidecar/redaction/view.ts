@@ -48,7 +48,7 @@ function toAscii(character: string): string {
 /** Escapes of JSON and of program text, percent-encoding, character references of HTML, and characters that nobody sees. */
 const ENCODED =
   /\\(?:["'\\/bfnrt]|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|\r?\n)|(?:%[0-9a-fA-F]{2})+|&(?:amp|lt|gt|quot|apos|nbsp|commat|period|colon|equals|#\d{2,5}|#[xX][0-9a-fA-F]{2,4});|=3D|[\u00ad\u200b-\u200f\u2060\ufeff]+/g
-const ENCODED_TEST = new RegExp(ENCODED.source)
+const ENCODED_HERE = new RegExp(ENCODED.source, 'y')
 /** Every UTF-16 unit by what is done with it: one look instead of a pattern with many ranges. */
 const BEYOND = new Uint8Array(0x10000)
 export const LOOKS_ASCII = 1
@@ -74,19 +74,23 @@ const REFERENCES: Readonly<Record<string, string>> = {
   equals: '=',
 }
 
-/** Worth the search for encodings: an ordinary sentence has none of these. */
-export function hasEscape(text: string, beyond: number): boolean {
+/** Is there anything that decodedView would decode? Looks only where an escape may begin. */
+export function isEncoded(text: string, beyond: number): boolean {
   return (
     (beyond & INVISIBLE) !== 0 ||
-    text.includes('\\') ||
-    text.includes('%') ||
-    text.includes('&') ||
-    text.includes('=3D')
+    text.includes('=3D') ||
+    hasEncodedAt(text, '\\') ||
+    hasEncodedAt(text, '%') ||
+    hasEncodedAt(text, '&')
   )
 }
 
-export function isEncoded(text: string): boolean {
-  return ENCODED_TEST.test(text)
+function hasEncodedAt(text: string, sign: string): boolean {
+  for (let at = text.indexOf(sign); at !== -1; at = text.indexOf(sign, at + 1)) {
+    ENCODED_HERE.lastIndex = at
+    if (ENCODED_HERE.test(text)) return true
+  }
+  return false
 }
 
 /** JSON, or a piece of it: then an escape is an escape, and reading it as letters finds only what is not there. */
@@ -96,7 +100,6 @@ export function looksLikeJson(text: string): boolean {
 
 /** One level of encoding taken off; undefined where there is none. Linear. */
 export function decodedView(view: View): View | undefined {
-  if (!isEncoded(view.text)) return undefined
   const source = view.text
   // Stretches: where each begins here and there, and (for what was decoded) where it ends there.
   const starts: number[] = []
@@ -122,6 +125,7 @@ export function decodedView(view: View): View | undefined {
     sourceEnds.push(done)
     text += decoded
   }
+  if (done === 0) return undefined
   literal(source.length)
   const pieceOf = (at: number): number => {
     let low = 0
