@@ -2,10 +2,12 @@ import { findDsn, findEmail, findHiddenEmail, findUserInfo } from './find-addres
 import { BASE64_LENGTH, findBase64, type MaskInside } from './find-base64.ts'
 import { findCode, findIban, findIpv6, findMac, findMrz } from './find-codes.ts'
 import { findInDigits } from './find-in-digits.ts'
-import { endsPasswordWord, findFlag, findPair, findSpokenPasswords, followsPasswordWord } from './find-pairs.ts'
+import { findFlag, findPair, followsPasswordWord } from './find-pairs.ts'
+import { endsPasswordWord, findSpokenPasswords } from './find-spoken.ts'
 import { findAuthValue, findByForm, findByStart, findByVendor } from './find-tokens.ts'
 import { before, type Hit, isAlnum, isDigit, isLetter, type Scan } from './hits.ts'
 import { PRIVATE_KEY } from './rules/credentials.ts'
+import { isBeforeValue, isDivider, isDot, isGrouped, isHexGroup, isJoint, mayBeAt } from './signs.ts'
 import {
   asciiAlike,
   beyondAscii,
@@ -128,12 +130,6 @@ function scan(text: string, label: boolean, ascii: boolean): Found {
   if (isSpelled) state.spelledAddresses()
   if (isSpoken && !label) findSpokenPasswords(state, ascii)
   return state
-}
-
-/** `dot` or `DOT`; `start` is where a word of three begins. */
-function isDot(text: string, start: number): boolean {
-  const code = text.charCodeAt(start)
-  return code === 100 ? text.startsWith('dot', start) : code === 68 && text.startsWith('DOT', start)
 }
 
 class State implements Scan, Found {
@@ -327,80 +323,5 @@ class State implements Scan, Found {
           this.#emailDone = findHiddenEmail(this, sign, this.#emailDone, true)
       }
     }
-  }
-}
-
-/** A sign before which a key may stand that is shorter than FORM_LENGTH: `12345678:…`, `12345678|…`. */
-function isDivider(code: number): boolean {
-  return code === 58 || code === 124
-}
-
-/** Between the letters and the digits of a code: blank, tab, - . */
-function isJoint(code: number): boolean {
-  return code === 32 || code === 9 || code === 45 || code === 46
-}
-
-/** Blanks, quotes, < > = : and whatever else is a blank of Unicode. */
-function isBeforeValue(code: number): boolean {
-  if (code > 127) return /\s/.test(String.fromCharCode(code))
-  return (
-    code === 32 ||
-    (code >= 9 && code <= 13) ||
-    code === 34 ||
-    code === 39 ||
-    code === 96 ||
-    code === 58 ||
-    (code >= 60 && code <= 62)
-  )
-}
-
-/** Digits go on behind one separator. */
-function isGrouped(text: string, end: number): boolean {
-  const code = text.charCodeAt(end)
-  return (code === 32 || code === 45 || code === 46) && isDigit(text.charCodeAt(end + 1))
-}
-
-/** `fe80:` or `:0db8`: hexadecimal digits on a side, two colons within nine characters. */
-function isHexGroup(text: string, at: number): boolean {
-  const next = text.charCodeAt(at + 1)
-  const previous = text.charCodeAt(at - 1)
-  if (!isHex(next) || !isHex(previous)) return false
-  for (let ahead = at + 2; ahead <= at + 5; ahead++) {
-    const code = text.charCodeAt(ahead)
-    if (code === 58) return true
-    if (!isHex(code)) return false
-  }
-  return false
-}
-
-function isHex(code: number): boolean {
-  const lower = code | 32
-  return (code >= 48 && code <= 57) || (lower >= 97 && lower <= 102)
-}
-
-/** `[at`, `( at`, `{ät`, `[@`: the next letters may be a word for @. */
-function mayBeAt(text: string, at: number): boolean {
-  let next = at + 1
-  while (next - at < 3 && text.charCodeAt(next) === 32) next++
-  const code = text.charCodeAt(next)
-  if (code === 64 || code > 127) return true
-  const second = text.charCodeAt(next + 1)
-  if (second > 127) return true
-  const follows = second | 32
-  switch (code | 32) {
-    case 97: // at, arroba, aapstaart
-      return follows === 116 || follows === 114 || follows === 97
-    case 99: // chez, chiocciola
-      return follows === 104
-    case 107: // kropka
-      return follows === 114
-    case 109: // małpa
-      return follows === 97
-    case 115: // snabel-a
-      return follows === 110
-    case 101: // et
-      return follows === 116
-    default:
-      return false
   }
 }

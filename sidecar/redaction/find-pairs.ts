@@ -20,7 +20,7 @@ const GLUED_SECRET = /(?:secret|token|apikey|accesskey|secretkey|privatekey|sess
 const ASIAN_PASSWORD =
   /(?:パスワード|暗証番号|密码|密碼|口令|비밀번호|암호|كلمة (?:المرور|السر)|पासवर्ड|รหัสผ่าน)[^\p{L}\p{N}]{0,4}(?:は|是|为|為|는|은|هي|है)?$/u
 const ASIAN_SECRET = /(?:キー|トークン|鍵|密钥|密鑰|令牌|키|토큰|مفتاح|कुंजी)[^\p{L}\p{N}]{0,4}$/u
-const SAYS_MORE = new RegExp(`${AFTER_WORDS.source}|${GLUED.source}|${GLUED_SECRET.source}`)
+const GLUED_ANY = new RegExp(`${GLUED.source}|${GLUED_SECRET.source}`)
 const NAME_WINDOW = 48
 const MAX_VALUE = 512
 
@@ -97,20 +97,32 @@ function wordsOf(line: string): string[] {
     .slice(-4)
 }
 
-/** Does the last word, where it is ASCII, say something of a secret? It decides alone unless it is one of AFTER_WORDS. */
+/** The last word tells, or one before it where only AFTER_WORDS follow. true where a word is not ASCII: then wordsOf tells. */
 function mayBeSecretWord(text: string, start: number, end: number): boolean {
   let from = end
-  while (from > start) {
-    const code = text.charCodeAt(from - 1)
-    if (code > 127) return true
-    if (!isNameCharacter(code)) break
-    from--
-    // `apiKey`: a capital behind a small letter or a digit begins a word.
-    if (code <= 90 && code >= 65 && from > start && isSmallOrDigit(text.charCodeAt(from - 1))) break
+  for (let back = 0; back < 3; back++) {
+    while (from > start) {
+      const code = text.charCodeAt(from - 1)
+      if (code > 127) return true
+      if (isNameCharacter(code)) break
+      if (isDelimiter(code)) return false
+      from--
+    }
+    if (from === start) return false
+    const wordEnd = from
+    while (from > start) {
+      const code = text.charCodeAt(from - 1)
+      if (code > 127) return true
+      if (!isNameCharacter(code)) break
+      from--
+      // `apiKey`: a capital behind a small letter or a digit begins a word.
+      if (code <= 90 && code >= 65 && from > start && isSmallOrDigit(text.charCodeAt(from - 1))) break
+    }
+    const word = text.slice(from, wordEnd).toLowerCase()
+    if (PASSWORD_WORDS.has(word) || SECRET_WORDS.has(word) || word === 'passe' || GLUED_ANY.test(word)) return true
+    if (!AFTER_WORDS.test(word)) return false
   }
-  if (from === end) return true
-  const word = text.slice(from, end).toLowerCase()
-  return PASSWORD_WORDS.has(word) || SECRET_WORDS.has(word) || word === 'passe' || SAYS_MORE.test(word)
+  return false
 }
 
 function isSmallOrDigit(code: number): boolean {
@@ -200,7 +212,8 @@ function isQuoteOrStop(code: number): boolean {
   )
 }
 
-function endOfWord(text: string, start: number): number {
+/** Where a value without quotes ends. */
+export function endOfWord(text: string, start: number): number {
   const limit = Math.min(text.length, start + MAX_VALUE)
   let end = start
   for (; end < limit; end++) {
@@ -349,50 +362,4 @@ export function followsPasswordWord(text: string, at: number): boolean {
     if (!CONNECTING.has(word)) return false
   }
   return false
-}
-
-/** Is `start` to `end`, before a blank, the end of a word that findSpokenPasswords looks for? */
-export function endsPasswordWord(text: string, start: number, end: number): boolean {
-  const size = end - start
-  if (size === 5) return text.startsWith('passe', start)
-  const previous = text.charCodeAt(end - 2)
-  // `contraseña`, `hasło`: the last letter stands alone behind one that is not ASCII.
-  if (size === 1) return text.charCodeAt(start - 1) > 127
-  if (size < 6) return false
-  if (previous === 114) {
-    const before = text.charCodeAt(end - 3)
-    return (
-      before === 111 &&
-      (text.startsWith('assw', end - 7) ||
-        text.startsWith('woo', end - 5) ||
-        text.startsWith('sen', end - 6) ||
-        text.startsWith('assworo', end - 9))
-    )
-  }
-  return previous === 101 && (text.startsWith('asswork', end - 11) || text.startsWith('assworord', end - 11))
-}
-
-const SPOKEN_ASCII = ['asswor', 'mot de passe', 'achtwoord']
-const SPOKEN_OTHER = ['ontraseña', 'asło', 'ösenord']
-const VERB = /(?:d|t|e|a|o|ord|ordet|koden)[ \t](?:is|ist|lautet|est|es|è|é|to|är)[ \t]["'`“„«:]?/y
-/** `the password is …`: the value has no digit that would have drawn attention to it. */
-export function findSpokenPasswords(scan: Scan, isAscii: boolean): void {
-  for (const word of SPOKEN_ASCII) findSpoken(scan, word)
-  if (!isAscii) for (const word of SPOKEN_OTHER) findSpoken(scan, word)
-}
-
-function findSpoken(scan: Scan, word: string): void {
-  const { text } = scan
-  for (let at = text.indexOf(word); at !== -1; at = text.indexOf(word, at + word.length)) {
-    // The last letter of the word, the verb, the value.
-    VERB.lastIndex = at + word.length - (word === 'asswor' ? 0 : 1)
-    const verb = VERB.exec(text)
-    if (verb === null) continue
-    const start = VERB.lastIndex
-    const end = endOfWord(text, start)
-    const value = text.slice(start, end)
-    // A word of a sentence is written in small letters, or with a capital in front.
-    if (value.length >= 6 && /[a-z].*[A-Z]|[^\p{L}'’-]/u.test(value) && !isPlaceholder(value))
-      scan.hits.push({ start, end, kind: 'password', rule: 'password-word' })
-  }
 }
