@@ -1,32 +1,43 @@
+import { randomBytes } from 'node:crypto'
 import { createServer, type RequestListener } from 'node:http'
 
 /**
  * For bench/kong.sh: a provider that costs next to nothing (`/small`: 4 KB of JSON, `/stream`: 100 events), and sinks that take
- * everything and count what arrived (`GET /count/observed`, `/count/http-log`). `node kong-stand-ins.ts PROVIDER SINK COLLECTOR`,
+ * everything and count what arrived (`GET /count/observed`, `/count/ship-tap`, `/count/http-log`). `node kong-stand-ins.ts PROVIDER SINK COLLECTOR`,
  * ports on loopback.
  */
 const [provider, sink, collector] = process.argv.slice(2).map(Number)
-const answer = JSON.stringify({
-  id: 'chatcmpl-1',
-  object: 'chat.completion',
-  model: 'gpt-4o',
-  choices: [{ index: 0, message: { role: 'assistant', content: 'x'.repeat(3800) }, finish_reason: 'stop' }],
-  usage: { prompt_tokens: 500, completion_tokens: 900, total_tokens: 1400 },
-})
-const event = `data: ${JSON.stringify({ object: 'chat.completion.chunk', choices: [{ index: 0, delta: { content: 'word ' } }] })}\n\n`
+/** Answers differ from call to call: equal strings cost LuaJIT less than they do in life. */
+const text = (length: number) => randomBytes((length * 3) / 4).toString('base64url')
+const answers = Array.from({ length: 1000 }, (_, n) =>
+  JSON.stringify({
+    id: `chatcmpl-${n}`,
+    object: 'chat.completion',
+    model: 'gpt-4o',
+    choices: [{ index: 0, message: { role: 'assistant', content: text(3800) }, finish_reason: 'stop' }],
+    usage: { prompt_tokens: 500, completion_tokens: 900, total_tokens: 1400 },
+  }),
+)
+const event = () =>
+  `data: ${JSON.stringify({ object: 'chat.completion.chunk', choices: [{ index: 0, delta: { content: text(8) } }] })}\n\n`
+const streams = Array.from({ length: 200 }, () => Array.from({ length: 100 }, event))
+let turn = 0
 
 const provide: RequestListener = (request, response) => {
   request.resume()
+  turn++
   if (request.url !== '/stream') {
+    const answer = answers[turn % answers.length]!
     response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(answer) })
     response.end(answer)
     return
   }
   response.writeHead(200, { 'content-type': 'text/event-stream' })
-  let left = 100
+  const events = streams[turn % streams.length]!
+  let at = 0
   const next = () => {
-    response.write(event)
-    if (--left > 0) setImmediate(next)
+    response.write(events[at++]!)
+    if (at < events.length) setImmediate(next)
     else response.end('data: [DONE]\n\n')
   }
   next()

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -10,6 +11,8 @@ import { makeCapture } from '../sidecar/testing/make-capture.ts'
 import { cpuSeconds } from './process-cost.ts'
 
 const CONTENT_BYTES = 4096
+/** Captures that differ, as in life. */
+const DIFFERENT = 500
 const WARM_UP_CALLS = 5000
 const CALLS = 20_000
 /** Kong keeps a connection for each event that is under way. */
@@ -20,7 +23,7 @@ export interface PluginCost {
   cpuMicrosPerCall: number
 }
 
-/** What kong-pdk alone costs: a plugin that asks for the same table and does nothing with it. */
+/** What kong-pdk alone costs: a plugin that asks for the same text and does nothing with it. */
 const BARE_PLUGIN = `module.exports = {
   Plugin: class { async log(kong) { await kong.ctx.shared.get('llm_observer') } },
   Name: 'llm-observer', Version: '0', Priority: 1, Schema: [],
@@ -56,11 +59,12 @@ async function measure(load: string | undefined): Promise<PluginCost> {
       content: 'on',
       sidecar_url: `http://127.0.0.1:${address.port}`,
     })
-    const capture = captureOf(CONTENT_BYTES)
+    const captures = Array.from({ length: DIFFERENT }, (_, n) => captureOf(n + 1))
     const run = async (calls: number) => {
       let begun = 0
       const lane = async (kong: KongSide) => {
         while (begun < calls) {
+          const capture = captures[begun % captures.length]!
           begun++
           await kong.event(instance, () => capture)
           delivered++
@@ -90,17 +94,28 @@ async function measure(load: string | undefined): Promise<PluginCost> {
   }
 }
 
-function captureOf(contentBytes: number): unknown {
-  const { content: _content, ...capture } = makeCapture({
-    requestBody: { model: 'gpt-4o', messages: [{ role: 'user', content: 'q'.repeat(contentBytes / 2) }] },
+/** As the tap leaves it: one JSON text of some 7 KB, bodies as base64. */
+function captureOf(n: number): string {
+  const text = () => randomBytes((CONTENT_BYTES / 2) * 0.75).toString('base64url')
+  const {
+    content: _content,
+    v,
+    source,
+    node,
+    epoch,
+    sequence,
+    ...capture
+  } = makeCapture({
+    n,
+    requestBody: { model: 'gpt-4o', messages: [{ role: 'user', content: text() }] },
     responseBody: {
-      id: 'chatcmpl-1',
+      id: `chatcmpl-${n}`,
       model: 'gpt-4o',
-      choices: [{ message: { role: 'assistant', content: 'a'.repeat(contentBytes / 2) } }],
+      choices: [{ message: { role: 'assistant', content: text() } }],
       usage: { prompt_tokens: 500, completion_tokens: 500, total_tokens: 1000 },
     },
   })
-  return capture
+  return JSON.stringify({ v, source, node, epoch, sequence, ...capture })
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href)

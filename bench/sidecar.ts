@@ -51,7 +51,7 @@ export async function benchSidecar(options: SidecarBenchOptions): Promise<Sideca
   const sinks = [
     await openCountingSink(200, 'kong.llm.call.id'),
     // With its quotes: a text that speaks of the same name has them escaped.
-    await openCountingSink(200, '"key":"langfuse.internal.is_app_root"'),
+    await openCountingSink(200, '"key":"langfuse.observation.metadata.cost_state"'),
     await openCountingSink(204, '"call_id"'),
   ]
   const socket = join(directory, 's.sock')

@@ -1,8 +1,20 @@
-import { aggregate, grown, maxBy, promql, rate, ratio, share, sum, sumBy, type Vector } from '../monitoring/promql.ts'
+import {
+  aggregate,
+  grown,
+  increase,
+  maxBy,
+  promql,
+  rate,
+  ratio,
+  share,
+  sum,
+  sumBy,
+  type Vector,
+} from '../monitoring/promql.ts'
 import { makeBoard } from './board.ts'
-import { graph, type Steps, stat, table } from './panels.ts'
-import { scoped, thinned } from './scope.ts'
-import { orZeroOfCalls } from './shared-queries.ts'
+import { graph, HOURLY_POINTS, type Steps, stat, table } from './panels.ts'
+import { scoped, scopedByTarget, thinned } from './scope.ts'
+import { orNone, orZeroOfCalls } from './shared-queries.ts'
 
 const RANGE = '$__range'
 const cost = scoped('llm_cost_usd_total')
@@ -12,6 +24,13 @@ const budgetSteps: Steps = ['text', [0.8, 'orange'], [1, 'red']]
 /** The same tenant in two environments has a ceiling in each. */
 const budgetBy = ['environment', 'tenant_id', 'period'] as const
 const monthBy = ['environment', 'tenant_id'] as const
+const aboveList = sumBy(['provider'], grown(scoped('llm_provider_bill_above_list_usd_total'), RANGE))
+const belowList = sumBy(['provider'], grown(scoped('llm_provider_bill_below_list_usd_total'), RANGE))
+/** Of all tenants and models, as the bills are. */
+const costOfProviders = sumBy(
+  ['provider'],
+  grown(scopedByTarget('llm_cost_usd_total', { provider: { matches: '$provider' } }), RANGE),
+)
 
 export const COST = makeBoard({
   uid: 'llm-cost',
@@ -261,6 +280,54 @@ export const COST = makeBoard({
             },
           ],
           noValue: 'all have one',
+        }),
+        graph({
+          title: 'Amounts that may lack something',
+          points: HOURLY_POINTS,
+          description:
+            'Calls of the last hour at each moment, by reason; docs/read.md says what each means. `unread_usage`: a provider counts something that nobody reads.',
+          unit: 'short',
+          softMax: 1,
+          lines: [
+            {
+              query: orNone(sumBy(['reason'], increase(scoped('llm_call_reasons_total'), '1h')), 'reason'),
+              legend: '{{reason}}',
+            },
+          ],
+        }),
+        table({
+          title: 'Reasons by tenant',
+          description: 'Calls of the range whose amount may lack something. A call with two reasons counts in both.',
+          unit: 'short',
+          width: 12,
+          height: 8,
+          labels: { tenant_id: 'Tenant', reason: 'Reason' },
+          columns: [
+            {
+              title: 'Calls',
+              query: promql`${sumBy(['tenant_id', 'reason'], grown(scoped('llm_call_reasons_total'), RANGE))} > 0`,
+            },
+          ],
+          noValue: 'no reasons',
+        }),
+        table({
+          title: 'Providers’ bills against our list',
+          description:
+            'Of answers whose provider tells its bill: the bill is the cost; here is by how much it was above and below our list. Of all tenants and models; “Share” is of the provider’s cost.',
+          unit: 'currencyUSD',
+          labels: { provider: 'Provider' },
+          columns: [
+            {
+              title: 'Share',
+              unit: 'percentunit',
+              decimals: 2,
+              steps: ['text', [0.02, 'orange']],
+              query: promql`(${aboveList} + ${belowList}) / (${costOfProviders} > 0)`,
+            },
+            { title: 'Above', query: aboveList },
+            { title: 'Below', query: belowList },
+          ],
+          noValue: 'no bills',
         }),
       ],
     },

@@ -5,7 +5,9 @@ import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { build } from '../monitoring/build.ts'
 import { TABLES } from '../monitoring/promql.ts'
+import { THINNED } from '../monitoring/recorded.ts'
 import { TABLE_NAMES } from '../monitoring/testing/promql-check.ts'
+import { METRICS } from '../sidecar/metrics/metrics.ts'
 import { isOverItsOwnWindow, isUntargeted } from './lint.ts'
 import { type SelectorInQuery, selectorsIn } from './selectors.ts'
 import {
@@ -205,6 +207,36 @@ describe.each(COMMITTED_BOARDS.map((board) => [board.title, board] as const))('%
         expect.arrayContaining(shown.filter((name) => name.startsWith('Value')).map((name) => renameByName[name]!)),
       )
     }
+  })
+})
+
+describe('the metrics of the sidecar', () => {
+  /** Read by no board, and why. */
+  const UNDRAWN: Readonly<Record<string, string>> = {
+    llm_adjusted_calls_total: 'what repricing changed is drawn in dollars',
+    llm_repeated_answers_total: 'polls and replays cost nothing',
+    llm_usage_source_calls_total: 'LLMUsageUnknown reads it; the board draws the cost by source',
+    kong_semantic_cache_answers_total: 'for a query by hand: how much sooner a cached answer ends',
+    kong_semantic_cache_answer_seconds_total: 'the same',
+    kong_semantic_cache_unpriced_lookups_total: 'look-ups without a price are rare: docs/capture.md',
+    llm_budget_period_start_timestamp_seconds: 'recording rules read it',
+    llm_budget_period_end_timestamp_seconds: 'recording rules read it',
+    observer_websockets_total: 'realtime is counted and not read: docs/capture.md',
+    observer_received_bytes_total: 'for sizing a machine, by hand',
+    observer_sink_in_flight_calls: 'lag says whether a sink keeps up',
+    observer_sink_last_success_timestamp_seconds: 'runbooks read it',
+    observer_langfuse_scores_total: 'LLMScoresRefused reads it',
+    observer_estimate_queue_bytes: 'runbooks read it',
+    observer_price_book_info: 'its value is always 1',
+    observer_price_book_loaded_timestamp_seconds: 'runbooks read it',
+    observer_price_book_reloads_total: 'LLMPriceFileRefused reads it',
+  }
+
+  it('are each drawn by a board, or it is said why not', () => {
+    const read = new Set(PLACES.map(({ selector }) => selector.name.replace(/_(?:bucket|sum|count)$/, '')))
+    for (const [name, counter] of Object.entries(THINNED)) if (read.has(name)) read.add(counter)
+    const undrawn = Object.keys(METRICS).filter((name) => !read.has(name))
+    expect(undrawn.sort()).toEqual(Object.keys(UNDRAWN).sort())
   })
 })
 

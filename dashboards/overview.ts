@@ -1,10 +1,12 @@
-import { grown, metric, promql, quantile, rate, sum, sumBy } from '../monitoring/promql.ts'
+import { grown, metric, promql, quantile, rate, ratio, share, sum, sumBy } from '../monitoring/promql.ts'
 import { makeBoard } from './board.ts'
 import { graph, stat, table } from './panels.ts'
 import { scoped, scopedBucket, thinned } from './scope.ts'
-import { hitRatio, OUTCOME_COLOURS, orZeroOfCalls, successRatio } from './shared-queries.ts'
+import { hitRatio, OUTCOME_COLOURS, orNone, orZeroOfCalls, successRatio } from './shared-queries.ts'
 
 const tenantBoard = '/d/llm-tenant?${__url_time_range}&var-tenant=${__data.fields.Tenant}'
+const agentBy = ['protocol', 'method'] as const
+const agentCalls = sumBy(agentBy, grown(scoped('llm_agent_protocol_calls_total'), '24h'))
 
 export const OVERVIEW = makeBoard({
   uid: 'llm-overview',
@@ -172,6 +174,54 @@ export const OVERVIEW = makeBoard({
               query: promql`1 - ${successRatio(['tenant_id'], '24h')}`,
             },
           ],
+        }),
+      ],
+    },
+    {
+      title: 'Tools and agents',
+      panels: [
+        graph({
+          title: 'Calls of tools and agents',
+          description:
+            'Calls of tool servers (MCP) and agents (A2A) through the gateway, by JSON-RPC method. No model answered them, and they cost nothing.',
+          unit: 'reqps',
+          lines: [
+            {
+              query: orNone(
+                sumBy(['protocol', 'method'], rate(scoped('llm_agent_protocol_calls_total'), '$__rate_interval')),
+                'protocol',
+              ),
+              legend: '{{protocol}} {{method}}',
+            },
+          ],
+        }),
+        table({
+          title: 'Tools and agents, last 24 h',
+          description:
+            'By protocol and method: calls, the share that ended in an HTTP or JSON-RPC error, and the mean time to the end of the answer.',
+          unit: 'short',
+          width: 12,
+          height: 8,
+          labels: { protocol: 'Protocol', method: 'Method' },
+          columns: [
+            { title: 'Calls', query: promql`${agentCalls} > 0` },
+            {
+              title: 'Failed',
+              unit: 'percentunit',
+              decimals: 2,
+              steps: ['text', [0.05, 'orange'], [0.2, 'red']],
+              query: share(
+                sumBy(agentBy, grown(scoped('llm_agent_protocol_calls_total', { outcome: 'error' }), '24h')),
+                agentCalls,
+              ),
+            },
+            {
+              title: 'Mean time',
+              unit: 's',
+              query: ratio(sumBy(agentBy, grown(scoped('llm_agent_protocol_seconds_total'), '24h')), agentCalls),
+            },
+          ],
+          noValue: 'no calls',
         }),
       ],
     },

@@ -3,15 +3,15 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { tapSections } from '../plugin/tap-text.ts'
+import { readTap } from '../plugin/tap-text.ts'
 import { withTap } from './build-tap.ts'
 
 const root = join(import.meta.dirname, '..')
-const tap = readFileSync(join(root, 'plugin/tap.lua'), 'utf8')
+const tap = readTap()
 const kongYml = readFileSync(join(root, 'dev/demo-kong.yml'), 'utf8')
 
 describe('the tap in kong.yml', () => {
-  it('is that of plugin/tap.lua', () => {
+  it('is that of plugin/tap/', () => {
     const { status, stderr } = spawnSync(process.execPath, [join(root, 'dev/build-tap.ts'), '--check'], {
       encoding: 'utf8',
     })
@@ -19,30 +19,27 @@ describe('the tap in kong.yml', () => {
   })
 
   it('comes out of the YAML as it stands in the file, on each tapped route', () => {
-    const sections = tapSections(tap)
     const config = parse(kongYml)
-    const tapped = config.services
+    const plugins = config.services
       .flatMap(({ routes }: { routes: object[] }) => routes)
       .flatMap(({ plugins }: { plugins: { name: string; config: object }[] }) => plugins)
-      .filter(({ name }: { name: string }) => name === 'pre-function')
-    expect(tapped).toHaveLength(4)
-    for (const { config: written } of tapped)
-      expect(written).toEqual(Object.fromEntries(Object.entries(sections).map(([hook, lua]) => [hook, [lua]])))
+    for (const name of ['pre-function', 'post-function'] as const) {
+      const tapped = plugins.filter((plugin: { name: string }) => plugin.name === name)
+      expect(tapped).toHaveLength(4)
+      for (const { config: written } of tapped)
+        expect(written).toEqual(Object.fromEntries(Object.entries(tap[name]).map(([hook, lua]) => [hook, [lua]])))
+    }
   })
 
   it('drift is seen', () => {
     expect(withTap(kongYml, tap)).toBe(kongYml)
-    expect(withTap(kongYml, tap.replace('262144', '262145'))).not.toBe(kongYml)
+    const post = { access: tap['post-function'].access.replace('262144', '262145') }
+    expect(withTap(kongYml, { ...tap, 'post-function': post })).not.toBe(kongYml)
     expect(withTap(kongYml.replace('local sequence', 'local sequenz'), tap)).toBe(kongYml)
   })
 
-  it.each([
-    ['an unknown hook', `${tap}\n--@ rewrite\nreturn`, /no hook "rewrite"/],
-    ['a section twice', `${tap}\n--@ log\nreturn`, /"log" stands twice/],
-    ['a section missing', tap.replace('--@ log', '-- log'), /no section "--@ log"/],
-  ])('%s is refused', (_name, source, error) => expect(() => tapSections(source)).toThrow(error))
-
   it('without its markers kong.yml is refused', () => {
     expect(() => withTap('services: []\n', tap)).toThrow(/tap: begin/)
+    expect(() => withTap(kongYml.replace('# tap body: end', ''), tap)).toThrow(/tap body: begin/)
   })
 })

@@ -1,30 +1,33 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { TAP_HOOKS, tapSections } from '../plugin/tap-text.ts'
+import { readTap, type Tap } from '../plugin/tap-text.ts'
 
 /**
- * Writes the sections of plugin/tap.lua into the pre-function of kong.yml and of the demo's, between two marker comments.
- * With `--check` it writes nothing and fails where they differ.
+ * Writes the chunks of plugin/tap/ into kong.yml and the demo's, each part between two marker comments. With `--check` it
+ * writes nothing and fails where they differ.
  */
-const BEGIN = /^( *)# tap: begin\b.*$/m
-const END = /^ *# tap: end\b.*$/m
+const PARTS = { tap: 'pre-function', 'tap body': 'post-function' } as const
 
 const root = join(import.meta.dirname, '..')
-const TAP_FILE = join(root, 'plugin/tap.lua')
 const KONG_FILES = ['kong.yml', 'dev/demo-kong.yml']
 
-/** kong.yml with the tap as it is in `tapSource`. */
-export function withTap(kongYml: string, tapSource: string): string {
-  const begin = BEGIN.exec(kongYml)
-  const end = END.exec(kongYml)
+/** kong.yml with this tap. Throws where a marker is missing. */
+export function withTap(kongYml: string, tap: Tap): string {
+  let written = kongYml
+  for (const [marker, plugin] of Object.entries(PARTS)) written = withPart(written, marker, tap[plugin])
+  return written
+}
+
+function withPart(kongYml: string, marker: string, chunks: Record<string, string>): string {
+  const begin = new RegExp(`^( *)# ${marker}: begin\\b.*$`, 'm').exec(kongYml)
+  const end = new RegExp(`^ *# ${marker}: end\\b.*$`, 'm').exec(kongYml)
   if (begin === null || end === null || end.index < begin.index)
-    throw new Error('kong.yml: no "# tap: begin" followed by "# tap: end"')
+    throw new Error(`kong.yml: no "# ${marker}: begin" followed by "# ${marker}: end"`)
   const indent = begin[1]!
-  const sections = tapSections(tapSource)
-  const lines = TAP_HOOKS.flatMap((hook) => [
+  const lines = Object.entries(chunks).flatMap(([hook, chunk]) => [
     `${indent}${hook}:`,
     `${indent}- |`,
-    ...sections[hook]
+    ...chunk
       .trimEnd()
       .split('\n')
       .map((line) => (line === '' ? '' : `${indent}  ${line}`)),
@@ -34,14 +37,14 @@ export function withTap(kongYml: string, tapSource: string): string {
 }
 
 if (import.meta.main) {
-  const tap = readFileSync(TAP_FILE, 'utf8')
+  const tap = readTap()
   for (const name of KONG_FILES) {
     const file = join(root, name)
     const before = readFileSync(file, 'utf8')
     const after = withTap(before, tap)
-    if (before === after) console.log(`${name} holds the tap of plugin/tap.lua`)
+    if (before === after) console.log(`${name} holds the tap of plugin/tap/`)
     else if (process.argv.includes('--check')) {
-      console.error(`${name} does not hold the tap as it is in plugin/tap.lua: run \`npm run tap\``)
+      console.error(`${name} does not hold the tap as it is in plugin/tap/: run \`npm run tap\``)
       process.exitCode = 1
     } else {
       writeFileSync(file, after)

@@ -7,9 +7,9 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const ASSETS = [
   'plugin/load/llm-observer.cjs',
   'plugin/without-ts-node.cjs',
-  'plugin/tap.lua',
+  'plugin/tap',
   'pricing/catalogue.json',
   'pricing/catalogue-litellm.json',
   'pricing/overrides.yaml',
 ]
-for (const file of ASSETS) cpSync(join(root, file), join(root, 'dist', file))
+for (const file of ASSETS) cpSync(join(root, file), join(root, 'dist', file), { recursive: true })

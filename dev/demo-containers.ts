@@ -2,9 +2,9 @@ import { writeFileSync } from 'node:fs'
 import { startProvider } from './provider/provider.ts'
 import { runTraffic } from './traffic/traffic.ts'
 
-/** The containers of the profile `demo` (docker-compose.yml), in Kong's network: the mock provider, and who calls it. */
+/** The containers of the profile `demo` (docker-compose.yml): the mock provider, and who calls it through Kong at `GATEWAY_URL`. */
 const PROVIDER_PORT = 9500
-const GATEWAY = 'http://127.0.0.1:8000'
+const GATEWAY = process.env.GATEWAY_URL ?? 'http://127.0.0.1:8000'
 const RATE_PER_SECOND = 2
 const CALLS_A_ROUND = 1000
 /** Its age is the health of the traffic: written after a call that was answered as it should be. */
@@ -14,7 +14,12 @@ const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
 
 async function provider(): Promise<void> {
-  const running = await startProvider({ port: PROVIDER_PORT, latencyMs: [50, 1500], chunkDelayMs: [5, 40] })
+  const running = await startProvider({
+    host: '0.0.0.0',
+    port: PROVIDER_PORT,
+    latencyMs: [50, 1500],
+    chunkDelayMs: [5, 40],
+  })
   stop.signal.addEventListener('abort', () => void running.close())
 }
 

@@ -1,8 +1,7 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
-import { makeChild } from './child-process.ts'
 import type { Gateway } from './gateway/gateway.ts'
 
 export interface RealKongOptions {
@@ -27,6 +26,10 @@ interface KongFile {
 }
 
 const QUIET_MS = 1500
+/** No start takes so long; what Kong itself says ends the waiting at once. */
+const START_LIMIT_MS = 60_000
+const QUIT_SECONDS = 10
+const END_LIMIT_MS = 15_000
 
 export function findKong(): string | undefined {
   const found = spawnSync('sh', ['-c', 'command -v kong'], { encoding: 'utf8' }).stdout.trim()
@@ -60,12 +63,14 @@ export async function startRealKong(options: RealKongOptions): Promise<Gateway> 
     { name: 'file-log', config: { path: options.accessLog, reopen: true } },
   ]
   const configFile = join(options.directory, 'kong-of-the-demo.yml')
-  writeFileSync(configFile, stringify(declarative, { aliasDuplicateObjects: false }))
+  // Kong reads YAML 1.1, in which an unquoted off is false.
+  writeFileSync(configFile, stringify(declarative, { version: '1.1', aliasDuplicateObjects: false }))
   writeFileSync(options.accessLog, '')
 
   const [command, ...args] = options.describePlugin
   const description = join(options.directory, 'plugin.json')
   writeFileSync(description, execFileSync(command, args))
+  if (process.getuid?.() === 0) letWorkersIn(options)
 
   const env = {
     KONG_DATABASE: 'off',
@@ -74,7 +79,6 @@ export async function startRealKong(options: RealKongOptions): Promise<Gateway> 
     KONG_PROXY_LISTEN: `127.0.0.1:${options.port}`,
     KONG_ADMIN_LISTEN: 'off',
     KONG_NGINX_WORKER_PROCESSES: '1',
-    KONG_NGINX_DAEMON: 'off',
     KONG_PLUGINS: 'bundled,llm-observer',
     KONG_PLUGINSERVER_NAMES: 'js',
     KONG_PLUGINSERVER_JS_SOCKET: options.pluginServerSocket,
@@ -82,16 +86,13 @@ export async function startRealKong(options: RealKongOptions): Promise<Gateway> 
     HOME: options.directory,
   }
   const url = `http://127.0.0.1:${options.port}`
-  const child = makeChild({
-    name: 'kong',
-    command: kong,
-    args: ['start', '--prefix', prefix],
-    env,
-    logFile: join(options.directory, 'kong.log'),
-    // No route at /: any answer of Kong will do.
-    ready: async () => (await fetch(url)).status === 404,
-  })
-  await child.start()
+  const running = new KongCommand(kong, prefix, env, join(options.directory, 'kong.log'))
+  try {
+    await running.start(url)
+  } catch (error) {
+    await running.end()
+    throw error
+  }
   return {
     url,
     port: options.port,
@@ -104,10 +105,139 @@ export async function startRealKong(options: RealKongOptions): Promise<Gateway> 
         await new Promise((resolve) => setTimeout(resolve, QUIET_MS))
       }
     },
-    close: () => child.kill('SIGQUIT'),
+    close: () => running.end(),
   }
 }
 
 function lines(file: string): number {
   return readFileSync(file, 'utf8').split('\n').length - 1
+}
+
+/** Workers of a Kong that root started run as another user: they enter the folder, write the access log, use the socket. */
+function letWorkersIn({ directory, accessLog, pluginServerSocket }: RealKongOptions): void {
+  chmodSync(directory, 0o711)
+  chmodSync(accessLog, 0o666)
+  chmodSync(pluginServerSocket, 0o666)
+}
+
+/**
+ * `kong start` and `kong quit` of one prefix. nginx is a daemon: a signal to a `kong start` that stays in the foreground ends
+ * the command alone, and leaves nginx behind.
+ */
+class KongCommand {
+  readonly #kong: string
+  readonly #prefix: string
+  readonly #env: Record<string, string>
+  readonly #logFile: string
+
+  constructor(kong: string, prefix: string, env: Record<string, string>, logFile: string) {
+    this.#kong = kong
+    this.#prefix = prefix
+    this.#env = env
+    this.#logFile = logFile
+  }
+
+  /** Resolves once Kong answers at the address; throws an Error with Kong's own words as soon as it cannot. */
+  async start(url: string): Promise<void> {
+    const code = await this.#run(START_LIMIT_MS, 'start', '-p', this.#prefix)
+    if (code !== 0)
+      throw new Error(`kong does not start (exit code ${code ?? 'none in time'}):\n${tail(this.#logFile)}`)
+    const deadline = Date.now() + START_LIMIT_MS
+    while (!(await answers(url))) {
+      const fault = this.#fault()
+      if (fault !== undefined) throw new Error(`kong started and does not answer: ${fault}`)
+      if (Date.now() > deadline) throw new Error(`kong started and does not answer at ${url}:\n${this.#errors()}`)
+      await pause(50)
+    }
+  }
+
+  /** Gracefully, then by force: nothing of this Kong is left. */
+  async end(): Promise<void> {
+    const pid = this.#master()
+    if (pid === undefined) return
+    const workers = childrenOf(pid)
+    await this.#run(END_LIMIT_MS, 'quit', '-p', this.#prefix, '--timeout', String(QUIT_SECONDS))
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      const left = [pid, ...workers].filter(runs)
+      if (left.length === 0) return
+      for (const each of left) kill(each, signal)
+      for (const deadline = Date.now() + END_LIMIT_MS; left.some(runs) && Date.now() < deadline; ) await pause(50)
+    }
+  }
+
+  /** The exit code; undefined where it had to be ended. */
+  async #run(limitMs: number, ...args: string[]): Promise<number | undefined> {
+    const log = openSync(this.#logFile, 'a')
+    const child = spawn(this.#kong, args, {
+      stdio: ['ignore', log, log],
+      env: { PATH: process.env.PATH ?? '', ...this.#env },
+    })
+    closeSync(log)
+    return new Promise((resolve, reject) => {
+      const limit = setTimeout(() => child.kill('SIGKILL'), limitMs)
+      child.once('error', reject)
+      child.once('exit', (code) => {
+        clearTimeout(limit)
+        resolve(code ?? undefined)
+      })
+    })
+  }
+
+  #master(): number | undefined {
+    const file = join(this.#prefix, 'pids', 'nginx.pid')
+    const pid = existsSync(file) ? Number(readFileSync(file, 'utf8').trim()) : 0
+    return pid > 1 && runs(pid) ? pid : undefined
+  }
+
+  #errors(): string {
+    const file = join(this.#prefix, 'logs', 'error.log')
+    return existsSync(file) ? tail(file) : tail(this.#logFile)
+  }
+
+  #fault(): string | undefined {
+    const errors = this.#errors()
+    if (this.#master() === undefined) return `nginx has ended\n${errors}`
+    if (!errors.includes('cannot be respawned')) return undefined
+    return `its worker ended, and nginx starts no other. It runs as another user where root starts Kong: can that user enter ${this.#prefix}?\n${errors}`
+  }
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    // No route at /: any answer of Kong will do.
+    return (await fetch(url, { signal: AbortSignal.timeout(1000) })).status === 404
+  } catch {
+    return false
+  }
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+function kill(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, signal)
+  } catch {
+    return false
+  }
+}
+/** Whether the process runs; one that has ended and that nobody has waited for does not. */
+function runs(pid: number): boolean {
+  if (!kill(pid, 0)) return false
+  try {
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return process.platform !== 'linux'
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  const { stdout } = spawnSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' })
+  return (stdout ?? '')
+    .split('\n')
+    .map(Number)
+    .filter((child) => child > 1)
+}
+
+function tail(file: string): string {
+  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-15).join('\n')
 }

@@ -63,7 +63,7 @@ const OURS: Record<keyof typeof OWN, string> = {
   attempts: 'how many targets were tried',
   usagePrefix: `tokens by kind, an attribute each, **never overlapping**: ${list(TOKEN_TYPES)}`,
   unitsPrefix: `what is billed besides tokens: ${list(EXTRA_UNITS)}`,
-  usageSource: '`provider`, `gateway`, `estimated`, `unknown`, `none`',
+  usageSource: '`provider`, `counted`, `gateway`, `estimated`, `partial`, `none`, `unknown` ([usage](usage.md))',
   usageReason: 'why the usage is partial, estimated or unknown',
   costState: '`priced`, `free`, `unpriced`',
   costReason: 'why free or unpriced',
@@ -84,7 +84,7 @@ const OURS: Record<keyof typeof OWN, string> = {
   attemptAddress: 'on the event: the target',
   attemptFailed: 'on the event: whether it failed',
   attemptDurationMs: 'on the event: how long it took',
-  repeat: '`true` for an answer that was billed before (a poll, a replay): cost 0',
+  repeat: '`true` for the retrieval of an answer that was billed before: cost 0',
   serviceTier: 'the tier that served the call, of any provider',
   guardrails: 'names of the guardrails that acted',
   guardrailEvent: 'span event: one guardrail acted at one stage',
@@ -102,26 +102,29 @@ const OURS: Record<keyof typeof OWN, string> = {
 }
 
 const LANGFUSE_ONLY: Record<keyof typeof LANGFUSE, string> = {
-  type: '`generation`, `embedding`; `guardrail` for a guardrail event under it',
-  traceName: 'name of the trace',
+  type: '`span` of the root; `generation`, `embedding`, `retriever` (rerank), `evaluator` (moderation), `guardrail`; `guardrail` for a guardrail event beside it',
+  traceName: "tenant, app, route or operation (`traceName`); an application's own where its baggage says it",
   userId: 'user',
   sessionId: 'session',
   tags: 'tenant, status, route, cache, team, app; whether estimated, unknown or unpriced',
   traceMetadata: 'filterable, of the trace',
   metadata:
-    'filterable: exact cost (`cost_pico_usd`), price id, usage source and reason, finish reason, error, attempts …',
+    'filterable: call, response and request id, provider, tier, latency split, exact cost (`cost_pico_usd`), price id, usage source and reason, finish reason, error, attempts …',
   environment: 'in the form that Langfuse takes',
   release: 'configured release',
+  version: "an application's own, from its baggage",
+  promptName: 'from its baggage, on the generation',
+  promptVersion: 'from its baggage, on the generation',
   level: 'DEFAULT, WARNING, ERROR',
   statusMessage: 'why, where it is no good answer',
   model: 'the model that was priced',
   parameters: 'request parameters',
   usage: 'tokens by kind, as Langfuse adds them up',
   cost: 'dollars by kind, always with a total, so that Langfuse prices nothing by its own list',
-  completionStart: 'time of the first byte',
-  input: 'messages, redacted; only with content on',
+  completionStart: 'time of the first byte, of streams alone',
+  input: '`{messages, tools}`, redacted; only with content on',
   output: 'messages, redacted; only with content on',
-  appRoot: 'marks the root of what an application did',
+  appRoot: 'marks the root of a trace',
 }
 
 function list(values: readonly string[]): string {
@@ -150,7 +153,7 @@ ${rows(GEN_AI, STANDARD)}
 ${rows(OWN, OURS)}
 
 ## Langfuse
-Its spans carry operation, provider and models as above, and these.
+Scope \`langfuse-sdk-kong-llm-observer\`. A call is a root span \`llm call\` with the generation (the call's own span id) and guardrails under it; in an application's own trace the generation alone ([Langfuse](langfuse.md)). They carry these.
 
 | attribute | holds |
 |---|---|

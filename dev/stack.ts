@@ -1,8 +1,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
-import { withSidecar } from '../plugin/tap-text.ts'
+import { readTap, type Ship, withSidecar } from '../plugin/tap-text.ts'
 import { somebodyServes } from '../sidecar/unix-socket.ts'
+import { withTap } from './build-tap.ts'
 import { type Child, makeChild } from './child-process.ts'
 import { freePort } from './free-port.ts'
 import { type Gateway, startGateway } from './gateway/gateway.ts'
@@ -27,6 +28,8 @@ export interface StackOptions {
   /** Merged over every llm-observer configuration of kong.yml. */
   plugin?: Record<string, unknown>
   configFile?: string
+  /** Who ships captures of tapped routes; the plugin where absent. */
+  ship?: Ship | undefined
   /** The kong of this machine in place of the stand-in gateway. */
   realKong?: boolean
   onStep?: (text: string) => void
@@ -39,15 +42,33 @@ export type Stack = Awaited<ReturnType<typeof startStack>>
  * ─▶ sidecar (a process of its own) ─▶ stand-in sinks. The demo and the conservation test both run on it.
  */
 export async function startStack(options: StackOptions) {
+  /** What was started, the last first: a start that fails leaves nothing behind. */
+  const closing: (() => Promise<unknown>)[] = []
+  const close = async () => {
+    for (const end of closing.splice(0).reverse()) await end()
+  }
+  try {
+    return { ...(await startParts(options, (end) => closing.push(end))), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function startParts(options: StackOptions, started: (end: () => Promise<unknown>) => void) {
   const { directory, ports = {} } = options
   const step = options.onStep ?? (() => {})
   mkdirSync(directory, { recursive: true })
 
   step('mock provider and sinks (OTLP, Langfuse, Loki)')
   const provider: Provider = await startProvider({ port: ports.provider ?? 0, ...options.provider })
+  started(() => provider.close())
   const otlp = await startOtlpSink({ port: ports.otlp ?? 0 })
+  started(() => otlp.close())
   const langfuse = await startLangfuseSink({ port: ports.langfuse ?? 0, ...LANGFUSE_KEYS })
+  started(() => langfuse.close())
   const loki = await startLokiSink({ port: ports.loki ?? 0 })
+  started(() => loki.close())
 
   step('sidecar')
   const socket = join(directory, 'sidecar.sock')
@@ -75,6 +96,7 @@ export async function startStack(options: StackOptions) {
     logFile: join(directory, 'sidecar.log'),
     ready: async () => (await fetch(`${sidecarUrl}/readyz`, { signal: AbortSignal.timeout(OPEN_TIMEOUT_MS) })).ok,
   })
+  started(() => sidecar.kill('SIGTERM'))
   await sidecar.start()
 
   step('kong-js-pluginserver with the plugin llm-observer')
@@ -93,12 +115,15 @@ export async function startStack(options: StackOptions) {
     logFile: join(directory, 'plugin-server.log'),
     ready: () => somebodyServes(pluginSocket),
   })
+  started(() => pluginServer.kill('SIGTERM'))
   await pluginServer.start()
 
   const accessLog = join(directory, 'gateway-access.log')
   const configFile = join(directory, 'kong.yml')
   const kongYml = readFileSync(options.configFile ?? join(root, 'dev/demo-kong.yml'), 'utf8')
-  writeFileSync(configFile, withSidecar(kongYml, { url: `unix:${socket}`, token: TOKEN }))
+  const tapped = options.ship === 'tap' ? withTap(kongYml, readTap('tap')) : kongYml
+  const content = options.ship === 'tap' ? { content: 'on' as const } : {}
+  writeFileSync(configFile, withSidecar(tapped, { url: `unix:${socket}`, token: TOKEN, ...content }))
   const forBoth = {
     configFile,
     pluginServerSocket: pluginSocket,
@@ -115,6 +140,7 @@ export async function startStack(options: StackOptions) {
         describePlugin: [process.execPath, ...serverArgs, '--dump-all-plugins'],
       })
     : await startGateway({ ...forBoth, port: ports.gateway ?? 0 })
+  started(() => gateway.close())
 
   return {
     directory,
@@ -128,11 +154,5 @@ export async function startStack(options: StackOptions) {
     gateway,
     accessLog,
     ledgerFile: join(directory, 'data', 'observer.db'),
-    async close() {
-      await gateway.close()
-      await pluginServer.kill('SIGTERM')
-      await sidecar.kill('SIGTERM')
-      await Promise.all([otlp.close(), langfuse.close(), loki.close(), provider.close()])
-    },
   }
 }

@@ -1,3 +1,4 @@
+import { DEFAULT_LINKS, type Links } from './links.ts'
 import type { Duration, Vector } from './promql.ts'
 
 /**
@@ -7,10 +8,6 @@ import type { Duration, Vector } from './promql.ts'
 export type Priority = 'P1' | 'P2' | 'P3' | 'P4'
 export const SEVERITIES = { P1: 'critical', P2: 'critical', P3: 'warning', P4: 'info' } as const
 export type Board = 'overview' | 'cost' | 'tenant' | 'providers' | 'guardrails' | 'slo' | 'gateway' | 'telemetry'
-
-/** Where runbooks and boards are reached. Changed with `npm run monitoring` by whoever serves them elsewhere. */
-export const RUNBOOKS = 'https://github.com/kong-llm-observer/kong-llm-observer/blob/main/docs/runbooks'
-export const GRAFANA = 'http://localhost:3001'
 
 export interface Alert {
   name: `LLM${string}`
@@ -35,7 +32,7 @@ export interface AlertGroup {
 }
 
 /** What Prometheus loads. The one place that stamps severity, runbook and dashboard. */
-export function alertRule(alert: Alert) {
+export function alertRule(alert: Alert, links: Links = DEFAULT_LINKS) {
   return {
     alert: alert.name,
     expr: alert.expr.text,
@@ -45,16 +42,16 @@ export function alertRule(alert: Alert) {
     annotations: {
       summary: alert.summary,
       description: alert.description,
-      runbook_url: `${RUNBOOKS}/${alert.name}.md`,
-      dashboard_url: dashboardUrl(alert),
+      runbook_url: `${links.runbooks}/${alert.name}.md`,
+      dashboard_url: dashboardUrl(alert, links),
     },
   }
 }
 
 /** The board, already narrowed to what the alert is about. */
-function dashboardUrl({ board, about = [] }: Alert): string {
+function dashboardUrl({ board, about = [] }: Alert, { grafana }: Links): string {
   const variables = about.map(
     (label) => `&var-${label === 'tenant_id' ? 'tenant' : label}={{ $labels.${label} | urlquery }}`,
   )
-  return `${GRAFANA}/d/llm-${board}?from=now-3h&to=now${variables.join('')}`
+  return `${grafana}/d/llm-${board}?from=now-3h&to=now${variables.join('')}`
 }

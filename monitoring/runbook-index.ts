@@ -57,7 +57,7 @@ A page for each alert: what it means, what it costs, what to look at first, what
   \`docker compose exec prometheus promtool query instant http://localhost:9090 'QUERY'\`
 - **Commands** stand as they are run beside the sidecar. In the [stack on one machine](../monitoring-stack.md) \`kong-llm-observer …\` is
   \`docker compose exec sidecar node /opt/llm-observer/node_modules/kong-llm-observer/bin/kong-llm-observer.js --config /etc/llm-observer/observer.yaml …\`
-- **A change of \`kong.yml\`** is in force after \`docker compose exec kong kong reload\`, one of \`observer.yaml\` after \`docker compose restart sidecar\`; the file of prices is followed. Plugin server and sidecar live in Kong's network: where Kong's container is started anew, start all three, \`docker compose restart kong plugin-server sidecar\`.
+- **A change of \`kong.yml\`** is in force after \`docker compose exec kong kong reload\`, one of \`observer.yaml\` after \`docker compose restart sidecar\`; the file of prices is followed. Each of the three containers may be started anew by itself.
 - **Silence** an alert only with an end and a ticket: [how](../alerting.md#silence).
 `
 

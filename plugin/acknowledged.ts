@@ -1,8 +1,10 @@
-import { type Acknowledged, MAX_ACKNOWLEDGED_RANGES } from '../sidecar/capture-batch.ts'
+import type { Acknowledged } from '../sidecar/capture-batch.ts'
 import { makeNumberRanges, type NumberRanges } from './number-ranges.ts'
 
 /** Epochs that are remembered: those used last. */
 const MAX_EPOCHS = 2000
+/** As the wire contract bounds them. */
+const MAX_ACKNOWLEDGED_RANGES = 50
 
 /** Numbers that a sidecar has acknowledged, stored or told lost: by them it notices that its store went back. */
 export interface AcknowledgedNumbers {

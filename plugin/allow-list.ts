@@ -1,5 +1,5 @@
 /**
- * What may leave Kong: headers by name, nothing else (design law 11). `plugin/tap.lua` names the same ones; a test compares.
+ * What may leave Kong: headers by name, nothing else (design law 11). `plugin/tap/document.lua` names the same ones; a test compares.
  * Credentials, cookies and the spoofable X-Consumer-* headers are not here, and must not come.
  */
 export const REQUEST_HEADERS: readonly string[] = [
@@ -9,6 +9,7 @@ export const REQUEST_HEADERS: readonly string[] = [
   'user-agent',
   'traceparent',
   'tracestate',
+  'baggage',
   'b3',
   'x-b3-traceid',
   'x-b3-spanid',

@@ -29,6 +29,7 @@ class LlmObserver {
     try {
       const number = () => shipperFor(this.#shipper, this.#config).number()
       const read = await readCapture(kong, this.#config, this.#seen, number)
+      if ('shipped' in read) return
       const shipper = shipperFor(this.#shipper, this.#config)
       if ('json' in read) shipper.push(read.json, read.number, read.node)
       else if ('loss' in read) shipper.lose(read.loss, read.number, read.node)

@@ -117,34 +117,38 @@ describe('the plugin in the real kong-js-pluginserver', () => {
     for (const capture of captures(fake)) expect(capture.log.request.headers).not.toHaveProperty('apikey')
   })
 
-  it('auto: one PDK call a request where requests are alike, two where one is unlike the last', async () => {
+  it('auto: one PDK call a tapped request, a second for Kong’s log where there is no tap', async () => {
     await begin()
     const instance = await kong.startInstance(config())
     const [tap, log] = ['kong.ctx.shared.get', 'kong.log.serialize']
-    // A tapped request's log document bears the tap's mark.
-    const marked = (n: number) => (method: string) =>
-      method === log ? JSON.stringify({ ...JSON.parse(logDocument(n)), llm_observer_tapped: true }) : tapped(n)
     const called = []
-    for (const answer of [marked(1), marked(2), answerLog(3), answerLog(4), answerLog(5), marked(6), marked(7)])
+    for (const answer of [answerTap(1), answerTap(2), answerLog(3), answerLog(4), answerTap(5)])
       called.push((await kong.event(instance, answer)).filter((method) => method !== 'kong.node.get_id'))
-    expect(called).toEqual([[tap], [tap], [tap, log], [log], [log], [log, tap], [tap]])
-    await waitUntil(() => fake.stored().length === 7, 'stored')
-    expect(captures(fake).map(({ source }) => source)).toEqual(['tap', 'tap', 'log', 'log', 'log', 'tap', 'tap'])
+    expect(called).toEqual([[tap], [tap], [tap, log], [tap, log], [tap]])
+    await waitUntil(() => fake.stored().length === 5, 'stored')
+    expect(captures(fake).map(({ source }) => source)).toEqual(['tap', 'tap', 'log', 'log', 'tap'])
   })
 
-  it('auto: a mark without a table is a request that the tap could not capture', async () => {
+  it('tap: its text is the capture, its number is known, and nothing is parsed but for a limit', async () => {
     await begin()
-    const instance = await kong.startInstance(config())
-    const broken = (method: string) =>
-      method === 'kong.log.serialize'
-        ? JSON.stringify({ ...JSON.parse(logDocument(1)), llm_observer_tapped: true })
-        : method === 'kong.node.get_id'
-          ? 'node-9'
-          : undefined
-    await kong.event(instance, broken)
-    await waitUntil(() => fake.stored().length === 1, 'stored')
-    expect(captures(fake)[0]).toMatchObject({ source: 'log', log: { request: { id: 'request-1' } } })
-    expect(JSON.stringify(fake.stored())).not.toContain('llm_observer_tapped')
+    const text = (n: number, changes: object = {}) => {
+      const { v, source, node, epoch, sequence, ...rest } = tapped(n)
+      return JSON.stringify({ v, source, node, epoch, sequence, ...rest, ...changes })
+    }
+    const all = await kong.startInstance(config({ source: 'tap', content: 'on', route_id: undefined }))
+    const limited = await kong.startInstance(config({ source: 'tap', max_content_bytes: 1024 }))
+    await kong.event(all, () => text(1))
+    await kong.event(all, () => text(2, { epoch: undefined, sequence: undefined }))
+    await kong.event(limited, () => text(3))
+    await kong.event(limited, () => text(4, { request_body: Buffer.alloc(5000).toString('base64') }))
+    await kong.event(limited, () => 'no JSON')
+    await waitUntil(() => fake.stored().length === 4 && errors().tap_table_invalid === 1, 'stored')
+    const [first, second, third, fourth] = captures(fake)
+    expect(first).toEqual(captureSchema.parse({ ...tapped(1), content: 'on', scope: 'global' }))
+    expect(second).toMatchObject({ sequence: 1, epoch: expect.stringMatching(/^[0-9a-f]{32}$/), scope: 'global' })
+    expect(third).toEqual(captureSchema.parse({ ...tapped(3), content: 'off' }))
+    expect(fourth).toMatchObject({ sequence: 4, content: 'off' })
+    expect(Buffer.from(fourth!.request_body!, 'base64').length).toBeLessThanOrEqual(1024)
   })
 
   it('says where it stands on no route and no service', async () => {
@@ -189,6 +193,15 @@ describe('the plugin in the real kong-js-pluginserver', () => {
     await waitUntil(() => errors().tap_table_invalid === 1 && errors().pdk_error === 1, 'told')
     await waitUntil(() => fake.lost().length === 1, 'told')
     expect(fake.lost()).toEqual([{ v: 2, tombstone: 'invalid', epoch: 'e1', sequence: 8, count: 1, node: 'node-1' }])
+  })
+
+  it('what the tap has shipped itself is none of its own', async () => {
+    await begin()
+    const instance = await kong.startInstance(config())
+    expect(await kong.event(instance, () => 'shipped')).toEqual(['kong.ctx.shared.get'])
+    await kong.event(instance, answerTap(1))
+    await waitUntil(() => fake.stored().length === 1, 'stored')
+    expect([captures(fake)[0]!.sequence, fake.lost(), fake.batches.length]).toEqual([1, [], 1])
   })
 
   it('takes the capture of a tap of the version before', async () => {

@@ -1,4 +1,4 @@
-import { CAPTURE_VERSION, type LossReason, PREVIOUS_CAPTURE_VERSION } from '../sidecar/capture.ts'
+import type { Capture, LossReason } from '../sidecar/capture.ts'
 import type { Config } from './config.ts'
 import type { ErrorKind } from './errors.ts'
 import { limitBodies } from './limit-bodies.ts'
@@ -14,8 +14,6 @@ export interface Kong {
 
 /** Where the tap leaves its capture. */
 export const TAP_KEY = 'llm_observer'
-/** What the tap sets in Kong's log document. */
-const TAP_MARK = 'llm_observer_tapped'
 
 /**
  * A capture; or a numbered one that will never come; or an error: the tap has numbered the request, and its number is
@@ -25,7 +23,13 @@ export type Read =
   | { json: Buffer; number: Numbered; node: string | undefined }
   | { loss: LossReason; number: Numbered; node?: string | undefined }
   | { error: ErrorKind }
+  | { shipped: true }
 
+const WIRE_VERSION: Capture['v'] = 2
+/** Of a tap that stands in kong.yml since before the plugin was upgraded. */
+const PREVIOUS_VERSION: Capture['v'] = 1
+/** What a tap that ships by itself leaves. */
+const SHIPPED = 'shipped'
 const TIMED_OUT = Symbol('timed out')
 /** Kong's node id does not change while it runs, and asking is a round trip. */
 let nodeId: string | undefined
@@ -37,61 +41,67 @@ export interface Seen {
 }
 
 /**
- * One request as a serialized Capture, by one PDK call: the round trip is the price, not what comes with it. Asked for
- * first is what the last request had, the tap's table or Kong's log document, in which the tap leaves a mark; only where
- * a request is unlike the last does it take two. `source: tap` always asks for the table first. Once in a process the
- * node id is one more call. `number` gives a number of the plugin's own. Never throws.
+ * One request as a serialized Capture, by one PDK call: the round trip is the price, not what comes with it. Asked for is
+ * what the tap has left, and only where it left nothing – no tap on this route, or one that failed – Kong's log document,
+ * by a second call. `source: log` asks for that alone. Once in a process the node id is one more call. `number` gives a
+ * number of the plugin's own. Never throws.
  */
 export async function readCapture(kong: Kong, config: Config, seen: Seen, number: () => Numbered): Promise<Read> {
   const ask = (call: Promise<unknown>) => withTimeLimit(call, config.pdkTimeoutMs)
-  let tapped: unknown
-  const failed = (reason: 'pdk_timeout' | 'pdk_error'): Read => {
-    const known = numberOf(tapped)
-    if (known !== undefined) return { loss: reason, number: known, node: nodeOf(tapped) }
-    const untapped = config.source === 'log' || seen.tapped === false
-    return untapped ? { loss: reason, number: number(), node: nodeId } : { error: reason }
-  }
+  // A tapped request has a number that is not known here; of an untapped one nobody else counts the loss.
+  const failed = (reason: 'pdk_timeout' | 'pdk_error'): Read =>
+    config.source === 'log' || seen.tapped === false
+      ? { loss: reason, number: number(), node: nodeId }
+      : { error: reason }
   try {
-    const asked = config.source === 'tap' || (config.source === 'auto' && seen.tapped !== false)
-    if (asked) {
-      tapped = await ask(kong.ctx.shared.get(TAP_KEY))
+    if (config.source !== 'log') {
+      const tapped = await ask(kong.ctx.shared.get(TAP_KEY))
       if (tapped === TIMED_OUT) return failed('pdk_timeout')
       seen.tapped = tapped !== undefined && tapped !== null
-      if (seen.tapped) return fromTap(tapped, config, number)
+      if (tapped === SHIPPED) return { shipped: true }
+      if (typeof tapped === 'string') return fromText(tapped, config, number)
+      if (seen.tapped) return fromTable(tapped, config, number)
     }
     const serialized = await ask(kong.log.serialize())
     if (serialized === TIMED_OUT) return failed('pdk_timeout')
     // Kong gives nil, and loses the error, where it cannot serialize.
     if (typeof serialized !== 'string') return failed('pdk_error')
-    const document = parsed(serialized)
-    if (config.source === 'auto' && document?.[TAP_MARK] === true && !asked) {
-      seen.tapped = true
-      tapped = await ask(kong.ctx.shared.get(TAP_KEY))
-      if (tapped === TIMED_OUT) return failed('pdk_timeout')
-      if (tapped !== undefined && tapped !== null) return fromTap(tapped, config, number)
-    }
     if (nodeId === undefined) {
       const id = await ask(kong.node.get_id())
       if (id === TIMED_OUT) return failed('pdk_timeout')
       if (typeof id !== 'string' || id === '') return failed('pdk_error')
       nodeId = id
     }
-    return fromLog(document, nodeId, config, number())
+    return fromLog(parsed(serialized), nodeId, config, number())
   } catch {
     return failed('pdk_error')
   }
 }
 
-/** The tap's table is a Capture already, but for what the operator decides here. */
-function fromTap(tapped: unknown, config: Config, own: () => Numbered): Read {
+/** How the tap begins its text: version, node, and its number where it has given one. */
+const TEXT_HEAD =
+  /^\{"v":2,"source":"tap","node":"([^"\\]{1,128})"(?:,"epoch":"([^"\\]{1,64})","sequence":([0-9]{1,16}))?,/
+
+/** The tap's text is a Capture already: what the operator decides here is written in front of it, and nothing is parsed. */
+function fromText(text: string, config: Config, own: () => Numbered): Read {
+  const head = TEXT_HEAD.exec(text)
+  // Longer than the limit it may be for other reasons than its bodies: then it is looked at.
+  const limited = config.maxContentBytes !== undefined && text.length > config.maxContentBytes
+  if (head === null || limited) return fromTable(parsed(text), config, own)
+  const [, node, epoch, sequence] = head
+  const number: Numbered = epoch === undefined ? own() : [epoch, Number(sequence)]
+  let front = `{"content":"${config.content}"`
+  if (config.scope !== undefined) front += `,"scope":"${config.scope}"`
+  if (epoch === undefined) front += `,"epoch":"${number[0]}","sequence":${number[1]}`
+  return { json: Buffer.from(`${front},${text.slice(1)}`), number, node }
+}
+
+/** A Capture as a table: of a tap of the version before, or one that is changed here. */
+function fromTable(tapped: unknown, config: Config, own: () => Numbered): Read {
   const known = numberOf(tapped)
   const node = nodeOf(tapped)
   const version = isRecord(tapped) ? tapped.v : undefined
-  if (
-    !isRecord(tapped) ||
-    !isRecord(tapped.log) ||
-    (version !== CAPTURE_VERSION && version !== PREVIOUS_CAPTURE_VERSION)
-  )
+  if (!isRecord(tapped) || !isRecord(tapped.log) || (version !== WIRE_VERSION && version !== PREVIOUS_VERSION))
     return known === undefined ? { error: 'tap_table_invalid' } : { loss: 'invalid', number: known, node }
   const number = known ?? own()
   tapped.epoch = number[0]
@@ -106,7 +116,7 @@ function fromLog(document: unknown, node: string, { content, scope }: Config, nu
   const log = pickLogDocument(document)
   if (log === undefined) return { loss: 'invalid', number, node }
   const [epoch, sequence] = number
-  const capture = { v: CAPTURE_VERSION, source: 'log', node, epoch, sequence, content, scope, log }
+  const capture = { v: WIRE_VERSION, source: 'log', node, epoch, sequence, content, scope, log }
   return { json: Buffer.from(JSON.stringify(capture)), number, node }
 }
 

@@ -1,4 +1,7 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { decode, encode } from '@msgpack/msgpack'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeCapture } from '../sidecar/testing/make-capture.ts'
@@ -7,6 +10,24 @@ import { type FakeSidecar, startFakeSidecar } from './testing/fake-sidecar.ts'
 import { connectAsKong, request } from './testing/kong-side.ts'
 import { type PluginServer, startPluginServer } from './testing/plugin-server.ts'
 import { waitUntil } from './testing/wait-until.ts'
+
+describe('the folder of the socket', () => {
+  it('is made where it is missing', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'no-folder-'))
+    const server = await startPluginServer({ directory: join(folder, 'run', 'llm-observer') })
+    expect(server.running()).toBe(true)
+    await server.stop()
+    rmSync(folder, { recursive: true })
+  })
+
+  it('that cannot be made is named', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'no-folder-'))
+    writeFileSync(join(folder, 'run'), 'a file')
+    const directory = join(folder, 'run', 'llm-observer')
+    await expect(startPluginServer({ directory })).rejects.toThrow(`"folder":"${directory}"`)
+    rmSync(folder, { recursive: true })
+  })
+})
 
 describe('the guarded plugin server', () => {
   let server: PluginServer
@@ -97,6 +118,24 @@ describe('the guarded plugin server', () => {
     const ids = Array.from({ length: 50 }, (_, index) => index + 1)
     const answered = await exchange([Buffer.concat(ids.map(status))], 50)
     expect(answered.toSorted((a, b) => a - b)).toEqual(ids)
+  })
+
+  it('answers of two events on one connection the second alone: Kong has given up the first', async () => {
+    const kong = await connectAsKong(server.socket)
+    const instance = await kong.startInstance({ source: 'tap', sidecar_url: fake.url, linger_ms: 1 })
+    kong.close()
+    const event = (id: number) =>
+      Buffer.from(request(id, 'plugin.HandleEvent', { InstanceId: instance, EventName: 'log' }))
+    expect(await exchange([Buffer.concat([event(11), event(12)])], 1)).toEqual([12])
+    expect(await exchange([event(13), event(14)], 2)).toEqual([13, 14])
+  })
+
+  it('refuses what is no method of it', async () => {
+    const kong = await connectAsKong(server.socket)
+    await expect(kong.call('plugin.constructor')).rejects.toThrow('not implemented')
+    await expect(kong.call('plugin.Unknown')).rejects.toThrow('not implemented')
+    await expect(kong.call('other.GetStatus')).rejects.toThrow('not supported')
+    kong.close()
   })
 
   it('takes captures of 300 KB', async () => {

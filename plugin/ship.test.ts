@@ -273,8 +273,10 @@ describe('ship', () => {
     await waitUntil(() => fake.batches.filter(({ batch }) => batch.captures.length === 1).length >= 10, 'ten tries')
     expect(shipper.held).toBe(4)
     fake.behave({ status: 202 })
+    shipper.configure({ ...settings, sendTimeoutMs: 5000 })
     await waitUntil(() => shipper.idle, 'idle')
-    expect(numbers(fake.stored()).toSorted((a, b) => a - b)).toEqual(upTo(4))
+    // One that was answered too late comes twice: a sidecar knows it by its number.
+    expect([...new Set(numbers(fake.stored()))].toSorted((a, b) => a - b)).toEqual(upTo(4))
     expect(fake.lost()).toEqual([])
   })
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CAPTURE_VERSION, type LossReason, type Tombstone } from '../sidecar/capture.ts'
-import type { PluginError } from '../sidecar/capture-batch.ts'
+import type { LossReason, Tombstone } from '../sidecar/capture.ts'
+import type { CaptureBatch, PluginError } from '../sidecar/capture-batch.ts'
 import { type AcknowledgedNumbers, makeAcknowledgedNumbers } from './acknowledged.ts'
 import { type ErrorKind, type Errors, makeErrors } from './errors.ts'
 import { type Loss, type Losses, makeLosses } from './losses.ts'
@@ -62,6 +62,7 @@ export interface ShipperOptions {
   random?: () => number
 }
 
+const WIRE_VERSION: CaptureBatch['v'] = 2
 const BACKOFF_BASE_MS = 100
 const BACKOFF_CAP_MS = 5000
 /** Between attempts at a sidecar that refuses us: an operator has to act first. */
@@ -168,9 +169,7 @@ export function makeShipper(options: ShipperOptions): Shipper {
   function bodyOf({ items, losses, errors }: Sent): Buffer {
     const epochs = [...losses.map(({ epoch }) => epoch), ...items.map(({ number }) => number[0])]
     const head = JSON.stringify({ acknowledged: acknowledged.of(epochs), errors })
-    const parts: Buffer[] = [
-      Buffer.from(`{"v":${CAPTURE_VERSION},"plugin":${plugin},${head.slice(1, -1)},"captures":[`),
-    ]
+    const parts: Buffer[] = [Buffer.from(`{"v":${WIRE_VERSION},"plugin":${plugin},${head.slice(1, -1)},"captures":[`)]
     for (const loss of losses) parts.push(Buffer.from(JSON.stringify(tombstoneOf(loss))), COMMA)
     for (const { json } of items) parts.push(json, COMMA)
     if (parts.length > 1) parts.pop()
@@ -340,7 +339,7 @@ export function makeShipper(options: ShipperOptions): Shipper {
 
 function tombstoneOf({ reason, epoch, sequence, count, node }: Loss): Omit<Tombstone, 'count'> & { count?: number } {
   return {
-    v: CAPTURE_VERSION,
+    v: WIRE_VERSION,
     tombstone: reason,
     epoch,
     sequence,

@@ -1,31 +1,30 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { TAP_HOOKS, tapAsPlugin, withSidecar } from './tap-text.ts'
+import { readTap, SHIPS, TAP_HOOKS, tapAsPlugins, withSidecar } from './tap-text.ts'
 
-const source = readFileSync(join(import.meta.dirname, 'tap.lua'), 'utf8')
-
-it('the tap as a plugin has one chunk a hook, and no other part of the file', () => {
-  const { name, config } = tapAsPlugin(source, {})
-  expect(name).toBe('pre-function')
-  expect(Object.keys(config)).toEqual([...TAP_HOOKS])
-  for (const [chunk, ...others] of Object.values(config)) {
+it.each(SHIPS)('the tap that ships by %s as two plugins has one chunk a hook', (ship) => {
+  const [pre, post] = tapAsPlugins(ship, {})
+  expect([pre.name, post.name]).toEqual(['pre-function', 'post-function'])
+  expect(Object.keys(pre.config)).toEqual([...TAP_HOOKS])
+  expect(Object.keys(post.config)).toEqual(['access'])
+  for (const [chunk, ...others] of [...Object.values(pre.config), ...Object.values(post.config)]) {
     expect(others).toEqual([])
     expect(chunk).toMatch(/return function\(\)/)
-    expect(chunk).not.toContain('--@')
   }
 })
 
-it('tells its totals where it is told to, as a text of Lua', () => {
-  const { config } = tapAsPlugin(source, { url: 'unix:/run/s.sock', token: 'a"b' })
+it('speaks to the sidecar that it is given, as a text of Lua', () => {
+  const [{ config }] = tapAsPlugins('plugin', { url: 'unix:/run/s.sock', token: 'a"b' })
   expect(config.log![0]).toContain('local SIDECAR_URL = "unix:/run/s.sock"\n')
   expect(config.log![0]).toContain('local INTAKE_TOKEN = "a\\"b"\n')
-  expect(withSidecar(source, {})).toBe(source)
-  expect(withSidecar(source, { url: '' })).toContain('local SIDECAR_URL = ""\n')
+  const { log } = readTap()['pre-function']
+  expect(withSidecar(log, {})).toBe(log)
+  expect(withSidecar(log, { url: '' })).toContain('local SIDECAR_URL = ""\n')
 })
 
-it.each([
-  ['--@ acces\nx', /there is no hook "acces"/],
-  ['--@ access\nx\n--@ access\ny', /stands twice/],
-  ['--@ access\nx', /no section "--@ header_filter"/],
-])('%j is refused', (text, message) => expect(() => tapAsPlugin(text, {})).toThrow(message))
+it('shipping by itself, it knows what the plugin’s configuration would say', () => {
+  const log = (settings: { content?: 'on' | 'off'; global?: boolean }) =>
+    tapAsPlugins('tap', settings)[0].config.log![0]
+  expect(log({})).toContain('local CONTENT, GLOBAL = "off", false\n')
+  expect(log({ content: 'on' })).toContain('local CONTENT, GLOBAL = "on", false\n')
+  expect(log({ global: true })).toContain('local CONTENT, GLOBAL = "off", true\n')
+})

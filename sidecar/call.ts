@@ -161,6 +161,8 @@ export interface BilledLine {
   /** Absent: the call's model. */
   model?: string
   usage: Usage
+  /** Tokens of the prompt that a price by prompt size goes by, where the usage does not say it. */
+  prompt?: number
   /** Of how many lines of the bill this one is the sum, where there were too many to keep each. */
   merged?: number
 }
@@ -278,6 +280,17 @@ export interface AnswerIdentity {
   final: boolean
 }
 
+/** What an application's Langfuse SDK says of its own trace (W3C `baggage`), believed on trusted routes alone. Bounded, masked. */
+export interface TraceBaggage {
+  version?: string
+  traceName?: string
+  /** At most 16. */
+  tags?: string[]
+  /** At most 16. */
+  metadata?: Record<string, string>
+  prompt?: { name: string; version?: number }
+}
+
 /** A call of MCP or A2A: what was asked for and how it went. Never content. */
 export interface AgentEvent {
   protocol: 'mcp' | 'a2a'
@@ -323,6 +336,8 @@ export interface LlmCall {
   stream: boolean
   /** OpenTelemetry `gen_ai.provider.name`, or `unknown`. */
   provider: string
+  /** The provider was taken from the wire format: nobody knows its host. */
+  providerGuessed?: true
   /** Host of the provider as Kong's service names it. */
   serverAddress?: string
   serverPort?: number
@@ -406,9 +421,14 @@ export interface LlmCall {
     spanId: string
     /** Only on trusted routes: the caller's span; or Kong's own. */
     parentSpanId?: string
+    /** Whose span the parent is. */
+    parentBy?: 'caller' | 'kong'
     /** The caller's own trace id where it was not trusted. */
     originalTraceId?: string
   }
+
+  /** Present, if empty, where an application that traces to Langfuse sent any. */
+  baggage?: TraceBaggage
 
   /** Design law 10: set where the answer can be retrieved later, or where this call is a retrieval. */
   answer?: AnswerIdentity

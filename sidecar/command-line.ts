@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import type { Ship } from '../plugin/tap-text.ts'
 import { boundsOf, type Period } from './ledger/period.ts'
 import { optional } from './optional.ts'
 import { EXPORTS } from './reconcile/run.ts'
@@ -18,7 +19,7 @@ commands
   unpriced                     models without a price in the ledger: reason, calls, first and last seen
   reconcile FILE…              a provider's own usage or cost export against the ledger, by day, model and key
   plugin-server                Kong's settings that start kong-js-pluginserver with the plugin, for this machine
-  tap                          the tap as a plugin of Kong's Admin API (JSON)
+  tap                          the tap as a plugin of Kong's Admin API (JSON): its pre-function, or --post-function
 
 options
   -c, --config FILE            observer.yaml (default: $OBSERVER_CONFIG, else ./observer.yaml where it exists)
@@ -34,6 +35,9 @@ options
       --tolerance PERCENT      reconcile: how far apart the totals may be (default 0.5)
       --sidecar-url, --intake-token TEXT
                                tap: where totals are told, as in the plugin's configuration
+      --post-function          tap: its other part, which reads the request's body
+      --ship plugin | tap      tap: who ships captures to the sidecar (default plugin); with tap also
+      --content on, --global   whether content may rest, and whether it stands on no route and no service
       --version, --help
 `
 
@@ -46,8 +50,18 @@ export type Command =
   | ({ name: 'reprice'; dryRun: boolean; config?: string; tenant?: string; provider?: string; model?: string } & Period)
   | { name: 'unpriced'; period?: Period; json: boolean; config?: string }
   | ReconcileCommand
-  | { name: 'tap'; sidecarUrl?: string; intakeToken?: string }
+  | TapCommand
   | { name: 'plugin-server' | 'version' | 'help' }
+
+export interface TapCommand {
+  name: 'tap'
+  ship: Ship
+  postFunction: boolean
+  sidecarUrl?: string
+  intakeToken?: string
+  content?: 'on' | 'off'
+  global: boolean
+}
 
 export interface ReconcileCommand extends Period {
   name: 'reconcile'
@@ -78,13 +92,7 @@ export function parseCommandLine(argv: readonly string[]): Command {
   const [name = 'serve', action, ...rest] = positionals
   if (name === 'serve' && action === undefined) return { name: 'serve', ...config }
   if (name === 'plugin-server' && action === undefined) return { name: 'plugin-server' }
-  if (name === 'tap' && action === undefined)
-    return {
-      name: 'tap',
-      ...optional('sidecarUrl', values['sidecar-url']),
-      // Its former name is still read.
-      ...optional('intakeToken', values['intake-token'] ?? values['sidecar-token']),
-    }
+  if (name === 'tap' && action === undefined) return tapCommand(values)
   if (name === 'read') {
     if (action === undefined || rest.length > 0)
       throw new UsageError('read: name one file of exchanges, or - for the standard input')
@@ -117,6 +125,25 @@ export function parseCommandLine(argv: readonly string[]): Command {
   if (name === 'reconcile')
     return { ...reconcileCommand(values, action === undefined ? [] : [action, ...rest]), ...config }
   throw new UsageError(`no such command: ${positionals.join(' ')}`)
+}
+
+function tapCommand(values: ReturnType<typeof parse>['values']): TapCommand {
+  const { ship = 'plugin', content = undefined } = values
+  if (ship !== 'plugin' && ship !== 'tap') throw new UsageError(`--ship: plugin or tap, not ${ship}`)
+  if (content !== undefined && content !== 'on' && content !== 'off')
+    throw new UsageError(`--content: on or off, not ${content}`)
+  if (ship === 'plugin' && (content !== undefined || values.global === true))
+    throw new UsageError('--content and --global: with --ship tap; else the plugin llm-observer is told')
+  return {
+    name: 'tap',
+    ship,
+    postFunction: values['post-function'] === true,
+    ...optional('sidecarUrl', values['sidecar-url']),
+    // Its former name is still read.
+    ...optional('intakeToken', values['intake-token'] ?? values['sidecar-token']),
+    ...(content !== undefined && { content }),
+    global: values.global === true,
+  }
 }
 
 function reconcileCommand(values: ReturnType<typeof parse>['values'], files: string[]): ReconcileCommand {
@@ -176,6 +203,10 @@ function parse(argv: readonly string[]) {
       provider: { type: 'string' },
       model: { type: 'string' },
       'sidecar-url': { type: 'string' },
+      ship: { type: 'string' },
+      content: { type: 'string' },
+      global: { type: 'boolean' },
+      'post-function': { type: 'boolean' },
       'intake-token': { type: 'string' },
       'sidecar-token': { type: 'string' },
       'dry-run': { type: 'boolean' },

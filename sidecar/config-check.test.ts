@@ -59,12 +59,16 @@ describe('what --check-config refuses', () => {
       `exporters: { loki: { url: "http://\${HOST}:3100" } }`,
       /exporters\.loki\.url: \$\{HOST\} is not filled in/,
     ],
-    ['a spool of one byte', 'spool: { limit: 1 }', /^o\.yaml:1:17: spool\.limit: write a size from 1MiB to 16384GiB$/],
+    [
+      'a log of one byte',
+      'store: { logLimit: 1 }',
+      /^o\.yaml:1:20: store\.logLimit: write a size from 1MiB to 16384GiB$/,
+    ],
     ['a body of ten bytes', 'listen: { maxBodyBytes: 10 }', /listen\.maxBodyBytes: write a size from 64KiB to 256MiB/],
     [
-      'a spool that holds no batch',
-      'spool: { limit: 2MiB }',
-      /spool\.limit: must hold one request of listen\.maxBodyBytes: write at least 16MiB/,
+      'a log that holds no batch',
+      'store: { logLimit: 2MiB }',
+      /store\.logLimit: must hold one request of listen\.maxBodyBytes: write at least 16MiB/,
     ],
     [
       'a budget of a tenant that cannot be',
@@ -315,6 +319,7 @@ describe('what --check-config warns of', () => {
       /redaction\.enabled: content is kept and not redacted/,
     ],
     ['a former name', `listen: { token: ${GOOD} }`, /^o\.yaml: listen\.token is called listen\.tokens\.intake now/],
+    ['the former limit of the log', 'spool: { limit: 2GiB }', /^o\.yaml: spool\.limit is called store\.logLimit now$/],
   ])('%s', (_what, yaml, message) => {
     expect(check(yaml)).toEqual({ errors: [], warnings: [expect.stringMatching(message)] })
   })
@@ -322,6 +327,9 @@ describe('what --check-config warns of', () => {
   it('a former variable', () => {
     expect(check('', { OBSERVER_TOKEN: GOOD }).warnings).toEqual([
       'OBSERVER_TOKEN: is called OBSERVER_INTAKE_TOKEN now',
+    ])
+    expect(check('', { OBSERVER_SPOOL_LIMIT: '2GiB' }).warnings).toEqual([
+      'OBSERVER_SPOOL_LIMIT: is called OBSERVER_STORE_LOG_LIMIT now',
     ])
   })
 

@@ -13,7 +13,7 @@ export const ENVIRONMENT_SETTINGS: Readonly<Record<string, { path: readonly stri
   OBSERVER_ADMIN_TOKEN: { path: ['listen', 'tokens', 'admin'] },
   OBSERVER_DATA: { path: ['data'] },
   OBSERVER_LOG_LEVEL: { path: ['log', 'level'] },
-  OBSERVER_SPOOL_LIMIT: { path: ['spool', 'limit'] },
+  OBSERVER_STORE_LOG_LIMIT: { path: ['store', 'logLimit'] },
   OBSERVER_OTLP_ENDPOINT: { path: ['exporters', 'otlp', 'endpoint'] },
   OBSERVER_LANGFUSE_URL: { path: ['exporters', 'langfuse', 'url'] },
   OBSERVER_LANGFUSE_PUBLIC_KEY: { path: ['exporters', 'langfuse', 'publicKey'] },
@@ -21,7 +21,10 @@ export const ENVIRONMENT_SETTINGS: Readonly<Record<string, { path: readonly stri
   OBSERVER_LOKI_URL: { path: ['exporters', 'loki', 'url'] },
 }
 /** Former names, still read. */
-const FORMER: Readonly<Record<string, string>> = { OBSERVER_TOKEN: 'OBSERVER_INTAKE_TOKEN' }
+const FORMER: Readonly<Record<string, string>> = {
+  OBSERVER_TOKEN: 'OBSERVER_INTAKE_TOKEN',
+  OBSERVER_SPOOL_LIMIT: 'OBSERVER_STORE_LOG_LIMIT',
+}
 /** Read elsewhere: the file's own name. */
 const NOT_SETTINGS = new Set(['OBSERVER_CONFIG'])
 

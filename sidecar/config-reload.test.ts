@@ -20,7 +20,7 @@ const OTHER: [section: string, settings: object][] = [
   ['content', { content: { enabled: false } }],
   ['providers', { providers: { llm: 'openai' } }],
   ['budgets', { budgets: { tenants: { blue: { month: 10 } } } }],
-  ['estimate.whenContentOff', { estimate: { whenContentOff: true } }],
+  ['estimate.whenContentOff', { estimate: { whenContentOff: false } }],
   ['estimate.maxTextBytes', { estimate: { maxTextBytes: '1MiB' } }],
 ]
 const RESTART: [section: string, settings: object][] = [
@@ -29,7 +29,7 @@ const RESTART: [section: string, settings: object][] = [
   ['listen.socket', { listen: { socket: '/run/s.sock' } }],
   ['listen.maxBodyBytes', { listen: { maxBodyBytes: '8MiB' } }],
   ['data', { data: './other' }],
-  ['spool.limit', { spool: { limit: '2GiB' } }],
+  ['store.logLimit', { store: { logLimit: '2GiB' } }],
   ['ledger.maxModels', { ledger: { maxModels: 7 } }],
   ['ledger.maxSeries', { ledger: { maxSeries: 5000 } }],
   ['backup.keep', { backup: { keep: 7 } }],

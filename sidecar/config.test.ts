@@ -30,7 +30,7 @@ describe('observer.yaml', () => {
   it('is not needed: every setting has a default', () => {
     const config = loadConfig(undefined, {})
     expect(config).toMatchObject({ listen: { host: '127.0.0.1', port: 8086 }, data: './data', exporters: {} })
-    expect(config.spool.limit).toBe(1024 ** 3)
+    expect(config.store.logLimit).toBe(1024 ** 3)
   })
 
   const example = readFileSync(join(import.meta.dirname, '../observer.example.yaml'), 'utf8')
@@ -67,8 +67,8 @@ describe('observer.yaml', () => {
     const wrong = `listen:
   port: 99999
   hots: x
-spool:
-  limit: lots
+store:
+  logLimit: lots
 log: { level: LOUD }
 exporters:
   otlp: { endpoint: "not an address" }
@@ -77,7 +77,7 @@ exporters:
     expect(found).toHaveLength(5)
     expect(found).toContainEqual(expect.stringMatching(/^observer\.yaml:2:9: listen\.port: /))
     expect(found).toContainEqual(expect.stringContaining('hots'))
-    expect(found).toContainEqual(expect.stringMatching(/^observer\.yaml:5:10: spool\.limit: write a size as 512MiB/))
+    expect(found).toContainEqual(expect.stringMatching(/^observer\.yaml:5:13: store\.logLimit: write a size as 512MiB/))
     expect(found).toContainEqual(expect.stringMatching(/^observer\.yaml:6:15: log\.level: /))
     expect(found).toContainEqual(expect.stringMatching(/^observer\.yaml:8:21: exporters\.otlp\.endpoint: /))
   })
@@ -96,8 +96,8 @@ exporters:
     ['ledger: { maxModels: 0 }', 'observer.yaml:1:22: ledger.maxModels: write at least 1'],
     ['content: { enabled: "yes" }', 'observer.yaml:1:21: content.enabled: write true or false, not a text'],
     [
-      'spool: { limit: 8MiB }',
-      'observer.yaml:1:17: spool.limit: must hold one request of listen.maxBodyBytes: write at least 16MiB',
+      'store: { logLimit: 8MiB }',
+      'observer.yaml:1:20: store.logLimit: must hold one request of listen.maxBodyBytes: write at least 16MiB',
     ],
     ['a: *b', 'observer.yaml:1:4: an alias (*name) without its anchor (&name) before it'],
     ['a: 1\n---\nb: 2', 'observer.yaml:2:1: a second document begins with ---: keep one document in the file'],
@@ -196,6 +196,26 @@ describe('environment', () => {
     expect(token({ OBSERVER_TOKEN: 'old' })).toBe('old')
     expect(token({ OBSERVER_TOKEN: 'old', OBSERVER_INTAKE_TOKEN: 'new' })).toBe('new')
     expect(parseConfig('listen: { token: old }', 'f', {}).listen.tokens.intake?.[0]?.reveal({})).toBe('old')
+  })
+  it('spool.limit and OBSERVER_SPOOL_LIMIT are store.logLimit', () => {
+    const limit = (text: string, environment: Record<string, string> = {}) =>
+      parseConfig(text, 'f', environment).store.logLimit / 1024 ** 3
+    expect(limit('spool: { limit: 2GiB }')).toBe(2)
+    expect(limit('spool: { limit: 3GiB }\nstore: { logLimit: 2GiB }')).toBe(2)
+    expect(limit('', { OBSERVER_SPOOL_LIMIT: '2GiB' })).toBe(2)
+    expect(limit('spool: { limit: 3GiB }', { OBSERVER_SPOOL_LIMIT: '2GiB' })).toBe(2)
+    expect(limit('', { OBSERVER_SPOOL_LIMIT: '3GiB', OBSERVER_STORE_LOG_LIMIT: '2GiB' })).toBe(2)
+  })
+  it('a fault under a former name is told at its place; what else stands in a former section is no setting', () => {
+    expect(problems('log: { level: INFO }\nspool:\n  limit: lots\n')).toEqual([
+      'observer.yaml:3:10: store.logLimit: write a size as 512MiB, 2GiB or a number of bytes',
+    ])
+    expect(problems('listen: { token: 7 }\n')).toEqual([
+      expect.stringMatching(/^observer\.yaml:1:18: listen\.tokens\.intake: /),
+    ])
+    expect(problems('spool: { limit: 1GiB, keep: 1 }\n')).toEqual([
+      expect.stringMatching(/^observer\.yaml:1:8: spool: no such/),
+    ])
   })
 })
 

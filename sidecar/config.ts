@@ -5,6 +5,7 @@ import { applyEnvironment, type Environment, variableOf } from './config-environ
 import { langfuseConfigSchema } from './exporters/langfuse.ts'
 import { lokiConfigSchema } from './exporters/loki.ts'
 import { otlpConfigSchema } from './exporters/otlp.ts'
+import { renameFormerSettings } from './former-settings.ts'
 import { LOG_LEVELS } from './logger.ts'
 import { isLoopback } from './loopback.ts'
 import { attributionConfigSchema } from './pipeline/attribute.ts'
@@ -96,7 +97,12 @@ export const configSchema = z
       .prefault({}),
     data: z.string().min(1).default('./data'),
     log: z.strictObject({ level: z.enum(LOG_LEVELS).default('INFO') }).prefault({}),
-    spool: z.strictObject({ limit: byteSize(MEBIBYTE, 16 * 1024 * GIBIBYTE).default(GIBIBYTE) }).prefault({}),
+    store: z
+      .strictObject({
+        /** Bytes of the calls that wait for sinks; at the limit the oldest of sinks that lag are dropped, counted. */
+        logLimit: byteSize(MEBIBYTE, 16 * 1024 * GIBIBYTE).default(GIBIBYTE),
+      })
+      .prefault({}),
     ledger: z
       .strictObject({
         /** Tenants and models beyond these fold into `__other__` (metric labels are bounded). */
@@ -167,7 +173,7 @@ export const configSchema = z
       })
       .prefault({}),
   })
-  .superRefine(({ listen, spool }, context) => {
+  .superRefine(({ listen, store }, context) => {
     const fault = (path: string, message: string) =>
       context.addIssue({ code: 'custom', path: path.split('.'), message })
     if (!isLoopback(listen.host)) {
@@ -177,9 +183,9 @@ export const configSchema = z
       if (listen.tokens.metrics === undefined)
         fault('listen.tokens.metrics', `${reached}: set a token for /metrics (OBSERVER_METRICS_TOKEN), or write open`)
     }
-    if (spool.limit < listen.maxBodyBytes)
+    if (store.logLimit < listen.maxBodyBytes)
       fault(
-        'spool.limit',
+        'store.logLimit',
         `must hold one request of listen.maxBodyBytes: write at least ${sizeText(listen.maxBodyBytes)}`,
       )
   })
@@ -255,7 +261,7 @@ function readSettings(text: string, fileName: string, environment: Environment, 
 
   const settings = structuredClone(yaml.value) as Record<string, unknown>
   dropEmptySections(settings)
-  const warnings = renameFormer(settings, fileName)
+  const { warnings, written } = renameFormerSettings(settings, fileName)
   const given = applyEnvironment(settings, environment)
   warnings.push(...given.warnings)
 
@@ -264,7 +270,7 @@ function readSettings(text: string, fileName: string, environment: Environment, 
     if (variable !== undefined) return `${variable}: ${path}: ${message}`
     const section = path.slice(0, path.lastIndexOf('.'))
     const sibling = [...given.from].find(([of]) => of.startsWith(`${section}.`))?.[1]
-    const inFile = yaml.document.hasIn(section.split('.'))
+    const inFile = yaml.document.hasIn(section.split('.')) || written.has(path)
     if (sibling !== undefined && !inFile) {
       const own = variableOf(path)
       return `${sibling}: ${path}: ${message}${own === undefined ? '' : `, as ${own} or in the file`}`
@@ -283,7 +289,7 @@ function readSettings(text: string, fileName: string, environment: Environment, 
       if (round === 0) config = sound
       break
     }
-    for (const fault of faultsOf(yaml, parsed.error.issues)) {
+    for (const fault of faultsOf(yaml, parsed.error.issues, written)) {
       // What is taken out is missing afterwards: it was told before.
       if (round === 0 || !told.has(fault.path)) problems.push(describeFault(fault))
       told.add(fault.path)
@@ -296,7 +302,7 @@ function readSettings(text: string, fileName: string, environment: Environment, 
     sound,
     problems,
     warnings,
-    describe: (path, message) => faultsOf(yaml, [{ path, message }]).map(describeFault).join(),
+    describe: (path, message) => faultsOf(yaml, [{ path, message }], written).map(describeFault).join(),
     yaml,
     fromEnvironment: given.from,
   }
@@ -322,16 +328,6 @@ function remove(settings: Record<string, unknown>, path: readonly PropertyKey[])
 /** A section with nothing under its name, as where all of it is commented out, has its defaults. */
 function dropEmptySections(settings: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(settings)) if (value === null) delete settings[name]
-}
-
-/** Moves what stands under a former name. */
-function renameFormer(settings: Record<string, unknown>, fileName: string): string[] {
-  const { listen } = settings
-  if (typeof listen !== 'object' || listen === null || !Object.hasOwn(listen, 'token')) return []
-  const { token, ...others } = listen as Record<string, unknown>
-  const under = typeof others.tokens === 'object' && others.tokens !== null ? others.tokens : {}
-  settings.listen = { ...others, tokens: { intake: token, ...under } }
-  return [`${fileName}: listen.token is called listen.tokens.intake now`]
 }
 
 function resolvePaths(config: Config, from: ReadonlyMap<string, string>, folder: string | undefined): Config {

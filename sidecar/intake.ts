@@ -34,8 +34,19 @@ const MAX_DESCRIBED = 20
 export function makeIntake({ store, observe, log, counters }: IntakeOptions) {
   /** Captures that are worked on, by epoch and number, until their transaction is done. */
   const inFlight = new Map<string, Promise<unknown>>()
+  const underWay = new Set<Promise<unknown>>()
 
   async function take(batch: Batch): Promise<BatchAnswer> {
+    const taken = takeOnce(batch)
+    underWay.add(taken)
+    try {
+      return await taken
+    } finally {
+      underWay.delete(taken)
+    }
+  }
+
+  async function takeOnce(batch: Batch): Promise<BatchAnswer> {
     await othersWith(batch.entries)
     const work = work_(batch)
     const keys = batch.entries.flatMap((entry) => {
@@ -184,6 +195,10 @@ export function makeIntake({ store, observe, log, counters }: IntakeOptions) {
 
   return {
     take,
+    /** When nothing is worked on any more. */
+    async idle(): Promise<void> {
+      while (underWay.size > 0) await Promise.allSettled(underWay)
+    },
     /** What the tap's timer tells: captures up to that number exist, whether they came or not. */
     async takeTotal({ node, epoch, sequence, tap_errors }: Totals): Promise<void> {
       const totals = tap_errors !== undefined && tap_errors > 0 ? [tapErrors(node, epoch, tap_errors)] : []

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createReadStream, existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { tapAsPlugin } from '../plugin/tap-text.ts'
+import { tapAsPlugins } from '../plugin/tap-text.ts'
 import { openPriceBook, PriceFileError } from '../pricing/open-price-book.ts'
 import { administer } from './administration/client.ts'
 import { type Command, parseCommandLine, type ReconcileCommand, USAGE, UsageError } from './command-line.ts'
@@ -23,10 +23,11 @@ import { ExportError } from './reconcile/export-line.ts'
 import { parseNames } from './reconcile/names.ts'
 import { distance, reportJson, reportText } from './reconcile/report.ts'
 import { reconcile } from './reconcile/run.ts'
-import { serve } from './serve.ts'
+import { type Sidecar, serve } from './serve.ts'
 import { backupName, backupStore } from './store/backup.ts'
 import { checkStore, checkText } from './store/check.ts'
 import { storeFile } from './store/data-folder.ts'
+import { openForReading, readStore } from './store/open-for-reading.ts'
 import type { LetterPlace } from './store/reader-thread.ts'
 import { readText } from './yaml-document.ts'
 
@@ -56,8 +57,8 @@ async function main(): Promise<void> {
       return
     }
     case 'tap': {
-      const source = readFileSync(join(dirname(import.meta.dirname), 'plugin/tap.lua'), 'utf8')
-      const tap = tapAsPlugin(source, { url: command.sidecarUrl, token: command.intakeToken })
+      const { ship, postFunction, sidecarUrl: url, intakeToken: token, content, global } = command
+      const tap = tapAsPlugins(ship, { url, token, content, global })[postFunction ? 1 : 0]
       process.stdout.write(`${JSON.stringify(tap)}\n`)
       return
     }
@@ -100,7 +101,7 @@ async function main(): Promise<void> {
       return
     case 'unpriced': {
       const { data } = loadConfig(configFile(command), process.env)
-      const list = listUnpriced(storeFile(data), command.period)
+      const list = readStore(storeFile(data), (database) => listUnpriced(database, command.period))
       process.stdout.write(command.json ? unpricedJson(list) : unpricedText(list))
       return
     }
@@ -118,42 +119,15 @@ async function run({ config, warnings }: CheckedConfig, file: string | undefined
   // From here on: a reload that is asked for during the start must not end it.
   let watching: ConfigWatch | undefined
   process.on('SIGHUP', () => watching?.reload('SIGHUP'))
-  const sidecar = await serve(config, {
-    logger,
-    environment: process.env,
-    onFatal(error) {
-      logger.fatal(
-        { error: error.message },
-        'this cannot be mended while the process runs: it ends, so that its supervisor starts it again; what was acknowledged is stored',
-      )
-      process.exit(1)
-    },
-  })
-  watching = watchConfig({
-    file,
-    environment: process.env,
-    snapshot: snapshotOf(config, process.env),
-    logger,
-    apply: (plan) => sidecar.reload(plan.snapshot.config),
-  })
-  logger.info(
-    {
-      url: sidecar.url,
-      socket: config.listen.socket,
-      data: config.data,
-      config: file,
-      version: version(),
-      pid: process.pid,
-    },
-    'ready',
-  )
-
+  let sidecar: Sidecar | undefined
   let stopping = false
   const stop = (signal: NodeJS.Signals) => {
     if (stopping) return
     stopping = true
     logger.info({ signal }, 'shutting down')
     watching?.close()
+    // While the store is opened: a migration begins again at the next start.
+    if (sidecar === undefined) process.exit(0)
     setTimeout(() => {
       logger.error('shutting down took too long; what was acknowledged is stored')
       process.exit(1)
@@ -171,6 +145,37 @@ async function run({ config, warnings }: CheckedConfig, file: string | undefined
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
+
+  const serving = await serve(config, {
+    logger,
+    environment: process.env,
+    onFatal(error) {
+      logger.fatal(
+        { error: error.message },
+        'this cannot be mended while the process runs: it ends, so that its supervisor starts it again; what was acknowledged is stored',
+      )
+      process.exit(1)
+    },
+  })
+  sidecar = serving
+  watching = watchConfig({
+    file,
+    environment: process.env,
+    snapshot: snapshotOf(config, process.env),
+    logger,
+    apply: (plan) => serving.reload(plan.snapshot.config),
+  })
+  logger.info(
+    {
+      url: serving.url,
+      socket: config.listen.socket,
+      data: config.data,
+      config: file,
+      version: version(),
+      pid: process.pid,
+    },
+    'ready',
+  )
 }
 
 async function deadLetters(config: Config, action: 'list' | 'replay', sink: string | undefined): Promise<void> {
@@ -230,8 +235,13 @@ async function repriceCommand(command: Command & { name: 'reprice' }): Promise<v
   const administration = wanted.dryRun ? undefined : await administer(data)
   try {
     const write = async (adjustments: readonly Adjustment[]) => (await administration?.adjust(adjustments)) ?? true
-    const summary = await reprice(storeFile(data), { ...wanted, book, write })
-    process.stdout.write(repriceText(summary, { ...wanted, bookVersion: book.version }))
+    const database = openForReading(storeFile(data))
+    try {
+      const summary = await reprice(database, { ...wanted, book, write })
+      process.stdout.write(repriceText(summary, { ...wanted, bookVersion: book.version }))
+    } finally {
+      database.close()
+    }
   } finally {
     await administration?.close()
   }
@@ -240,7 +250,6 @@ async function repriceCommand(command: Command & { name: 'reprice' }): Promise<v
 /** Ends with 3 where the totals are further apart than they may be. */
 function reconcileCommand(command: ReconcileCommand): void {
   const { data } = loadConfig(configFile(command), process.env)
-  const ledger = storeFile(data)
   const text = (file: string) => {
     const content = readText(file)
     if (typeof content !== 'string') throw new ExportError([content.problem])
@@ -249,8 +258,10 @@ function reconcileCommand(command: ReconcileCommand): void {
   const result = reconcile({
     ...command,
     files: command.files.map((name) => ({ name, text: text(name) })),
-    ledger: readUsage(ledger, command),
-    sources: readSources(ledger, command),
+    ...readStore(storeFile(data), (database) => ({
+      ledger: readUsage(database, command),
+      sources: readSources(database, command),
+    })),
     names: command.names === undefined ? { tenants: {}, models: {} } : parseNames(text(command.names), command.names),
   })
   process.stdout.write(command.json ? reportJson(result) : reportText(result))
@@ -277,10 +288,14 @@ function pluginServerSettings(): string {
   )
   const command = `${process.execPath} --require ${join(plugin, 'without-ts-node.cjs')} ${server} --plugins-directory ${join(plugin, 'load')}`
   const folder = '/var/run/llm-observer'
-  return `export KONG_PLUGINS=bundled,llm-observer
+  // Its output goes into a file: Kong writes what it reads from a plugin server at level info, which nobody sees, and waits for it
+  // at each stop: kong quit takes up to 10 s longer.
+  const start = `mkdir -p ${folder} && exec ${command} -p ${folder} --sock-name js.sock >>${folder}/plugin-server.log 2>&1`
+  return `# ${folder} holds the socket and the log; where Kong's user cannot make it: install -d -o kong ${folder}
+export KONG_PLUGINS=bundled,llm-observer
 export KONG_PLUGINSERVER_NAMES=js
 export KONG_PLUGINSERVER_JS_SOCKET=${folder}/js.sock
-export KONG_PLUGINSERVER_JS_START_CMD="${command} -p ${folder} --sock-name js.sock"
+export KONG_PLUGINSERVER_JS_START_CMD="/bin/sh -c '${start}'"
 export KONG_PLUGINSERVER_JS_QUERY_CMD="${command} --dump-all-plugins"
 `
 }

@@ -4,6 +4,7 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify }
 import type { HostFault, RequestOrigin } from './allowed-host.ts'
 import { totalsSchema } from './capture.ts'
 import { type Batch, readBatch } from './capture-batch.ts'
+import { FRAMES_CONTENT_TYPE, readFrames } from './frames.ts'
 import { CAPTURE_RESULTS, type CaptureResult, type Intake } from './intake.ts'
 import { nestsDeeperThan } from './json-depth.ts'
 import type { LogLimit } from './log-limit.ts'
@@ -84,7 +85,8 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
     forceCloseConnections: true,
   })
   server.removeAllContentTypeParsers()
-  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  for (const type of ['application/json', FRAMES_CONTENT_TYPE])
+    server.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
 
   const refuse = (reply: FastifyReply, problem: Problem) => {
     counters.refusals[problem.refusal]++
@@ -188,7 +190,8 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
       if (!Buffer.isBuffer(request.body))
         return refuse(reply, { status: 415, refusal: 'content_type', message: 'send application/json' })
       counters.bytes += request.body.length
-      const batch = parseBatch(request.body)
+      const frames = request.headers['content-type'] === FRAMES_CONTENT_TYPE
+      const batch = frames ? parseFrames(request.body) : parseBatch(request.body)
       if ('refusal' in batch) return refuse(reply, batch)
 
       const intake = options.intake()
@@ -217,6 +220,12 @@ export function makeServer(options: ReceiveOptions): FastifyInstance {
     return missing.length === 0 ? { status: 'ready' } : reply.code(503).send({ status: 'not ready', missing })
   })
   return server
+}
+
+function parseFrames(body: Buffer): Batch | Problem {
+  const batch = readFrames(body)
+  if (!('problem' in batch)) return batch
+  return { status: 400, refusal: batch.problem.kind, message: batch.problem.message }
 }
 
 function parseBatch(body: Buffer): Batch | Problem {

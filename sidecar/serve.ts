@@ -136,7 +136,13 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
   const { port } = server.server.address() as AddressInfo
   const closing: (() => Promise<unknown>)[] = []
   try {
-    if (config.listen.socket !== undefined) closing.push(await listenOnSocket(server.server, config.listen.socket))
+    if (config.listen.socket !== undefined)
+      // Who connects is asked for a token, as at the port; without one the folder and the umask are all there is.
+      closing.push(
+        await listenOnSocket(server.server, config.listen.socket, {
+          forEveryone: config.listen.tokens.intake !== undefined,
+        }),
+      )
     const exemplars = makeExemplars(tracedBy(exporters), (call) => store!.labelsOf(call))
     const writeFailures = new Map<string, number>()
     let damagedRows = 0
@@ -147,7 +153,7 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
     function storeOptions(): Omit<StoreOptions, 'file'> {
       return {
         sinks: exporters.map(({ id }) => id),
-        logLimitBytes: config.spool.limit,
+        logLimitBytes: config.store.logLimit,
         labelLimits: {
           tenants: config.ledger.maxTenants,
           models: config.ledger.maxModels,
@@ -165,6 +171,14 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
           writeFailures.set(trouble.cause, (writeFailures.get(trouble.cause) ?? 0) + 1)
           log.error(`store ${trouble.cause}`, trouble, 'the store cannot write and tries again; nothing is lost')
         },
+        onReadTrouble(trouble) {
+          if (trouble !== undefined)
+            log.error(
+              `store read ${trouble.cause}`,
+              trouble,
+              'the store cannot be read for the sinks; it is tried again',
+            )
+        },
         onDamaged(rows) {
           damagedRows += rows
           logger.error({ rows }, 'rows of the log are damaged: set aside and counted as dropped (reason damaged)')
@@ -175,7 +189,7 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
     const deliverStats = newDeliverStats()
     exposition = makeExposition({
       store: opened,
-      limits: { logBytes: config.spool.limit, series: config.ledger.maxSeries },
+      limits: { logBytes: config.store.logLimit, series: config.ledger.maxSeries },
       idleMs: config.ledger.idleSeriesDays * 86_400_000,
       writeFailures,
       damagedRows: () => damagedRows,
@@ -242,6 +256,8 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
     async close() {
       // First no more calls, then no more sends; what is unsent stays in the store and goes out after the next start.
       await server.close()
+      // What is being read is stored as it is; a token counter that is closed would leave it without an estimate.
+      await intake?.idle()
       await tokens?.close()
       for (const close of closing) await close()
       exposition?.close()

@@ -6,14 +6,20 @@ import { dirname } from 'node:path'
 /**
  * Lets an HTTP server that listens on a port answer on a unix socket too.
  * A socket file left by a process that died is removed; one that somebody serves is refused.
+ * With `forEveryone` users other than this process's may connect, as they may to a port: Kong's is another one, and connecting
+ * takes the right to write. Without it the umask decides.
  */
-export async function listenOnSocket(server: Server, path: string): Promise<() => Promise<void>> {
+export async function listenOnSocket(
+  server: Server,
+  path: string,
+  { forEveryone = false }: { forEveryone?: boolean } = {},
+): Promise<() => Promise<void>> {
   if (await somebodyServes(path)) throw new Error(`${path} is already served by another process`)
   rmSync(path, { force: true })
   const door = createServer((socket) => server.emit('connection', socket))
   await new Promise<void>((resolve, reject) => {
     door.once('error', reject)
-    door.listen({ path, readableAll: false, writableAll: false }, resolve)
+    door.listen({ path, readableAll: forEveryone, writableAll: forEveryone }, resolve)
   })
   return () => new Promise((resolve) => door.close(() => resolve()))
 }

@@ -97,11 +97,19 @@ export interface Fault {
   message: string
 }
 
-/** Each issue by its field and place; several unknown keys are several faults. */
-export function faultsOf(file: YamlFile, issues: readonly Issue[]): Fault[] {
+/**
+ * Each issue by its field and place; several unknown keys are several faults. `written`: where the file has a field under a
+ * former name, by the field's path joined by dots.
+ */
+export function faultsOf(
+  file: YamlFile,
+  issues: readonly Issue[],
+  written: ReadonlyMap<string, readonly string[]> = new Map(),
+): Fault[] {
   return issues.flatMap(pointedOf).map(({ path, message }) => {
     const steps = path.map(String)
-    return { path: steps.join('.') || '(root)', place: placeText(file.text, offsetOf(file.document, steps)), message }
+    const place = placeText(file.text, offsetOf(file.document, written.get(steps.join('.')) ?? steps))
+    return { path: steps.join('.') || '(root)', place, message }
   })
 }
 

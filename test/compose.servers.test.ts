@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { parseEnv } from 'node:util'
@@ -31,7 +31,7 @@ interface Service {
   ports?: { host_ip?: string; published: string; target: number }[]
   networks?: Record<string, { aliases?: string[] } | null>
   network_mode?: string
-  volumes?: { type: string; source: string; target: string; read_only?: boolean }[]
+  volumes?: { type: string; source: string; target: string; read_only?: boolean; bind?: { propagation?: string } }[]
   secrets?: { source: string }[]
   depends_on?: Record<string, { condition: string }>
 }
@@ -47,29 +47,29 @@ execFileSync(process.execPath, [join(root, 'dev/write-secrets.mjs'), secrets])
 const environment = parseEnv(readFileSync(secrets, 'utf8')) as Record<string, string>
 
 /** What `docker compose config` makes of it: schema, interpolation, `extends`, merges, references – Compose's own. */
-function config(...options: string[]) {
+function config(options: string[], variables: Record<string, string> = {}) {
   const args = [...options, 'config', '--format', 'json']
   return spawnSync(binary('docker-compose'), args, {
     cwd: root,
     encoding: 'utf8',
-    env: { PATH: process.env.PATH ?? '', HOME: directory },
+    env: { PATH: process.env.PATH ?? '', HOME: directory, ...variables },
   })
 }
-const project = (...options: string[]) => JSON.parse(config(...options).stdout) as Project
+const project = (options: string[], variables?: Record<string, string>) => {
+  const { stdout, stderr, status } = config(options, variables)
+  if (status !== 0) throw new Error(stderr)
+  return JSON.parse(stdout) as Project
+}
 
 const present = binariesPresent('docker-compose')
 describe.skipIf(!present)('docker compose config', () => {
   const env = ['--env-file', secrets]
   const all: Project = present
-    ? project(...env, '--profile', 'demo')
+    ? project([...env, '--profile', 'demo', '--profile', 'full'], { STACK: 'full' })
     : { services: {}, networks: {}, volumes: {}, secrets: {} }
   const { services } = all
   const each = Object.entries(services)
-  /** A service that shares another's network is where that one is. */
-  const networksOf = (name: string): string[] => {
-    const { network_mode, networks } = services[name]!
-    return network_mode === undefined ? Object.keys(networks ?? {}) : networksOf(network_mode.replace('service:', ''))
-  }
+  const networksOf = (name: string): string[] => Object.keys(services[name]!.networks ?? {})
   /** Service by host name, where `from` can reach it. */
   const reached = (host: string, from: string) =>
     each.find(
@@ -79,24 +79,64 @@ describe.skipIf(!present)('docker compose config', () => {
     )?.[0]
 
   it('without secrets it does not start, and says what to do', () => {
-    const { status, stderr } = config('--env-file', '/dev/null')
+    const { status, stderr } = config(['--env-file', '/dev/null'])
     expect(status).not.toBe(0)
     expect(stderr).toMatch(/is missing a value/)
     expect(stderr).toMatch(/npm run secrets|random text/)
   })
 
-  it('has all of it; the mock provider and traffic only in the demo', () => {
-    const plain = Object.keys(project(...env).services)
-    expect(plain.sort()).toEqual(
+  const CORE = ['grafana', 'kong', 'plugin-server', 'prometheus', 'sidecar']
+  const names = (options: string[], variables?: Record<string, string>) =>
+    Object.keys(project(options, variables).services).sort()
+
+  it('a new .env, and one of an earlier release: the core', () => {
+    expect(names(env)).toEqual(CORE)
+    const earlier = join(directory, 'earlier.env')
+    writeFileSync(earlier, readFileSync(secrets, 'utf8').replace(/^(STACK|COMPOSE_PROFILES)=.*$/gm, ''))
+    expect(names(['--env-file', earlier])).toEqual(CORE)
+  })
+
+  it('the core has 2 GiB, nothing that waits for a server that is not there, and the same Prometheus jobs', () => {
+    const core = project(env)
+    const bytes = Object.values(core.services).map(({ deploy }) => Number(deploy!.resources!.limits!.memory))
+    expect(bytes.reduce((sum, each) => sum + each, 0)).toBeLessThanOrEqual(2 * 1024 ** 3)
+    const file = (service: string, target: string) =>
+      readFileSync(core.services[service]!.volumes!.find((volume) => volume.target === target)!.source, 'utf8')
+    const { exporters } = parseConfig(file('sidecar', '/etc/llm-observer/observer.yaml'), 'observer.yaml', {
+      OBSERVER_INTAKE_TOKEN: 'token',
+    })
+    expect(Object.values(exporters).filter((exporter) => exporter !== undefined)).toEqual([])
+    interface Scraping {
+      scrape_configs: { job_name: string; static_configs: { targets: string[] }[] }[]
+      alerting?: object
+    }
+    const scraping = parse(file('prometheus', '/etc/prometheus/prometheus.yml')) as Scraping
+    expect(scraping.alerting).toBeUndefined()
+    const whole = parse(read('deploy/prometheus/prometheus.yml')) as Scraping
+    expect(scraping.scrape_configs).toEqual(
+      whole.scrape_configs.filter(({ static_configs }) =>
+        static_configs[0]!.targets.every((target) => [...CORE, 'localhost'].includes(target.split(':')[0]!)),
+      ),
+    )
+    expect(scraping.scrape_configs.length).toBe(4)
+  })
+
+  it('STACK=full: all of it', () => {
+    expect(names(env, { STACK: 'full' })).toEqual(
       [
-        ...['kong', 'plugin-server', 'sidecar'],
+        ...CORE,
         ...['langfuse-web', 'langfuse-worker', 'postgres', 'clickhouse', 'redis', 'minio'],
-        ...['prometheus', 'alertmanager', 'redis-exporter', 'postgres-exporter', 'node-exporter'],
-        ...['grafana', 'loki', 'tempo', 'otel-collector', 'alloy', 'docker-socket-proxy'],
+        ...['alertmanager', 'redis-exporter', 'postgres-exporter', 'node-exporter'],
+        ...['loki', 'tempo', 'otel-collector', 'alloy', 'docker-socket-proxy'],
         ...['tenant-gateway', 'prom-label-proxy'],
       ].sort(),
     )
-    const demo = project(...env, '--env-file', join(root, 'deploy/demo.env'))
+  })
+
+  it.each(['core', 'full'])('the mock provider and traffic only in the demo, of %s', (STACK) => {
+    const demoEnv = [...env, '--env-file', join(root, 'deploy/demo.env')]
+    const demo = project(demoEnv, { STACK })
+    const plain = names(env, { STACK })
     expect(Object.keys(demo.services).filter((name) => !plain.includes(name))).toEqual([
       'demo-provider',
       'demo-traffic',
@@ -110,9 +150,73 @@ describe.skipIf(!present)('docker compose config', () => {
     ['deploy/kong/docker-compose.yml', ['deploy/kong/docker-compose.yml']],
     ['the managed way', ['deploy/kong/docker-compose.yml', 'deploy/kong/docker-compose.managed.yml']],
   ])('%s stands alone', (_name, files) => {
-    const own = project(...env, ...files.flatMap((file) => ['-f', join(root, file)]))
+    const own = project([...env, ...files.flatMap((file) => ['-f', join(root, file)])])
     expect(Object.keys(own.services)).toEqual(expect.arrayContaining(['kong', 'sidecar']))
-    expect(own.services.kong!.ports!.map(({ host_ip }) => host_ip)).toEqual(['127.0.0.1', '127.0.0.1'])
+    const published = Object.values(own.services).flatMap(({ ports = [] }) =>
+      ports.map(({ host_ip, published }) => `${host_ip}:${published}`),
+    )
+    expect(published.sort()).toEqual(['127.0.0.1:8000', '127.0.0.1:8086'])
+  })
+
+  it('no container is in another’s network: one that restarts cuts off nobody', () => {
+    for (const [name, { network_mode }] of each) expect(network_mode, name).toBeUndefined()
+    expect(each.filter(([name]) => networksOf(name).includes('plugin')).map(([name]) => name)).toEqual([
+      'plugin-server',
+    ])
+  })
+
+  it('Kong, plugin server and sidecar meet in one volume, at the paths that their configuration names', () => {
+    const shared = '/var/run/llm-observer'
+    for (const name of ['kong', 'plugin-server', 'sidecar'])
+      expect(services[name]!.volumes).toContainEqual(
+        expect.objectContaining({ type: 'volume', source: 'sockets', target: shared }),
+      )
+    const { SIDECAR_URL, KONG_PLUGINSERVER_JS_SOCKET } = services.kong!.environment!
+    for (const file of ['deploy/observer.yaml', 'deploy/kong/observer.yaml'])
+      expect(
+        `unix:${parseConfig(read(file), file, { OBSERVER_INTAKE_TOKEN: 't', LANGFUSE_SECRET_KEY: 's' }).listen.socket}`,
+      ).toBe(SIDECAR_URL)
+    expect(KONG_PLUGINSERVER_JS_SOCKET).toBe(`${shared}/js.sock`)
+    expect(read('deploy/kong/Dockerfile')).toContain(`-p ${shared} --sock-name js.sock`)
+  })
+
+  it('Kong’s workers are as many as its limits allow, not as the machine has cores', () => {
+    expect(services.kong!.environment!.KONG_NGINX_WORKER_PROCESSES).toBe('2')
+    expect(project(env).services.kong!.environment!.KONG_NGINX_WORKER_PROCESSES).toBe('1')
+  })
+
+  it('no mount wants a shared / (Docker Desktop, WSL2)', () => {
+    for (const [name, { volumes = [] }] of each)
+      for (const { bind } of volumes) expect(bind?.propagation, name).toBeUndefined()
+  })
+
+  it('images come from where their makers publish them', () => {
+    const elsewhere = each.flatMap(([, { image = '', build }]) =>
+      build === undefined && /^[^/]+\.[^/]+\//.test(image) ? [image.split(':')[0]] : [],
+    )
+    expect(elsewhere).toEqual(['quay.io/prometheuscommunity/prom-label-proxy'])
+    expect(services.clickhouse!.image).toMatch(/:26\.[1-7]\./)
+    expect(services['langfuse-web']!.image!.split(':')[1]).toBe(services['langfuse-worker']!.image!.split(':')[1])
+  })
+
+  it('Langfuse drops nothing while ClickHouse is away, and its bucket deletes what is old', () => {
+    for (const name of ['langfuse-web', 'langfuse-worker']) {
+      const of = services[name]!.environment!
+      expect(Number(of.LANGFUSE_INGESTION_CLICKHOUSE_MAX_ATTEMPTS)).toBeGreaterThanOrEqual(1000)
+      expect(of.LANGFUSE_S3_MEDIA_UPLOAD_ENDPOINT).toBe('http://localhost:9090')
+      for (const use of ['EVENT_UPLOAD', 'MEDIA_UPLOAD', 'BATCH_EXPORT'])
+        expect(read('deploy/minio/start.sh')).toContain(`"Prefix":"${of[`LANGFUSE_S3_${use}_PREFIX`]}"`)
+    }
+  })
+
+  it('links lead to where the consoles are', () => {
+    expect(services.prometheus!.command).toContain('--web.external-url=http://localhost:9090')
+    expect(services.alertmanager!.command).toContain('--web.external-url=http://localhost:9093')
+    const own = project(env, { STACK: 'full', GRAFANA_URL: 'https://g.example', PROMETHEUS_URL: 'https://p.example/x' })
+    expect(own.services.grafana!.environment!.GF_SERVER_ROOT_URL).toBe('https://g.example')
+    expect(own.services.prometheus!.command).toEqual(
+      expect.arrayContaining(['--web.external-url=https://p.example/x', '--web.route-prefix=/']),
+    )
   })
 
   it.each(each)('%s: pinned, checked, limited, restarted, its log bounded', (_name, service) => {
@@ -136,7 +240,7 @@ describe.skipIf(!present)('docker compose config', () => {
     expect([service.privileged, service.pid, service.cap_add]).toEqual([undefined, undefined, undefined])
   })
 
-  it('only Kong’s proxy, Grafana and Langfuse are published, on loopback', () => {
+  it('only Kong’s proxy, Grafana, Langfuse and its media are published, on loopback', () => {
     const published = each.flatMap(([name, { ports = [] }]) =>
       ports.map(({ host_ip, published, target }) => `${name} ${host_ip}:${published} ${target}`),
     )
@@ -144,22 +248,30 @@ describe.skipIf(!present)('docker compose config', () => {
       'grafana 127.0.0.1:3001 3000',
       'kong 127.0.0.1:8000 8000',
       'langfuse-web 127.0.0.1:3000 3000',
+      'minio 127.0.0.1:9090 9000',
     ])
   })
 
-  it('who may speak to the outside: Kong, the consoles, Alertmanager', () => {
+  it('who may speak to the outside: Kong, what is published, Langfuse’s worker, Alertmanager', () => {
     const outward = each.filter(
       ([, { network_mode, networks }]) =>
         network_mode === undefined && Object.keys(networks ?? {}).some((name) => all.networks[name]?.internal !== true),
     )
-    expect(outward.map(([name]) => name).sort()).toEqual(['alertmanager', 'grafana', 'kong', 'langfuse-web'])
-    expect(each.filter(([, { network_mode }]) => network_mode && network_mode !== 'service:kong')).toEqual([])
+    const demo = ['demo-provider', 'demo-traffic']
+    const outside = ['alertmanager', 'grafana', 'kong', 'langfuse-web', 'langfuse-worker', 'minio']
+    expect(outward.map(([name]) => name).sort()).toEqual([...outside, ...demo].sort())
+    // Who is on a network with Loki or Tempo reads every tenant: they ask nobody who they are.
+    expect(each.flatMap(([name]) => (networksOf(name).includes('telemetry') && name === 'kong' ? [name] : []))).toEqual(
+      [],
+    )
   })
 
   it('Docker’s socket is one service’s, which only lets containers be read', () => {
     const holders = each.filter(([, { volumes = [] }]) => volumes.some(({ source }) => source.endsWith('docker.sock')))
     expect(holders.map(([name]) => name)).toEqual(['docker-socket-proxy'])
-    expect(holders[0]![1].environment).toMatchObject({ POST: '0' })
+    const rules = read('deploy/docker-socket-proxy/haproxy.cfg')
+    expect(rules).toContain('http-request deny unless METH_GET')
+    expect(rules.match(/http-request (allow|deny).*/g)!.at(-1)).toBe('http-request deny')
     expect(networksOf('docker-socket-proxy')).toEqual(['docker-socket'])
   })
 
@@ -282,10 +394,10 @@ describe.skipIf(!present)('docker compose config', () => {
 })
 
 describe.skipIf(!binariesPresent('promtool'))('promtool', () => {
-  it('takes prometheus.yml', () => {
+  it.each(['prometheus.yml', 'prometheus.core.yml'])('takes %s', (file) => {
     const { status, stdout, stderr } = spawnSync(
       binary('promtool'),
-      ['check', 'config', '--syntax-only', join(root, 'deploy/prometheus/prometheus.yml')],
+      ['check', 'config', '--syntax-only', join(root, 'deploy/prometheus', file)],
       { encoding: 'utf8' },
     )
     expect(`${stdout}${stderr}`).toContain('SUCCESS')

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
@@ -51,7 +51,12 @@ describe('npm run secrets', () => {
 
 describe('the text of docker-compose.yml', () => {
   const text = read('docker-compose.yml')
-  const files = [text, read('deploy/kong/docker-compose.yml')]
+  const files = [
+    text,
+    read('deploy/kong/docker-compose.yml'),
+    read('deploy/stack/core.yml'),
+    read('deploy/stack/full.yml'),
+  ]
   const variables = files.flatMap((file) => [...file.matchAll(/(?<!\$)\$\{([A-Z0-9_]+)(:?[?-])?([^}]*)\}/g)])
 
   it('a variable that is wanted is in .env.example; one that has a default is no secret', () => {
@@ -69,6 +74,8 @@ describe('the text of docker-compose.yml', () => {
       }
     }
     const used = new Set([
+      // Compose's own, and which services it has.
+      'COMPOSE_PROFILES',
       ...compose.map(({ name }) => name),
       ...[...text.matchAll(/environment: ([A-Z_]+) \}/g)].map(([, name]) => name!),
     ])
@@ -89,6 +96,68 @@ describe('the text of docker-compose.yml', () => {
     expect(parseEnv(read('deploy/demo.env')).OBSERVER_INTAKE_TOKEN).toBe('demo-token-known-to-everybody')
     expect(text + read('.env.example')).not.toContain('demo-token')
     expect(read('dev/demo-kong.yml')).toContain('intake_token: demo-token-known-to-everybody')
+  })
+})
+
+describe('deploy/kong/start.sh', () => {
+  const start = (file: string, variables: Record<string, string>) => {
+    const copy = join(directory, 'copy.yml')
+    const { stderr } = spawnSync('sh', [join(root, 'deploy/kong/start.sh')], {
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH, KONG_YML: join(root, file), KONG_DECLARATIVE_CONFIG: copy, ...variables },
+    })
+    return { stderr, text: readFileSync(copy, 'utf8') }
+  }
+  const socket = 'unix:/var/run/llm-observer/sidecar.sock'
+
+  it.each(['kong.yml', 'dev/demo-kong.yml'])(
+    '%s: plugin and tap find the sidecar where the containers share it',
+    (file) => {
+      const { text, stderr } = start(file, { SIDECAR_URL: socket, DEMO_PROVIDER: 'demo-provider:9500' })
+      // This machine is no container of Kong's: that is said after the copy was written.
+      expect(stderr).toContain('no image of Kong')
+      expect(text).not.toMatch(/127\.0\.0\.1:(8086|9500)/)
+      expect(text).toContain(`local SIDECAR_URL = "${socket}"`)
+      expect(text).toMatch(new RegExp(`sidecar_url: ["']?${socket}["']?$`, 'm'))
+      expect(text.length - read(file).length).toBeLessThan(2000)
+      expect(() => parse(text, { merge: true })).not.toThrow()
+    },
+  )
+
+  it('as `kong` it makes the copy anew for `reload`, and is Kong’s command for the rest', () => {
+    const kong = join(directory, 'kong')
+    symlinkSync(join(root, 'deploy/kong/start.sh'), kong)
+    const copy = join(directory, 'reloaded.yml')
+    const own = join(directory, 'changed.yml')
+    const run = (...args: string[]) =>
+      spawnSync('sh', [kong, ...args], {
+        encoding: 'utf8',
+        env: {
+          PATH: process.env.PATH,
+          KONG_YML: own,
+          KONG_DECLARATIVE_CONFIG: copy,
+          SIDECAR_URL: socket,
+          KONG_BINARY: '/bin/echo',
+        },
+      }).stdout
+    for (const [command, copied] of [
+      ['reload', true],
+      ['health', false],
+      ['restart', true],
+    ] as const) {
+      rmSync(copy, { force: true })
+      writeFileSync(own, `# ${command}\nurl: http://127.0.0.1:8086\n`)
+      expect(run(command, '-p', '/prefix')).toBe(`${command} -p /prefix\n`)
+      expect(existsSync(copy)).toBe(copied)
+      if (copied) expect(readFileSync(copy, 'utf8')).toBe(`# ${command}\nurl: ${socket}\n`)
+    }
+  })
+
+  it('what names an address of its own stays as it is', () => {
+    const own = join(directory, 'own.yml')
+    writeFileSync(own, 'url: http://10.0.0.1:8086\nother: http://127.0.0.1:80861\n')
+    const { text } = start('kong.yml', { KONG_YML: own, SIDECAR_URL: socket })
+    expect(text).toBe(readFileSync(own, 'utf8'))
   })
 })
 

@@ -1,3 +1,4 @@
 import { describeConservation } from './conservation.ts'
 
 describeConservation(600)
+describeConservation(300, 'tap')

@@ -10,6 +10,7 @@ import { type Stack, startStack } from '../dev/stack.ts'
 import { caughtUp, readColumns } from '../dev/stack-columns.ts'
 import { runTraffic } from '../dev/traffic/traffic.ts'
 import { waitUntil } from '../dev/wait-until.ts'
+import type { Ship } from '../plugin/tap-text.ts'
 
 /** By the share of calls that are sent. A fault lasts until its sink has met it at least once. */
 const faultsOf = ({ otlp, langfuse, loki }: Stack): { sink: HttpSink; fault: Fault; from: number; until: number }[] => [
@@ -24,8 +25,8 @@ const faultsOf = ({ otlp, langfuse, loki }: Stack): { sink: HttpSink; fault: Fau
  * that may break breaks: the sidecar is killed three times, the sinks answer 500 and 429 and hang.
  * Each column is read from its own source.
  */
-export function describeConservation(calls: number): void {
-  describe('conservation', () => {
+export function describeConservation(calls: number, ship: Ship = 'plugin'): void {
+  describe(`conservation, shipped by the ${ship}`, () => {
     const directory = mkdtempSync(join(tmpdir(), 'conservation-'))
     let stack: Stack
     let columns: Column[]
@@ -33,6 +34,7 @@ export function describeConservation(calls: number): void {
     beforeAll(async () => {
       stack = await startStack({
         directory,
+        ship,
         provider: { latencyMs: [0, 5], chunkDelayMs: [0, 1] },
         // Longer than anything is late on a busy machine: none of it may count as lost.
         sidecar: { ledger: { gapGraceSeconds: 120 } },

@@ -15,11 +15,11 @@ import { makeStream } from '../sidecar/testing/make-exchange.ts'
 /** Streams without usage through the real sidecar: counted in its workers, in the ledger, on no disk where content is off. */
 const QUESTION = 'Marigolds in a quiet garden'
 const ANSWER = 'Lavender and thyme'
-const silent = (n: number, content: 'on' | 'off') =>
+const silent = (n: number, content: 'on' | 'off', question = QUESTION) =>
   makeCapture({
     n,
     log: { response: { status: 200, size: 1, headers: { 'content-type': 'text/event-stream' } } },
-    requestBody: { model: 'gpt-4o', stream: true, messages: [{ role: 'user', content: QUESTION }] },
+    requestBody: { model: 'gpt-4o', stream: true, messages: [{ role: 'user', content: question }] },
     responseBody: makeStream([
       {
         id: `chatcmpl-${n}`,
@@ -108,8 +108,9 @@ describe('streams without usage', () => {
   })
 
   it('more text than may wait: unknown, counted, and acknowledged all the same', async () => {
-    await start({ queueBytes: 100 })
-    expect(await post([silent(1, 'on'), silent(2, 'on')])).toMatchObject({ stored: 2 })
+    await start({ queueBytes: '64KiB' })
+    const long = `${QUESTION} `.repeat(800)
+    expect(await post([silent(1, 'on', long), silent(2, 'on', long)])).toMatchObject({ stored: 2 })
     const text = await settled(2)
     expect(text).toMatch(/observer_estimates_total\{outcome="queue_full"\} 1/)
     expect(text).toMatch(/llm_usage_source_calls_total\{[^}]*source="unknown"\} 1/)

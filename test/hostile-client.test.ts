@@ -7,6 +7,7 @@ import { sumOfMetric } from '../dev/metrics-text.ts'
 import { type Stack, startStack } from '../dev/stack.ts'
 import { caughtUp } from '../dev/stack-columns.ts'
 import { waitUntil } from '../dev/wait-until.ts'
+import { SHIPS } from '../plugin/tap-text.ts'
 
 /**
  * Law 12 and law 11 through everything: a client that says that it is somebody else stays who it is, and no credential
@@ -47,14 +48,14 @@ const SECRETS = {
 /** What Kong itself let her in by. */
 const OWN_KEY = 'alice-demo-key'
 
-describe('a hostile client', () => {
+describe.each(SHIPS)('a hostile client, captures shipped by the %s', (ship) => {
   const directory = mkdtempSync(join(tmpdir(), 'hostile-client-'))
   const agent = new Agent()
   let stack: Stack
   let sent = 0
 
   beforeAll(async () => {
-    stack = await startStack({ directory, provider: { latencyMs: [0, 1], chunkDelayMs: [0, 0] } })
+    stack = await startStack({ directory, ship, provider: { latencyMs: [0, 1], chunkDelayMs: [0, 0] } })
   })
   afterAll(async () => {
     await agent.close()

@@ -11,6 +11,8 @@ const root = join(import.meta.dirname, '..')
 const ROOMS: Record<string, readonly string[]> = {
   'sidecar/call.ts': [],
   'sidecar/capture.ts': [],
+  'sidecar/capture-batch.ts': ['sidecar/capture.ts'],
+  'sidecar/frames.ts': ['sidecar/capture-batch.ts', 'sidecar/json-depth.ts'],
   'sidecar/json-depth.ts': [],
   'sidecar/logger.ts': [],
   'sidecar/optional.ts': [],
@@ -22,14 +24,22 @@ const ROOMS: Record<string, readonly string[]> = {
   'sidecar/plain-issues.ts': ['sidecar/closest-name.ts'],
   'sidecar/yaml-document.ts': [],
   pricing: ['sidecar/call.ts', 'sidecar/tenant.ts', 'sidecar/plain-issues.ts', 'sidecar/yaml-document.ts'],
-  'sidecar/exporters': ['sidecar/call.ts', 'sidecar/secret.ts', 'sidecar/tenant.ts'],
-  'sidecar/spool': ['sidecar/call.ts'],
+  'sidecar/content-json.ts': ['sidecar/call.ts'],
+  'sidecar/exporters': ['sidecar/call.ts', 'sidecar/content-json.ts', 'sidecar/secret.ts', 'sidecar/tenant.ts'],
   'sidecar/budgets': ['sidecar/tenant.ts'],
-  'sidecar/ledger': ['sidecar/call.ts', 'sidecar/budgets', 'sidecar/spool', 'pricing'],
-  'sidecar/metrics': ['sidecar/call.ts', 'sidecar/capture.ts', 'sidecar/ledger', 'sidecar/spool'],
+  // call ← ledger ← store ← what writes, delivers and shows ← serve
+  'sidecar/ledger': ['sidecar/call.ts', 'sidecar/budgets', 'pricing'],
+  'sidecar/store': [
+    'sidecar/call.ts',
+    'sidecar/content-json.ts',
+    'sidecar/logger.ts',
+    'sidecar/budgets',
+    'sidecar/ledger',
+  ],
+  'sidecar/metrics': ['sidecar/call.ts', 'sidecar/capture.ts', 'sidecar/ledger', 'sidecar/store'],
+  'sidecar/administration': ['sidecar/unix-socket.ts', 'sidecar/ledger', 'sidecar/store'],
   'sidecar/redaction': ['sidecar/call.ts', 'sidecar/secret.ts', 'sidecar/tenant.ts'],
   'sidecar/log-limit.ts': ['sidecar/logger.ts'],
-  'sidecar/store': ['sidecar/call.ts'],
   'sidecar/delivery': ['sidecar/log-limit.ts', 'sidecar/exporters', 'sidecar/store'],
   'sidecar/deliver.ts': [
     'sidecar/delivery',
@@ -50,13 +60,27 @@ const ROOMS: Record<string, readonly string[]> = {
   'sidecar/estimate': ['sidecar/call.ts', 'sidecar/dialects'],
   'sidecar/reconcile': ['sidecar/call.ts', 'sidecar/tenant.ts', 'sidecar/plain-issues.ts', 'sidecar/yaml-document.ts'],
   'sidecar/read-command': ['sidecar/call.ts', 'sidecar/dialects', 'sidecar/pipeline', 'pricing'],
-  'sidecar/receive.ts': [
-    'sidecar/allowed-host.ts',
+  'sidecar/plain-check.ts': [],
+  'sidecar/plain-capture.ts': ['sidecar/capture.ts', 'sidecar/plain-check.ts'],
+  'sidecar/intake.ts': [
+    'sidecar/plain-capture.ts',
     'sidecar/call.ts',
     'sidecar/capture.ts',
+    'sidecar/capture-batch.ts',
+    'sidecar/ledger',
+    'sidecar/log-limit.ts',
+    'sidecar/store',
+  ],
+  'sidecar/receive.ts': [
+    'sidecar/allowed-host.ts',
+    'sidecar/capture.ts',
+    'sidecar/capture-batch.ts',
+    'sidecar/intake.ts',
+    'sidecar/frames.ts',
     'sidecar/json-depth.ts',
+    'sidecar/log-limit.ts',
     'sidecar/logger.ts',
-    'sidecar/spool',
+    'sidecar/store',
   ],
   'sidecar/loopback.ts': [],
   'sidecar/token-strength.ts': [],
@@ -64,8 +88,10 @@ const ROOMS: Record<string, readonly string[]> = {
   'sidecar/door-tokens.ts': ['sidecar/loopback.ts', 'sidecar/secret.ts'],
   'sidecar/known-providers.ts': ['sidecar/dialects', 'pricing'],
   'sidecar/config-environment.ts': ['sidecar/closest-name.ts'],
+  'sidecar/former-settings.ts': [],
   'sidecar/config.ts': [
     'sidecar/config-environment.ts',
+    'sidecar/former-settings.ts',
     'sidecar/loopback.ts',
     'sidecar/plain-issues.ts',
     'sidecar/yaml-document.ts',
@@ -104,7 +130,7 @@ const ROOMS: Record<string, readonly string[]> = {
   monitoring: ['sidecar/metrics'],
   dashboards: ['monitoring'],
   // The plugin runs in Kong's process: of the sidecar it knows the types of the wire contract alone.
-  plugin: ['sidecar/capture.ts'],
+  plugin: ['sidecar/capture.ts', 'sidecar/capture-batch.ts'],
 }
 /** May import any room of the product: they wire them. */
 const COMPOSITION = ['sidecar/main.ts', 'sidecar/serve.ts', 'sidecar/command-line.ts', 'monitoring/build.ts']
@@ -159,6 +185,23 @@ describe('imports point one way', () => {
         return room === undefined || target === undefined || (room !== target && !ROOMS[room]!.includes(target))
       })
     expect(wrong.map(({ from, to }) => `${from} → ${to}`)).toEqual([])
+  })
+
+  it('rooms have no circle', () => {
+    const reaches = (room: string, seen: ReadonlySet<string>): string[] =>
+      ROOMS[room]!.flatMap((next) =>
+        seen.has(next) ? [`${[...seen].join(' → ')} → ${next}`] : reaches(next, new Set([...seen, next])),
+      )
+    expect(Object.keys(ROOMS).flatMap((room) => reaches(room, new Set([room])))).toEqual([])
+  })
+
+  it('the plugin takes types of the sidecar alone: zod would make each start of the plugin server slower', () => {
+    const values = files
+      .filter((file) => file.startsWith('plugin/'))
+      .flatMap(
+        (file) => readFileSync(join(root, file), 'utf8').match(/^import (?!type).*from '\.\.\/sidecar\/.*$/gm) ?? [],
+      )
+    expect(values).toEqual([])
   })
 
   it('only main.ts touches env, signals and exit', () => {

@@ -140,7 +140,18 @@ describe.skipIf(!present)('documents of Kong 3.6 to 3.14', () => {
     expect(documented('22-')).toMatchObject({ usage: { input: 50, output: 24 }, usageSource: 'gateway' })
   })
 
-  it.each(['23-', '24-', '26-', '27-'])('%s: nothing that Kong says of it: unknown, and not 0', (start) => {
+  it.each([
+    ['26-', 'mcp'],
+    ['27-', 'a2a'],
+  ])('%s: a call of a tool server or an agent is none of a model, and free', (start, protocol) => {
+    expect(documented(start)).toMatchObject({
+      agent: { protocol },
+      usageSource: 'none',
+      cost: { state: 'free', reason: 'not_billable' },
+    })
+  })
+
+  it.each(['23-', '24-'])('%s: nothing that Kong says of it: unknown, and not 0', (start) => {
     expect(documented(start)).toMatchObject({ usageSource: 'unknown', cost: { state: 'unpriced', reason: 'no_usage' } })
   })
 })

@@ -85,9 +85,10 @@ describe('Alloy', () => {
 })
 
 describe('log-based alerts', () => {
-  it('the platform has its rules, and every tenant of kong.yml the same', () => {
-    expect(organisations.sort()).toEqual(['platform', ...tenants].sort())
-    const [first, ...others] = tenants.map((tenant) => read(`deploy/loki/rules/${tenant}/calls.yaml`))
+  it('the platform has its rules; every tenant of kong.yml the same, and calls without one', () => {
+    const withRules = [...tenants, 'unattributed']
+    expect(organisations.sort()).toEqual(['platform', ...withRules].sort())
+    const [first, ...others] = withRules.map((tenant) => read(`deploy/loki/rules/${tenant}/calls.yaml`))
     for (const other of others) expect(other).toBe(first)
   })
 

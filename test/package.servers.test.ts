@@ -71,11 +71,11 @@ describe('the packed tarball', () => {
     writeFileSync(join(folder, 'observer.yaml'), 'listen:\n  port: 8086\n')
     const valid = run(command, ['--check-config'])
     expect(valid).toMatchObject({ status: 0, stdout: expect.stringContaining('observer.yaml: valid') })
-    writeFileSync(join(folder, 'wrong.yaml'), 'listen:\n  port: 99999\nspool:\n  limit: lots\n')
+    writeFileSync(join(folder, 'wrong.yaml'), 'listen:\n  port: 99999\nstore:\n  logLimit: lots\n')
     const invalid = run(command, ['--check-config', '--config', 'wrong.yaml'])
     expect(invalid.status).toBe(2)
     expect(invalid.stderr).toMatch(/wrong\.yaml:2:\d+: listen\.port/)
-    expect(invalid.stderr).toMatch(/wrong\.yaml:4:\d+: spool\.limit/)
+    expect(invalid.stderr).toMatch(/wrong\.yaml:4:\d+: store\.logLimit/)
   })
 
   it('its plugin loads in the real kong-js-pluginserver', () => {
@@ -103,18 +103,19 @@ describe('the packed tarball', () => {
       ready: async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok,
     })
     const settings = run(command, ['plugin-server']).stdout
-    const [, startCommand] = /START_CMD="(.*)"/.exec(settings)!
-    const [program, ...args] = startCommand!.replace('/var/run/llm-observer', folder).split(' ')
+    const [, startCommand] = /START_CMD="\/bin\/sh -c '(.*)'"/.exec(settings)!
+    // In a folder that nobody has made yet.
+    const runFolder = join(folder, 'run', 'llm-observer')
     const pluginServer = makeChild({
       name: 'packed plugin server',
-      command: program!,
-      args,
+      command: '/bin/sh',
+      args: ['-c', startCommand!.replaceAll('/var/run/llm-observer', runFolder)],
       logFile: join(folder, 'plugin-server.log'),
-      ready: async () => existsSync(join(folder, 'js.sock')),
+      ready: async () => existsSync(join(runFolder, 'js.sock')),
     })
     try {
       await Promise.all([sidecar.start(), pluginServer.start()])
-      const kong = await connectAsKong(join(folder, 'js.sock'))
+      const kong = await connectAsKong(join(runFolder, 'js.sock'))
       const instance = await kong.startInstance({ source: 'tap', sidecar_url: `unix:${socket}`, linger_ms: 1 })
       const { content: _content, ...tapped } = makeCapture()
       expect(await kong.event(instance, () => tapped)).toEqual(['kong.ctx.shared.get'])

@@ -111,7 +111,7 @@ beforeAll(async () => {
     const path = join(folder, 'data', file)
     if (statSync(path).isFile()) everything.push({ name: `file ${file}`, bytes: readFileSync(path) })
   }
-}, 180_000)
+})
 
 afterAll(async () => {
   await new Promise((resolve) => sink.close(resolve))

@@ -62,10 +62,10 @@ it('SIGHUP and a changed file put new settings in force; an invalid file changes
   await post(1)
   await waitUntil(async () => (await metrics()).includes('tenant_id="blue"'))
 
-  settings('attribution: { rules: [workspace] }\nspool: { limit: 2GiB }\n')
+  settings('attribution: { rules: [workspace] }\nstore: { logLimit: 2GiB }\n')
   sidecar.signal('SIGHUP')
   await logged('new settings are in force')
-  await logged('"settings":["spool.limit"],"msg":"changed settings need a restart and are not in force"')
+  await logged('"settings":["store.logLimit"],"msg":"changed settings need a restart and are not in force"')
   await post(2)
   await waitUntil(async () => (await metrics()).includes('tenant_id="retail"'))
 

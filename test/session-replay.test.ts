@@ -101,7 +101,11 @@ describe.skipIf(!recordingsPresent)('the recorded session of real Kong', () => {
       }),
     )
     await waitUntil(() => sidecar.stored().length === events.length, 'every event has become a capture')
-    return sidecar.stored().map((capture) => captureSchema.parse(capture))
+    const captures = sidecar.stored().map((capture) => captureSchema.parse(capture))
+    // Numbers are given by who comes first: dense, whatever the order.
+    expect(new Set(captures.map(({ epoch }) => epoch)).size).toBe(1)
+    expect(captures.map(({ sequence }) => sequence!).toSorted((a, b) => a - b)).toEqual(events.map((_, at) => at + 1))
+    return captures.map(({ epoch: _epoch, sequence: _sequence, ...capture }) => capture as Capture)
   }
   const byRequest = (captures: Capture[]) =>
     new Map(captures.map((capture) => [capture.log.request.id, capture] as const).toSorted())

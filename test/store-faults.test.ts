@@ -165,7 +165,7 @@ describe('ordinary trouble of the store', () => {
 
   it('a sink away for longer than the log is large: every capture is taken and counted, what is dropped is told', async () => {
     sinkAnswers = 503
-    await start({ spool: { limit: '1MiB' }, listen: { port, maxBodyBytes: '512KiB' } })
+    await start({ store: { logLimit: '1MiB' }, listen: { port, maxBodyBytes: '512KiB' } })
     for (let from = 1; from <= 2000; from += 100) expect((await post(from, from + 99)).status).toBe(202)
     expect((await ready()).status).toBe(200)
     expect(await metric('llm_calls_total')).toBe(2000)

@@ -16,7 +16,8 @@ const root = join(import.meta.dirname, '..')
 const directory = mkdtempSync(join(tmpdir(), 'tenant-gateway-'))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
-const PASSWORDS = { blue: 'of-blue', red: 'of-red' }
+/** The third is the key of a tenant "acme/eu"; the others are no tenants, whatever stands in the file. */
+const PASSWORDS = { blue: 'of-blue', red: 'of-red', 'acme!2Feu': 'of-acme', platform: 'of-p', unattributed: 'of-u' }
 
 /** Real Caddy on deploy/tenant-gateway, real prom-label-proxy with the flags of docker-compose.yml, real Prometheus. */
 describe.skipIf(!binariesPresent('caddy', 'prom-label-proxy', 'prometheus'))('what a tenant reaches', () => {
@@ -32,6 +33,7 @@ describe.skipIf(!binariesPresent('caddy', 'prom-label-proxy', 'prometheus'))('wh
     metrics = await listen((_request, respond) =>
       respond(
         '# TYPE llm_calls_total counter\nllm_calls_total{tenant_id="blue"} 3\nllm_calls_total{tenant_id="red"} 5\n' +
+          'llm_calls_total{tenant_id="acme!2Feu"} 7\nllm_calls_total{tenant_id="unattributed"} 9\n' +
           '# TYPE secret gauge\nsecret 1\n',
       ),
     )
@@ -46,7 +48,7 @@ describe.skipIf(!binariesPresent('caddy', 'prom-label-proxy', 'prometheus'))('wh
         scrape_configs: [{ job_name: 'x', static_configs: [{ targets: [addressOf(metrics)] }] }],
       },
     })
-    await waitUntil(async () => (await prometheus.query('llm_calls_total')).length === 2)
+    await waitUntil(async () => (await prometheus.query('llm_calls_total')).length === 4)
 
     const labelProxy = await freePort()
     const { services } = parse(readFileSync(join(root, 'docker-compose.yml'), 'utf8'), {
@@ -127,6 +129,21 @@ describe.skipIf(!binariesPresent('caddy', 'prom-label-proxy', 'prometheus'))('wh
     }
   })
 
+  it('an encoded tenant reads its own organisation', async () => {
+    expect((await fetch(`${gateway}${LOGS}`, as('acme!2Feu'))).status).toBe(200)
+    expect(asked.at(-1)!.headers['x-scope-orgid']).toBe('acme!2Feu')
+  })
+
+  it.each(['platform', 'unattributed'] as const)(
+    '%s is no tenant, though a line of the file names it',
+    async (name) => {
+      const before = asked.length
+      for (const path of [LOGS, query('llm_calls_total')])
+        expect((await fetch(`${gateway}${path}`, as(name))).status).toBe(403)
+      expect(asked.length).toBe(before)
+    },
+  )
+
   it.each([
     ['POST', '/loki/api/v1/push'],
     ['GET', '/loki/api/v1/delete'],
@@ -147,6 +164,7 @@ describe.skipIf(!binariesPresent('caddy', 'prom-label-proxy', 'prometheus'))('wh
     for (const [tenant, calls] of [
       ['blue', '3'],
       ['red', '5'],
+      ['acme!2Feu', '7'],
     ] as const) {
       const all = (await (await fetch(`${gateway}${query('{__name__=~".+"}')}`, as(tenant))).json()) as Answer
       expect(all.data.result.map(({ metric, value }) => [metric.__name__, metric.tenant_id, value[1]])).toEqual([

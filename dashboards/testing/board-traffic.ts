@@ -145,6 +145,13 @@ const LOOKUP = {
   embeddings_tokens: 1200,
   embeddings_latency: 30,
 }
+const OPENROUTER = { id: 's2', name: 'openrouter', port: 443, protocol: 'https', tags: [] }
+const TOOLS = { id: 's3', name: 'tools', host: 'tools.internal', port: 443, protocol: 'https', tags: [] }
+const toolCall = (outcome: Record<string, unknown>): CaptureParts => ({
+  log: { service: TOOLS, upstream_uri: '/mcp' },
+  requestBody: { jsonrpc: '2.0', id: 7, method: 'tools/call', params: { name: 'search', arguments: { q: 'kong' } } },
+  responseBody: { jsonrpc: '2.0', id: 7, ...outcome },
+})
 const cached = (status: 'Hit' | 'Miss'): CaptureParts => ({
   log: {
     response: {
@@ -179,6 +186,27 @@ const KONGS_PLUGINS: readonly CaptureParts[] = [
       ],
     },
   },
+  // A provider that tells its bill, above our list; a tool server that answers, and one that does not know the tool.
+  {
+    log: { service: { ...OPENROUTER, host: 'openrouter.ai' } },
+    requestBody: { model: 'openai/gpt-4o', messages: [] },
+    responseBody: {
+      ...CHAT_ANSWER,
+      model: 'openai/gpt-4o',
+      usage: { ...CHAT_ANSWER.usage, cost: 0.01, is_byok: false },
+    },
+  },
+  {
+    log: { service: { ...OPENROUTER, host: 'openrouter.ai' } },
+    requestBody: { model: 'openai/gpt-4o', messages: [] },
+    responseBody: {
+      ...CHAT_ANSWER,
+      model: 'openai/gpt-4o',
+      usage: { ...CHAT_ANSWER.usage, cost: 0.000001, is_byok: false },
+    },
+  },
+  toolCall({ result: { content: [{ type: 'text', text: 'found' }], isError: false } }),
+  toolCall({ error: { code: -32602, message: 'Unknown tool' } }),
   {
     requestBody: { model: 'gpt-6-preview', messages: [] },
     responseBody: { ...CHAT_ANSWER, model: 'gpt-6-preview' },

@@ -28,14 +28,20 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   period: ['day', 'week', 'month'],
   sink: ['otlp', 'langfuse', 'loki'],
   outcome: ['sent'],
+  protocol: ['mcp', 'a2a'],
+  method: ['tools/list', 'tools/call'],
   slo: SLOS.map(({ id }) => id),
   service: ['openai', 'anthropic', 'cached'],
   code: ['200', '429', '500'],
   state: ['active', 'waiting'],
 }
-const OWN_REASONS: Readonly<Record<string, readonly string[]>> = {
-  llm_finished_answers_total: ['stop', 'length', 'tool_calls', 'refusal'],
-  llm_unpriced_calls_total: ['unknown_model'],
+/** Values of one metric, where they are not those of its label elsewhere. */
+const OWN_VALUES: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  llm_finished_answers_total: { reason: ['stop', 'length', 'tool_calls', 'refusal'] },
+  llm_unpriced_calls_total: { reason: ['unknown_model'] },
+  llm_call_reasons_total: { reason: ['fee_counted', 'attempts_unseen'] },
+  llm_agent_protocol_calls_total: { outcome: ['ok', 'error'] },
+  llm_agent_protocol_seconds_total: { outcome: ['ok', 'error'] },
 }
 
 /** Series of all metrics that boards read, for so many tenants, each with so many models. Amounts are plain, not likely. */
@@ -59,7 +65,11 @@ export function syntheticSeries(tenants: number, models: number): SyntheticSerie
     else if (labels.includes('provider')) times([{ provider: 'openai' }, { provider: 'anthropic' }])
     for (const label of labels)
       if (!['tenant_id', 'provider', 'model', 'environment', ...Object.keys(target)].includes(label))
-        times(((label === 'reason' ? OWN_REASONS[name] : VALUES[label]) ?? ['x']).map((value) => ({ [label]: value })))
+        times(
+          (OWN_VALUES[name]?.[label] ?? (label === 'reason' ? undefined : VALUES[label]) ?? ['x']).map((value) => ({
+            [label]: value,
+          })),
+        )
     return sets.flatMap((set) => (type === 'histogram' ? histogram(name, set, buckets!) : [single(name, type, set)]))
   }
   return [

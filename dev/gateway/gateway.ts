@@ -53,7 +53,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     workerPid: options.workerPid ?? process.pid,
     ...(options.luaFault && { fault: options.luaFault }),
   })
-  for (const { preFunction } of config.routes) if (preFunction !== undefined) lua.load(preFunction)
+  for (const { preFunction, postFunction } of config.routes)
+    for (const plugin of [preFunction, postFunction]) if (plugin !== undefined) lua.load(plugin)
   const upstreams = makeUpstreams(options.upstreamOverride ?? {})
   const accessLog = options.accessLog === undefined ? undefined : openAccessLog(options.accessLog)
 
@@ -138,6 +139,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       exchange.source = refused.source
       refuseUpgrade(exchange, socket, refused.answer)
     } else await passUpgrade(exchange, upstreams.targetOf(exchange.route!.service), socket, head)
+    // nginx filters the header of a 101 too.
+    lua.hook(exchange.route?.preFunction, 'header_filter', exchange)
     exchange.requestMs = Date.now() - exchange.startedAt
     afterAnswer(exchange)
   }
@@ -150,7 +153,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     if (lua.hook(route.preFunction, 'access', exchange) !== undefined)
       return { answer: ANSWERS.failed, source: 'error' }
     const refusal = route.keyAuth && authenticate(exchange, route.keyAuth, config.consumers)
-    return refusal === undefined ? undefined : { answer: refusal, source: 'exit' }
+    if (refusal !== undefined) return { answer: refusal, source: 'exit' }
+    if (lua.hook(route.postFunction, 'access', exchange) !== undefined)
+      return { answer: ANSWERS.failed, source: 'error' }
+    return undefined
   }
 
   function passOn(exchange: Exchange, answer: Answer, response: ServerResponse): Stop | undefined {

@@ -33,6 +33,8 @@ export interface Route {
   service: Service
   keyAuth: KeyAuth | undefined
   preFunction: PreFunction | undefined
+  /** Of it the access hook alone, after all other plugins. */
+  postFunction: PreFunction | undefined
   /** Plugins that Kong does not bring itself: they live in the plugin server. */
   external: ExternalPlugin[]
   entity: Readonly<Record<string, string | number | boolean | string[] | { id: string }>>
@@ -122,6 +124,7 @@ export function parseKongConfig(yaml: string, options: ReadOptions = {}): KongCo
       service,
       keyAuth: undefined,
       preFunction: undefined,
+      postFunction: undefined,
       external: [],
       entity: {
         id,
@@ -159,6 +162,7 @@ export function parseKongConfig(yaml: string, options: ReadOptions = {}): KongCo
     for (const [plugin, { config, at: where, level }] of plugins) {
       if (plugin === 'key-auth') route.keyAuth = readKeyAuth(config, where)
       else if (plugin === 'pre-function') route.preFunction = readPreFunction(config, where, id)
+      else if (plugin === 'post-function') route.postFunction = readPostFunction(config, where, id)
       // Kong's own metrics: no request is any different, and there is no status listener here.
       else if (plugin !== 'prometheus')
         route.external.push(externalPlugin(plugin, config, [{}, { service_id: service.id }, { route_id: id }][level]!))
@@ -283,6 +287,11 @@ function readPreFunction(config: Fields, at: string, id: string): PreFunction {
       log: chunks('log'),
     },
   }
+}
+
+function readPostFunction(config: Fields, at: string, route: string): PreFunction {
+  only(config, at, ['access'])
+  return readPreFunction(config, at, `${route} post-function`)
 }
 
 function record(value: unknown, at: string): Fields {

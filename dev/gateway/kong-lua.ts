@@ -283,6 +283,8 @@ function variable(exchange: Exchange, name: string): string | undefined {
       return exchange.upstreamUri
     case 'bytes_sent':
       return String(exchange.responseSize)
+    case 'request_id':
+      return exchange.id
     case 'request_length':
       return String(exchange.requestSize)
     default:

@@ -30,7 +30,7 @@ export function makeLuaTimers(lua: Lua): LuaTimers {
   return {
     timer: {
       at(args) {
-        if (closed) return new Results(null, 'process exiting')
+        if (closed && (args.number(1) ?? 0) > 0) return new Results(null, 'process exiting')
         const callback = args.reference(2)
         const timer = setTimeout(
           () => {
@@ -123,13 +123,21 @@ function makeCosocket(): HostFields {
       return until(() => (connected ? 1 : undefined))
     },
     send(args) {
-      const bytes = Buffer.from(args.bytes(2) ?? [])
+      const bytes = args.pieces(2)
       if (ended !== undefined || socket === undefined) return new Results(null, ended ?? 'closed')
       socket.write(bytes)
       return bytes.length
     },
     receive(args) {
-      if (args.text(2) !== '*l') throw new Error('receive: only "*l" is here')
+      const count = args.number(2)
+      if (count !== undefined)
+        return until(() => {
+          if (received.length < count) return undefined
+          const bytes = received.subarray(0, count)
+          received = received.subarray(count)
+          return bytes
+        })
+      if (args.text(2) !== '*l') throw new Error('receive: a number or "*l"')
       return until(() => {
         const end = received.indexOf('\n')
         if (end < 0) return undefined
@@ -137,6 +145,12 @@ function makeCosocket(): HostFields {
         received = received.subarray(end + 1)
         return Buffer.from(line.toString('latin1').replace(/\r$/, ''), 'latin1')
       })
+    },
+    /** No connection is kept: each is a new one. */
+    getreusedtimes: () => 0,
+    setkeepalive() {
+      socket?.destroy()
+      return 1
     },
     close() {
       socket?.destroy()

@@ -36,6 +36,8 @@ export type Pushed = typeof PUSHED
 export interface Arguments {
   text(position: number): string | undefined
   bytes(position: number): Uint8Array | undefined
+  /** A string, or the strings of a table and of the tables in it, joined. */
+  pieces(position: number): Uint8Array
   number(position: number): number | undefined
   /** Whatever stands there, held until it is released. */
   reference(position: number): Reference
@@ -128,6 +130,7 @@ export function createLua() {
   function hostFunction(call: HostFunction): LuaFunction {
     const args: Arguments = {
       text: (position) => (isString(position) ? Buffer.from(lua.lua_tostring(L, position)!).toString() : undefined),
+      pieces: (position) => Buffer.concat(stringsOf(read(position))),
       bytes: (position) => (isString(position) ? lua.lua_tostring(L, position)! : undefined),
       number: (position) => (lua.lua_type(L, position) === lua.LUA_TNUMBER ? lua.lua_tonumber(L, position) : undefined),
       reference(position) {
@@ -273,4 +276,10 @@ export function createLua() {
 
 export interface HostFields {
   [name: string]: HostFunction | HostFields | null | boolean | number | string | Uint8Array
+}
+
+function stringsOf(value: Packable): Uint8Array[] {
+  if (Array.isArray(value)) return value.flatMap(stringsOf)
+  if (value instanceof Map) return [...value.values()].flatMap(stringsOf)
+  return value instanceof Uint8Array ? [value] : [Buffer.from(String(value))]
 }

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { tapSections } from '../../plugin/tap-text.ts'
+import { readTap } from '../../plugin/tap-text.ts'
 import { binariesPresent } from '../servers/binary.ts'
 import { ASKING, inFengari, OPTIONS, OTHERS, programFor, type SnippetRequest } from './testing/include-usage.ts'
 import { scenariosInFengari, TAP_SCENARIOS } from './testing/tap-scenarios.ts'
@@ -52,7 +52,8 @@ describe.skipIf(!binariesPresent('luajit'))('LuaJIT, in which Kong runs it, does
   const figures = (text: string) => text.split(' ').map(Number) as [bytes: number, steps: number]
 
   it('the tap: work grows with the bytes that pass, not with what is kept', () => {
-    const sections = Object.entries(tapSections(readFileSync(join(root, 'plugin/tap.lua'), 'utf8')))
+    const { 'pre-function': pre, 'post-function': post } = readTap()
+    const sections = [...Object.entries(pre), ['body', post.access]]
     const tap = `local SECTIONS = { ${sections.map(([name, source]) => `${name} = [==[\n${source}]==]`).join(', ')} }
       ${readFileSync(join(root, 'bench/tap.lua'), 'utf8')}`
     const of = (chunks: number) =>

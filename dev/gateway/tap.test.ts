@@ -18,7 +18,7 @@ interface Second {
   told: { to: string; sent?: string; closed: boolean; timeout: number }[]
   waiting: number
 }
-const { 'epochs differ': epochsDiffer, totals, ...rest } = JSON.parse(scenariosInFengari())
+const { 'epochs differ': epochsDiffer, totals, 'serializer asked': asked, ...rest } = JSON.parse(scenariosInFengari())
 const scenarios = rest as Record<string, Served[]>
 const seconds = (name: string) => (totals as Record<string, Second[]>)[name]!
 const captures = (name: string) => scenarios[name]!.map(({ capture }) => capture)
@@ -38,12 +38,12 @@ describe('a capture', () => {
     const parsed = captureSchema.parse({ ...rest, epoch: 'e', content: 'on' })
     // Whatever the schema does not know would be gone from what it gives back.
     expect(parsed).toEqual({ ...rest, epoch: 'e', content: 'on' })
-    expect(epoch).toBe(26)
+    expect(epoch).toBe(32)
   })
 
   it('holds times, bytes, numbers', () => {
     expect(plain).toMatchObject({
-      v: 1,
+      v: 2,
       source: 'tap',
       node: 'node-1',
       worker: 77,
@@ -123,6 +123,11 @@ describe('a capture', () => {
     expect(epochsDiffer).toBe(true)
   })
 
+  it('has an epoch of 128 random bits, of fewer where nothing random is to be had', () => {
+    expect(captures('plain')[0]!.epoch).toBe(32)
+    expect(captures('without ngx.var')[0]!.epoch).toBe(26)
+  })
+
   it('of a WebSocket says that it was not read; any other upgrade is a request', () => {
     const [socket, other] = captures('upgrade')
     expect(socket).toMatchObject({ sequence: 1, upgrade: 'websocket' })
@@ -136,6 +141,38 @@ describe('a capture', () => {
     expect(twice!.client_trace).toBe(' 00-t 00-u')
     expect([none!.client_trace, some!.client_trace]).toEqual(['', ' u'])
     expect(long!.client_trace).toBeUndefined()
+  })
+
+  it('of a request that another plugin answered says that its body was not read', () => {
+    const [answered, next] = captures('answered by another plugin')
+    expect(answered).toMatchObject({
+      sequence: 1,
+      request_error: expect.stringContaining('answered before'),
+      response_bytes: 2,
+    })
+    expect(answered!.tap_errors).toBeUndefined()
+    expect(next).toMatchObject({ sequence: 2, request_body: 'base64:a' })
+  })
+
+  it('of a client that broke off its upload has no number: it may reach no other plugin', () => {
+    const [broken, next] = captures('an upload broken off')
+    expect(broken).toMatchObject({ request_error: 'client disconnected' })
+    expect([broken!.sequence, broken!.epoch]).toEqual([undefined, undefined])
+    expect(next!.sequence).toBe(1)
+  })
+
+  it('is JSON in UTF-8 whatever stands in it', () => {
+    const [capture] = captures('what JSON cannot carry')
+    expect(capture!.log).toMatchObject({
+      client_ip: 'a"b\\c\n\0',
+      consumer: {
+        id: '企',
+        username: '\ufffd\ufffd\ufffda\ufffd\ufffd\ufffd\ufffd',
+        custom_id: '😀 \ufffd\ufffd\ufffd\ufffd',
+      },
+    })
+    expect(capture!.log.correlation_id).toBeUndefined()
+    expect(capture!.log.upstream_status).toBeUndefined()
   })
 
   it('does not wait for the body of a gRPC call', () => {
@@ -159,10 +196,6 @@ describe('a capture', () => {
     for (const other of others) expect(other.jwt_payload).toBeUndefined()
   })
 
-  it('is announced in Kong’s log document by a mark alone', () => {
-    expect(scenarios.plain![0]!.marker).toBe('llm_observer_tapped')
-  })
-
   it('of an answer without a last chunk is whole where its length says so: Kong announces none where it buffers', () => {
     const [whole, cut] = captures('no last chunk')
     expect([whole!.response_complete, cut!.response_complete]).toEqual([true, false])
@@ -180,9 +213,7 @@ describe('a capture', () => {
 describe('bodies are bounded', () => {
   const head = 192 * 1024
   const tail = 64 * 1024
-  const length = (value: unknown) =>
-    (typeof value === 'string' ? value.length : ((value as { length: number } | undefined)?.length ?? 0)) -
-    (value === undefined ? 0 : 'base64:'.length)
+  const length = (value: unknown) => Number(/^(\d+) bytes/.exec(value as string)?.[1])
 
   it.each([100_000, 196_608, 196_609, 262_144])('an answer of %i bytes is whole, however it is chunked', (size) => {
     const all = [1000, 8192, 70_000, 500_000].map((chunk) => captures(`answer ${size} by ${chunk}`)[0]!)
@@ -227,7 +258,7 @@ describe('bodies are bounded', () => {
 describe('when something fails', () => {
   it.each([
     ['timer', { sequence: 1, request_body: 'base64:a', response_bytes: 6 }],
-    ['set_serialize_value', { sequence: 1, request_body: 'base64:a', response_bytes: 6 }],
+    ['pid', { sequence: 1, request_body: 'base64:a', response_bytes: 6 }],
     ['get_raw_body', { sequence: 1, request_error: 'the tap could not read the body', response_bytes: 6 }],
     ['get_headers', { sequence: 1, request_body: 'base64:a', response_bytes: 6 }],
     ['get_header', { sequence: 1, request_body: 'base64:a', response_bytes: 6 }],
@@ -236,11 +267,12 @@ describe('when something fails', () => {
     const [broken, next] = captures(`fault in ${operation}`)
     expect(broken).toMatchObject(known)
     expect(next).toMatchObject({ sequence: 2, response_body: 'base64:three' })
-    if (operation !== 'timer' && operation !== 'set_serialize_value') expect(next!.tap_errors).toBeGreaterThan(0)
+    if (operation !== 'timer' && operation !== 'pid' && operation !== 'get_header')
+      expect(next!.tap_errors).toBeGreaterThan(0)
   })
 
   it.each([
-    ['kong.log.set_serialize_value', { sequence: 2, response_body: 'base64:three' }],
+    ['ngx.header', { sequence: 2, response_body: 'base64:three' }],
     ['ngx.timer', { sequence: 2, response_body: 'base64:three' }],
     ['kong.request.get_raw_body', { sequence: 2, response_body: 'base64:three', tap_errors: 1 }],
     ['kong.response.get_header', { sequence: 2, response_body: 'base64:three' }],
@@ -269,17 +301,39 @@ describe('when something fails', () => {
     expect(broken!.response_complete).toBeUndefined()
   })
 
-  it.each(['serialize', 'encode_base64', 'get_id', 'pid'])(
-    'in %s: no capture, so that its number is missing',
+  it.each(['serialize', 'encode_base64', 'get_id'])(
+    'in %s: no capture, and no number that would be missing: the plugin takes Kong’s own log',
     (operation) => {
       const [broken, next] = scenarios[`fault in ${operation}`]!
       expect(broken!.capture).toBe('none')
-      expect(next!.capture).toMatchObject({ sequence: 2, tap_errors: 1 })
+      expect(next!.capture).toMatchObject({ sequence: 1, tap_errors: 1 })
     },
   )
 
   it('no error, no counter: the wire contract does not know it', () => {
     expect(captures('plain')[0]!.tap_errors).toBeUndefined()
+  })
+})
+
+describe('the document that is picked from Kong’s keys', () => {
+  it('is the serializer’s: compared with it five times, and then it is asked no more', () => {
+    expect(asked['all alike']).toBe(6)
+    const all = captures('picked')
+    for (const { log } of all) expect(log).toEqual(all[0]!.log)
+    expect(all[11]!.log).toEqual({ ...captures('plain')[0]!.log, workspace: 'w1', response: expect.anything() })
+  })
+
+  it.each([
+    ['another key', 'picked, another key', 12],
+    ['a key gone once', 'picked, a key gone once', 7],
+  ])('of a Kong with %s the serializer is asked instead, and is right', (what, name, times) => {
+    expect(asked[what]).toBe(times)
+    for (const { log } of captures(name)) expect(log).toEqual(captures('picked')[0]!.log)
+  })
+
+  it('leaves to the serializer what a plugin has set in it', () => {
+    // 1 for the workspace, 5 compared, the ninth.
+    expect(asked['a document that plugins have set']).toBe(7)
   })
 })
 
@@ -295,13 +349,13 @@ describe('totals', () => {
           closed: true,
           sent: [
             'POST /v1/totals HTTP/1.1',
-            'Host: 127.0.0.1',
+            'Host: 127.0.0.1:8086',
             'Content-Type: application/json',
-            'Content-Length: 88',
+            'Content-Length: 94',
             'Connection: close',
             'Authorization: Bearer resolved {vault://env/observer-intake-token}',
             '',
-            '{"v":1,"node":"node-1","epoch":"E","sequence":3,"tap_errors":0}',
+            '{"v":2,"node":"node-1","epoch":"E","sequence":3,"tap_errors":0}',
           ].join('\r\n'),
         },
       ],
@@ -341,6 +395,7 @@ describe('totals', () => {
       sent: expect.stringContaining('\r\nAuthorization: Bearer resolved {vault://env/t}\r\n'),
     })
     expect(seconds('to nobody')[0]).toEqual({ timers: {}, told: {}, waiting: 0 })
+    expect(seconds('to TLS')[0]!.told[0]).toMatchObject({ to: 'sidecar:443', tls: 'sidecar, verified' })
     expect(seconds('to what it does not speak')[0]).toMatchObject({ timers: [{ ok: true }], waiting: 1 })
   })
 })

@@ -38,22 +38,39 @@ local function raw_body(largest)
   return body
 end
 
+-- What Kong keeps in ngx.ctx and ngx.var of a request; its serializer reads the same.
+local ROUTE = { id = "r", name = "tapped" }
+local SERVICE = { id = "s", name = "nginx", host = "127.0.0.1", port = 80, protocol = "http" }
+local function enter()
+  local ctx = ngx.ctx
+  ctx.fault = ngx.var.http_x_fault
+  ctx.route, ctx.service, ctx.workspace = ROUTE, SERVICE, "w"
+  ctx.request_id = ngx.var.request_id
+  ngx.var.upstream_uri = string.gsub(ngx.var.request_uri, "^/tapped", "")
+end
+local function source()
+  return ngx.var.upstream_status and "service" or "error"
+end
+
+local serialized = 0
 local function document()
-  local status = ngx.var.upstream_status
+  serialized = serialized + 1
   return {
     started_at = math.floor(ngx.req.start_time() * 1000),
     client_ip = ngx.var.remote_addr,
-    source = status and "upstream" or "kong",
-    upstream_uri = string.gsub(ngx.var.request_uri, "^/tapped", ""),
-    upstream_status = status,
+    source = source() == "service" and "upstream" or "kong",
+    upstream_uri = ngx.var.upstream_uri,
+    upstream_status = ngx.var.upstream_status or "",
+    workspace = "w",
+    workspace_name = "default",
     request = {
-      id = ngx.var.request_id, method = ngx.req.get_method(), uri = ngx.var.request_uri,
+      id = ngx.ctx.request_id, method = ngx.req.get_method(), uri = ngx.var.request_uri,
       size = tonumber(ngx.var.request_length), headers = ngx.req.get_headers(),
     },
     response = { status = ngx.status, size = tonumber(ngx.var.bytes_sent), headers = ngx.resp.get_headers() },
-    latencies = { request = math.floor((ngx.now() - ngx.req.start_time()) * 1000) },
-    route = { id = "r", name = "tapped" },
-    service = { id = "s", name = "nginx", host = "127.0.0.1", port = 80, protocol = "http" },
+    latencies = { request = tonumber(ngx.var.request_time) * 1000, kong = 0, proxy = -1, receive = 0 },
+    route = ROUTE,
+    service = SERVICE,
   }
 end
 
@@ -71,8 +88,10 @@ local kong = {
   request = {
     get_headers = api("get_headers", function() return ngx.req.get_headers() end),
     get_raw_body = api("get_raw_body", raw_body),
+    get_method = ngx.req.get_method,
+    get_start_time = function() return math.floor(ngx.req.start_time() * 1000) end,
   },
-  response = { get_header = api("response.get_header", function(name) return first(ngx.header[name]) end) },
+  response = { get_source = source, get_header = api("response.get_header", function(name) return first(ngx.header[name]) end) },
   log = {
     serialize = api("serialize", document),
     set_serialize_value = api("set_serialize_value", function() end),
@@ -116,7 +135,7 @@ end
 function shim.load(folder, sandbox)
   local env = setmetatable({ kong = kong, ngx = hostile_ngx }, { __index = _G })
   local compile = assert(load(read(sandbox), "=sandbox", "t", env))()
-  for _, hook in ipairs({ "access", "header_filter", "body_filter", "log" }) do
+  for _, hook in ipairs({ "access", "body", "header_filter", "body_filter", "log" }) do
     hooks[hook] = compile(read(folder .. "/" .. hook .. ".lua"), "=" .. hook)
   end
   captures = assert(io.open(folder .. "/captures.jsonl", "ab"))
@@ -125,14 +144,30 @@ end
 
 -- As in Kong, what a hook raises is nginx's: 500 in access, a broken answer in body_filter.
 function shim.run(hook)
-  if hook == "access" then ngx.ctx.fault = ngx.var.http_x_fault end
+  if hook == "access" then enter() end
   if ngx.ctx.fault == "hook " .. hook then error("injected, and caught by nobody") end
   hooks[hook]()
+  -- post-function's access comes after that of all others, one of which may have answered.
+  if hook == "access" then
+    if ngx.var.http_x_answered then
+      ngx.status = 401
+      ngx.say("no")
+      return ngx.exit(401)
+    end
+    hooks.body()
+  end
   -- Writing is no part of what bench/tap.ts measures.
   if hook ~= "log" or ngx.var.http_x_unseen then return end
   local capture = ngx.ctx.shared and ngx.ctx.shared.llm_observer
+  if capture == "shipped" then capture = nil end
   captures:write(json({ request = ngx.var.request_id, left_over = ngx.ctx.shared and ngx.ctx.shared.llm_observer_tap ~= nil,
-    capture = capture or "none" }), "\n")
+    capture = "CAPTURE" }):gsub('"CAPTURE"', function() return capture or '"none"' end), "\n")
+end
+
+function shim.state()
+  collectgarbage()
+  collectgarbage()
+  return json({ kilobytes = collectgarbage("count"), serialized = serialized })
 end
 
 return shim

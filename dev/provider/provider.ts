@@ -17,6 +17,8 @@ import { readSteering, type Steering } from './steering.ts'
 export interface ProviderOptions {
   port?: number
   seed?: number
+  /** The loopback address; another one where it runs in a container. */
+  host?: string
   latencyMs?: readonly [number, number]
   chunkDelayMs?: readonly [number, number]
   /** The share of good requests that are answered with 429, 500, 503 or 529 all the same. */
@@ -111,7 +113,7 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Prov
     })
   })
   server.keepAliveTimeout = 60_000
-  server.listen({ port: options.port ?? 0, host: '127.0.0.1', backlog: LISTEN_BACKLOG })
+  server.listen({ port: options.port ?? 0, host: options.host ?? '127.0.0.1', backlog: LISTEN_BACKLOG })
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   return {

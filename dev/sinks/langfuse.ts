@@ -1,6 +1,7 @@
 import { picoUsdOf } from '../pico-usd.ts'
 import { decodeJsonSpans, decodeSpans, type ReceivedSpan } from './decode-spans.ts'
 import { type HttpSink, startHttpSink } from './http-sink.ts'
+import { storedOf } from './langfuse-mapping.ts'
 import { sumPerTenant, type TenantTotals } from './tenant-totals.ts'
 
 /**
@@ -8,6 +9,7 @@ import { sumPerTenant, type TenantTotals } from './tenant-totals.ts'
  * (400), 200 otherwise; stored once for each (minute of start, trace id, span id, start), as its ReplacingMergeTree
  * does. The old batch door answers 207 and takes scores alone, the same one once for its id, name and day. It keeps usage
  * and cost as they were sent. It has no UI and prices nothing. A key pair is a project.
+ * Of its API it has the list of a trace's observations.
  */
 export interface LangfuseSink extends HttpSink {
   observations(): Observation[]
@@ -44,6 +46,8 @@ const TRACE_ID = /^(?!0+$)[0-9a-f]{32}$/
 const SPAN_ID = /^(?!0+$)[0-9a-f]{16}$/
 const DOOR = '/api/public/otel/v1/traces'
 const BATCH_DOOR = '/api/public/ingestion'
+const OBSERVATIONS_API = '/api/public/v2/observations'
+const JSON_TYPE = { 'content-type': 'application/json' }
 
 export async function startLangfuseSink({
   port = 0,
@@ -63,6 +67,13 @@ export async function startLangfuseSink({
   let scoreFault: number | undefined
   let scoreRequests = 0
   const sink = await startHttpSink(port, ({ request, body }) => {
+    if (request.method === 'GET' && request.url?.startsWith(`${OBSERVATIONS_API}?`) === true) {
+      const reader = projects.get(request.headers.authorization ?? '')
+      if (reader === undefined) return { status: 401, body: '{"message":"Invalid credentials"}' }
+      const traceId = new URL(request.url, 'http://x').searchParams.get('traceId')
+      const data = [...observations.values()].filter((each) => each.project === reader && each.traceId === traceId)
+      return { status: 200, body: JSON.stringify({ data: data.map(readOf), meta: {} }), headers: JSON_TYPE }
+    }
     if (request.method !== 'POST' || (request.url !== DOOR && request.url !== BATCH_DOOR)) return { status: 404 }
     const project = projects.get(request.headers.authorization ?? '')
     if (project === undefined) return { status: 401, body: '{"message":"Invalid credentials"}' }
@@ -99,13 +110,34 @@ export async function startLangfuseSink({
     perTenant: () =>
       sumPerTenant(
         [...observations.values()]
-          .filter(({ attributes }) => attributes.get('langfuse.observation.type') !== 'guardrail')
+          // A call's own observation: neither its root nor a guardrail under it.
+          .filter(({ attributes }) => attributes.has('langfuse.observation.metadata.cost_state'))
           .map(({ attributes }) => ({
-            tenant: String(attributes.get('langfuse.trace.metadata.tenant_id')),
+            tenant: String(
+              attributes.get('langfuse.trace.metadata.tenant_id') ??
+                attributes.get('langfuse.observation.metadata.tenant_id'),
+            ),
             tokens: tokensOf(attributes.get('langfuse.observation.usage_details')),
             picoUsd: totalOf(attributes),
           })),
       ),
+  }
+}
+
+/** An observation as the API tells it (field groups core and metadata). */
+function readOf(observation: Observation) {
+  const { spanId, traceId, parentSpanId, type, name, metadata } = storedOf(observation)
+  const iso = (nanoseconds: bigint) => new Date(Number(nanoseconds / 1_000_000n)).toISOString()
+  const { start, end } = observation
+  return {
+    id: spanId,
+    traceId,
+    parentObservationId: parentSpanId,
+    type,
+    name,
+    startTime: iso(start),
+    endTime: iso(end),
+    metadata,
   }
 }
 
@@ -147,5 +179,5 @@ function totalOf(attributes: ReceivedSpan['attributes']): bigint {
   const { total = 0 } = JSON.parse(details) as { total?: number }
   return total < FLOAT_IS_EXACT_BELOW_USD
     ? picoUsdOf(total.toFixed(12))
-    : BigInt(String(attributes.get('langfuse.observation.metadata.cost_pico_usd')))
+    : BigInt(String(attributes.get('langfuse.observation.metadata.cost_pico_usd')).replace(' pUSD', ''))
 }

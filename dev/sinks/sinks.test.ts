@@ -114,6 +114,7 @@ describe('Langfuse stand-in', () => {
                       '{"input":2,"output":3,"web_searches":7,"total":5}',
                     ),
                     attribute('langfuse.observation.cost_details', cost),
+                    attribute('langfuse.observation.metadata.cost_state', 'priced'),
                   ],
                 },
               ],

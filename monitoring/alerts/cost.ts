@@ -3,6 +3,11 @@ import { increase, increaseWithFirst, metric, over, promql, rate, ratio, share, 
 
 const byTenant = ['environment', 'tenant_id'] as const
 const cost = metric('llm_cost_usd_total')
+const byProvider = ['environment', 'provider'] as const
+/** Above and below the list do not cancel out: an answer that is billed too high is not mended by one that is too low. */
+const billDifference = promql<
+  (typeof byProvider)[number]
+>`(${sumBy(byProvider, increaseWithFirst(metric('llm_provider_bill_above_list_usd_total'), '1d'))} + ${sumBy(byProvider, increaseWithFirst(metric('llm_provider_bill_below_list_usd_total'), '1d'))})`
 const unattributed = { tenant_id: 'unattributed' } as const
 
 export const COST_ALERTS: AlertGroup = {
@@ -52,6 +57,27 @@ export const COST_ALERTS: AlertGroup = {
         '{{ $value | humanizePercentage }} of the cost of the last 6 hours rests on tokens counted from texts.',
       board: 'cost',
       about: ['tenant_id'],
+    },
+    {
+      name: 'LLMUnreadUsage',
+      priority: 'P3',
+      expr: promql`${sumBy(['environment'], increaseWithFirst(metric('llm_call_reasons_total', { reason: 'unread_usage' }), '1h'))} >= 5`,
+      for: '15m',
+      summary: 'A provider counts something in its usage that nobody reads',
+      description:
+        '{{ $value | humanize }} calls of the last hour have a counted key in their usage that is in no amount: they may cost more than is known.',
+      board: 'cost',
+    },
+    {
+      name: 'LLMBillDiffersFromList',
+      priority: 'P4',
+      expr: promql`${billDifference} / (${sumBy(byProvider, increaseWithFirst(cost, '1d'))} > 0) > 0.02 and ${billDifference} > 1`,
+      for: '30m',
+      summary: 'What {{ $labels.provider }} bills is not what our list says',
+      description:
+        '{{ $value | humanizePercentage }} of the cost of the last day differs from the list. The bill is the cost; calls without a bill are priced by the list.',
+      board: 'cost',
+      about: ['provider'],
     },
     {
       name: 'LLMUnattributedSpend',

@@ -1,4 +1,5 @@
 import { parser } from '@grafana/lezer-logql'
+import type { LlmCall } from '../../sidecar/call.ts'
 import { lokiBody } from '../../sidecar/exporters/loki.ts'
 import { GOLDEN_CALLS } from '../../sidecar/testing/golden-calls.ts'
 
@@ -9,7 +10,7 @@ interface Pushed {
 /** What the line of a call holds, and what stands beside it, by the exporter's own word. */
 const { streams } = JSON.parse(
   lokiBody(
-    Object.values(GOLDEN_CALLS).flatMap((call) => [call, { ...call, claimedTenant: 'red' }]),
+    Object.values(GOLDEN_CALLS).flatMap((call) => [call, withRareFields(call)]),
     'production',
   ),
 ) as Pushed
@@ -20,6 +21,11 @@ const LABELS = new Set(
     ...values.flatMap(([, , beside]) => Object.keys(beside)),
   ]),
 )
+
+function withRareFields(call: LlmCall): LlmCall {
+  const cost = call.cost.state === 'priced' ? { ...call.cost, listPicoUsd: 1 } : call.cost
+  return { ...call, cost, claimedTenant: 'red', reasons: ['unread_usage'], unreadUsage: ['new_tokens'] }
+}
 
 /** Syntax; of a query over the lines of calls also fields and labels that no line has. */
 export function logqlProblems(query: string): string[] {

@@ -24,6 +24,11 @@ export function ordinaryLife(): Series[] {
     counter('llm_finished_answers_total', { ...of, reason: 'stop' }, steady(20)),
     counter('llm_usage_source_calls_total', { ...tenant, source: 'provider' }, steady(20)),
     counter('llm_usage_source_cost_usd_total', { ...tenant, source: 'provider' }, steady(0.05)),
+    // A provider's bill is rounded: it differs from the list by a hundredth.
+    counter('llm_provider_bill_above_list_usd_total', { ...SIDECAR, provider: CALL.provider }, steady(0.0005)),
+    counter('llm_provider_bill_below_list_usd_total', { ...SIDECAR, provider: CALL.provider }, steady(0)),
+    // A fee that the provider does not count is counted from its answers: nothing to do.
+    counter('llm_call_reasons_total', { ...tenant, reason: 'fee_counted' }, steady(1)),
     gauge('llm_budget_spent_usd', month, [[SCRAPES, 1]]),
     gauge('llm_budget_limit_usd', month, [[SCRAPES, 1000]]),
     gauge('llm_budget_unpriced_calls', month, [[SCRAPES, 1]]),
@@ -66,6 +71,11 @@ export const ERRORS: readonly (readonly [Name, Readonly<Record<string, string>>]
   ['llm_failed_cost_usd_total', { ...SIDECAR, ...CALL, status: 'timeout' }],
   ['llm_unpriced_calls_total', { ...SIDECAR, ...CALL, reason: 'unknown_model' }],
   ['llm_usage_source_calls_total', { ...SIDECAR, tenant_id: 'blue', source: 'unknown' }],
+  ['llm_call_reasons_total', { ...SIDECAR, tenant_id: 'blue', reason: 'unread_usage' }],
+  [
+    'llm_agent_protocol_calls_total',
+    { ...SIDECAR, tenant_id: 'blue', protocol: 'mcp', method: 'ping', outcome: 'error' },
+  ],
   ['llm_finished_answers_total', { ...SIDECAR, ...CALL, reason: 'refusal' }],
   ['llm_finished_answers_total', { ...SIDECAR, ...CALL, reason: 'length' }],
   [

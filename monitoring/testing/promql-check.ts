@@ -1,7 +1,7 @@
 import type { SyntaxNode } from '@lezer/common'
 import { parser } from '@prometheus-io/lezer-promql'
 import type { ErrorKind } from '../../plugin/errors.ts'
-import { CALL_STATUSES, TOKEN_TYPES, UNPRICED_REASONS, USAGE_SOURCES } from '../../sidecar/call.ts'
+import { CALL_REASONS, CALL_STATUSES, TOKEN_TYPES, UNPRICED_REASONS, USAGE_SOURCES } from '../../sidecar/call.ts'
 import { LOSS_REASONS } from '../../sidecar/capture.ts'
 import { CAPTURE_RESULTS } from '../../sidecar/intake.ts'
 import { FINISH_KINDS } from '../../sidecar/ledger/finish-kind.ts'
@@ -30,6 +30,7 @@ export const TABLE_NAMES: readonly string[] = [...new Set([...Object.keys(TABLES
 
 /** Values that a label can have, where they are a closed list. A matcher for another one finds nothing, silently. */
 const PERIODS = ['day', 'week', 'month']
+const AGENT_CALLS = { protocol: ['mcp', 'a2a'], outcome: ['ok', 'error'] }
 const SINKS = ['otlp', 'langfuse', 'loki']
 const ERROR_KINDS: readonly string[] = Object.keys({
   pdk_timeout: true,
@@ -51,6 +52,9 @@ const VALUES: Readonly<Record<string, Readonly<Record<string, readonly string[]>
   llm_usage_source_calls_total: { source: USAGE_SOURCES },
   llm_usage_source_cost_usd_total: { source: USAGE_SOURCES },
   llm_cost_adjustment_usd_total: { direction: ['up', 'down'] },
+  llm_call_reasons_total: { reason: CALL_REASONS },
+  llm_agent_protocol_calls_total: AGENT_CALLS,
+  llm_agent_protocol_seconds_total: AGENT_CALLS,
   llm_guardrail_events_total: { stage: ['input', 'output'], action: ['blocked', 'flagged', 'masked'] },
   llm_rate_limited_calls_total: { by: ['gateway', 'provider'] },
   llm_budget_spent_usd: { period: PERIODS },

@@ -99,6 +99,14 @@ export const SAID: Readonly<Record<string, readonly [summary: string, descriptio
     'More than a tenth of what blue spends is estimated',
     '43.18% of the cost of the last 6 hours rests on tokens counted from texts.',
   ],
+  LLMUnreadUsage: [
+    'A provider counts something in its usage that nobody reads',
+    '159 calls of the last hour have a counted key in their usage that is in no amount: they may cost more than is known.',
+  ],
+  LLMBillDiffersFromList: [
+    'What openai bills is not what our list says',
+    '7.84% of the cost of the last day differs from the list. The bill is the cost; calls without a bill are priced by the list.',
+  ],
   LLMUnattributedSpend: [
     'Money is spent that no tenant can be charged for',
     '43.18% of the cost of the last 6 hours belongs to no tenant.',

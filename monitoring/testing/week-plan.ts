@@ -117,6 +117,7 @@ export const SINGLE_ERRORS = [
   ['observer_malformed_amounts_total', { field: 'tokens' }, at(3, 11), false],
   ['observer_estimates_total', { outcome: 'failed' }, at(4, 10), true],
   ['observer_langfuse_scores_total', { outcome: 'refused' }, at(2, 17), true],
+  ['llm_call_reasons_total', { tenant_id: 'grey', reason: 'unread_usage' }, at(4, 15), false],
   ['llm_tenant_claims_refused_total', { tenant_id: 'grey' }, at(1, 12), false],
   [
     'llm_unpriced_calls_total',

@@ -66,6 +66,11 @@ function calls(flow: Flow, random: Random, minutes: number, growths: Growths, sp
   const unauthorized = ended('unauthorized', MINUTE)
   const attempts = growthOf('llm_failed_attempts_total', { ...of, provider })
   const cost = growthOf('llm_cost_usd_total', call)
+  const [aboveList, belowList] = [
+    growthOf('llm_provider_bill_above_list_usd_total', { provider }),
+    growthOf('llm_provider_bill_below_list_usd_total', { provider }),
+  ]
+  const feeCounted = growthOf('llm_call_reasons_total', { ...of, reason: 'fee_counted' })
   const failedCost = growthOf('llm_failed_cost_usd_total', { ...call, status: 'timeout' })
   const finished = (reason: string) => growthOf('llm_finished_answers_total', { ...call, reason })
   const [stopped, refused, cut] = [finished('stop'), finished('refusal'), finished('length')]
@@ -112,6 +117,10 @@ function calls(flow: Flow, random: Random, minutes: number, growths: Growths, sp
     const paid = good * price * Math.exp(0.3 * normal(random))
     cost[minute]! += paid
     dollars[minute]! += paid
+    // Bills are rounded: to both sides, by less than a hundredth.
+    aboveList[minute]! += paid * 0.004
+    belowList[minute]! += paid * 0.004
+    feeCounted[minute]! += few(0.01)
     failedCost[minute]! += bad * price * 0.3
     const [no, short] = [few(0.01), few(0.05)]
     refused[minute]! += no

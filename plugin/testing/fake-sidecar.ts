@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { CAPTURE_VERSION, type Tombstone } from '../../sidecar/capture.ts'
 import { type Batch, type BatchAnswer, readBatch } from '../../sidecar/capture-batch.ts'
+import { FRAMES_CONTENT_TYPE, readFrames } from '../../sidecar/frames.ts'
 
 /** `hang` never answers, `reset` breaks the connection; a function decides by the batch. */
 export type Behaviour =
@@ -26,6 +27,13 @@ export interface FakeSidecar {
   requests: number
   connections(): number
   close(): Promise<void>
+}
+
+function readBody(body: Buffer, contentType: string | undefined): ReturnType<typeof readBatch> {
+  if (contentType === FRAMES_CONTENT_TYPE) return readFrames(body)
+  const json: unknown = JSON.parse(body.toString('utf8'))
+  if ((json as { v: unknown }).v !== CAPTURE_VERSION) throw new Error('the plugin speaks an old version')
+  return readBatch(json)
 }
 
 /** Speaks the sidecar's side of `POST /v1/captures`; every batch is checked against the wire contract. */
@@ -60,10 +68,8 @@ export async function startFakeSidecar(listen: { path?: string; port?: number } 
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const known = request.method === 'POST' && request.url === '/v1/captures'
-    const json: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'))
-    const read = readBatch(json)
+    const read = readBody(Buffer.concat(chunks), request.headers['content-type'])
     if ('problem' in read) throw new Error(read.problem.message)
-    if ((json as { v: unknown }).v !== CAPTURE_VERSION) throw new Error('the plugin speaks an old version')
     const batch = { ...read, captures: read.entries.filter((entry) => entry !== undefined) }
     let behaviour: Behaviour = behaviours[0]!
     if (behaviours.length > 1) behaviours.shift()
@@ -74,13 +80,18 @@ export async function startFakeSidecar(listen: { path?: string; port?: number } 
     fake.batches.push({ batch, status, authorization, at: performance.now() })
     if (behaviour === 'hang') return
     const headers = behaviour.retryAfter === undefined ? {} : { 'retry-after': behaviour.retryAfter }
-    response.writeHead(status, { 'content-type': 'application/json', ...headers })
-    if (status !== 202)
-      return void response.end(JSON.stringify(behaviour.error === undefined ? {} : { error: behaviour.error }))
     const rejected = behaviour.rejected ?? []
-    const stored = batch.captures.length - rejected.length
-    const lost = batch.tombstones.reduce((sum, { count }) => sum + count, 0)
-    response.end(JSON.stringify({ stored, duplicate: 0, lost, rejected, store: 'fake' } satisfies BatchAnswer))
+    const accepted = {
+      stored: batch.captures.length - rejected.length,
+      duplicate: 0,
+      lost: batch.tombstones.reduce((sum, { count }) => sum + count, 0),
+      rejected,
+      store: 'fake',
+    } satisfies BatchAnswer
+    const answer = status === 202 ? accepted : behaviour.error === undefined ? {} : { error: behaviour.error }
+    const text = JSON.stringify(answer)
+    response.writeHead(status, { 'content-type': 'application/json', 'content-length': text.length, ...headers })
+    response.end(text)
   }
 
   server.listen(listen.path ?? { port: listen.port ?? 0, host: '127.0.0.1' })

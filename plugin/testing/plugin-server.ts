@@ -38,7 +38,7 @@ export async function startPluginServer(
   options: {
     env?: Record<string, string>
     reportState?: boolean
-    /** Of another server, whose socket this one takes over, as when Kong reloads. */
+    /** Of another server, whose socket this one takes over, as when Kong reloads; or one that is not there yet. */
     directory?: string
     /** A folder of plugins in the place of the product's. */
     load?: string

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fastify } from 'fastify'
 import { z } from 'zod'
 import type { Adjustment } from '../ledger/adjustments.ts'
@@ -46,10 +46,18 @@ const letters = z.object({
   limit: z.number().int().positive().max(1000),
 })
 
+/** A folder in the common temporary one may have been made by somebody else, who could put a door of theirs in it. */
+function ownFolder(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const { uid, mode } = statSync(folder)
+  if (uid !== process.getuid?.() || (mode & 0o077) !== 0)
+    throw new Error(`${folder} is open to other users, or belongs to one: remove it, or give \`data\` a shorter path`)
+}
+
 export async function openAdministration(folder: string, store: Administration): Promise<{ close(): Promise<void> }> {
   const path = administrationSocket(folder)
   if (await somebodyServes(path)) throw new Error(`${path} is already served by another process`)
-  mkdirSync(join(path, '..'), { recursive: true, mode: 0o700 })
+  if (dirname(path) !== resolve(folder)) ownFolder(dirname(path))
   rmSync(path, { force: true })
   const server = fastify({ logger: false, bodyLimit: 4 * 1024 * 1024, forceCloseConnections: true })
   server.setErrorHandler((error, _request, reply) =>

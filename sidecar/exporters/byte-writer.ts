@@ -28,6 +28,13 @@ export class ByteWriter {
     this.at += length
   }
 
+  /** What was written from `from` to `to`, once more, with room of its own. */
+  again(from: number, to: number): void {
+    this.room(to - from)
+    this.bytes.copyWithin(this.at, from, to)
+    this.at += to - from
+  }
+
   /** UTF-8, with room of its own; a lone surrogate becomes U+FFFD. */
   utf8(text: string): void {
     this.room(text.length * 3)

@@ -1,16 +1,24 @@
 import type { AttributeValue } from '@opentelemetry/api'
 import { ByteWriter } from './byte-writer.ts'
-import { FLAGS, microsecondsOf, SERVICE, type SpanHead, type SpanWriter, STATUS_CODE } from './span-writer.ts'
+import {
+  FLAGS,
+  MAX_NAMES,
+  microsecondsOf,
+  SERVICE,
+  type SpanHead,
+  type SpanWriter,
+  STATUS_CODE,
+} from './span-writer.ts'
 
 const TEXT = Buffer.from('{"stringValue":')
-const BEGIN = Buffer.from(
-  `{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"${SERVICE}"}}],"droppedAttributesCount":0},"scopeSpans":[{"scope":{"name":"${SERVICE}"},"spans":[`,
-)
 const END = ']}]}]}'
 const NO_SPANS = Buffer.from('{"resourceSpans":[]}')
 
 /** OTLP/JSON. */
-export function makeJsonSpans(): SpanWriter {
+export function makeJsonSpans(scope = SERVICE): SpanWriter {
+  const begin = Buffer.from(
+    `{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"${SERVICE}"}}],"droppedAttributesCount":0},"scopeSpans":[{"scope":{"name":"${scope}"},"spans":[`,
+  )
   const out = new ByteWriter(512 * 1024)
   /** Name → what stands before its value. */
   const keys = new Map<string, Buffer>()
@@ -51,7 +59,7 @@ export function makeJsonSpans(): SpanWriter {
     let bytes = keys.get(name)
     if (bytes === undefined) {
       bytes = Buffer.from(`{"key":${JSON.stringify(name)},"value":`)
-      keys.set(name, bytes)
+      if (keys.size < MAX_NAMES) keys.set(name, bytes)
     }
     out.copy(bytes)
   }
@@ -66,7 +74,7 @@ export function makeJsonSpans(): SpanWriter {
     begin() {
       out.at = 0
       spans = 0
-      out.copy(BEGIN)
+      out.copy(begin)
     },
     open(given) {
       head = given
@@ -92,6 +100,19 @@ export function makeJsonSpans(): SpanWriter {
       out.ascii('"')
       for (const piece of pieces) out.utf8(piece)
       out.ascii('"}}')
+    },
+    block(write) {
+      const before = attributes
+      const at = out.at
+      write()
+      // Without the comma that stands before it here.
+      return { from: before > 0 && attributes > before ? at + 1 : at, to: out.at, attributes: attributes - before }
+    },
+    repeat(block) {
+      if (block.attributes === 0) return
+      if (attributes > 0) out.ascii(',')
+      out.again(block.from, block.to)
+      attributes += block.attributes
     },
     close(events) {
       out.ascii('],"droppedAttributesCount":0,"events":[')

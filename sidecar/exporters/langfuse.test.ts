@@ -31,11 +31,23 @@ async function send(calls: readonly LlmCall[], config: Partial<Record<keyof Lang
   }
 }
 
-/** What Langfuse stores of the call: the call itself, and what hangs under it. */
-async function stored(call: LlmCall, config = {}): Promise<[StoredObservation, ...StoredObservation[]]> {
+/** What Langfuse stores of the call: the root of its trace, if it is ours, the call itself, and what guarded it. */
+async function storedTrace(call: LlmCall, config = {}) {
   expect(await send([call], config)).toEqual({ sent: 1, rejected: [] })
-  const all = sink.observations().filter(({ traceId }) => traceId === call.trace.traceId)
-  return all.map(storedOf) as [StoredObservation, ...StoredObservation[]]
+  const all = sink
+    .observations()
+    .filter(({ traceId }) => traceId === call.trace.traceId)
+    .map(storedOf)
+  const own = all.find(({ spanId }) => spanId === call.trace.spanId)
+  expect(own).toBeDefined()
+  return {
+    root: all.find(({ name }) => name === 'llm call'),
+    call: own!,
+    guardrails: all.filter(({ type, spanId }) => type === 'GUARDRAIL' && spanId !== own!.spanId),
+  }
+}
+async function stored(call: LlmCall, config = {}): Promise<StoredObservation> {
+  return (await storedTrace(call, config)).call
 }
 
 describe('scores of guardrail events', () => {
@@ -102,7 +114,7 @@ describe('scores of guardrail events', () => {
     expect(await exporter.send([call], never)).toMatchObject({ retry: expect.any(String) })
     sink.setScoreFault(undefined)
     expect(await exporter.send([call], never)).toEqual({ sent: 1, rejected: [] })
-    expect(sink.received() - before).toBe(3)
+    expect(sink.received() - before).toBe(4)
     expect(scoresOf(call)).toHaveLength(2)
     expect(exporter.scores).toEqual({ sent: 2, refused: 0 })
     await exporter.close()
@@ -119,12 +131,41 @@ describe('scores of guardrail events', () => {
 })
 
 describe('what Langfuse stores', () => {
-  it('cached and reasoning tokens in buckets that do not overlap, cost as priced, under the caller’s span an app root', async () => {
-    const [call] = await stored(GOLDEN_CALLS['chat with cached tokens under a trusted parent']!)
+  it('a root with name, user, session, tags, prompt and answer; the call under it, with the money', async () => {
+    const sent = makeCall({ user: 'u', session: 's' }, 690)
+    const { root, call } = await storedTrace(sent)
+    expect(root).toMatchObject({ parentSpanId: undefined, isAppRoot: true, type: 'SPAN', usageDetails: {} })
+    expect(root!.modelName).toBeUndefined()
+    expect(call).toMatchObject({ parentSpanId: root!.spanId, isAppRoot: false, type: 'GENERATION' })
+    for (const span of [root!, call])
+      expect(span).toMatchObject({
+        traceName: 'blue',
+        userId: 'u',
+        sessionId: 's',
+        tags: ['tenant:blue', 'status:ok', 'route:openai'],
+        input: '{"messages":[{"role":"user","content":"Say hello"}]}',
+        output: '{"role":"assistant","content":"Hello"}',
+      })
+  })
+
+  it.each([
+    ['tenant', 'blue'],
+    ['app', 'assistant'],
+    ['route', 'openai'],
+    ['operation', 'chat'],
+  ])('the trace is named by %s', async (traceName, name) => {
+    const { root, call } = await storedTrace(makeCall({ app: 'assistant' }, 691), { traceName })
+    expect([root!.traceName, call.traceName]).toEqual([name, name])
+  })
+
+  it('without an app the trace has the operation’s name', async () => {
+    expect((await stored(makeCall({}, 692), { traceName: 'app' })).traceName).toBe('chat')
+  })
+
+  it('cached and reasoning tokens in buckets that do not overlap, cost as priced', async () => {
+    const call = await stored(GOLDEN_CALLS['chat with cached tokens under a trusted parent']!)
     expect(call).toMatchObject({
       type: 'GENERATION',
-      parentSpanId: '00f067aa0ba902b7',
-      isAppRoot: true,
       usageDetails: { input: 400, input_cached_tokens: 600, output: 150, output_reasoning_tokens: 50, total: 1200 },
       total_cost: 0.003750000001,
       pricedByLangfuse: false,
@@ -134,14 +175,13 @@ describe('what Langfuse stores', () => {
       environment: 'production-eu',
       level: 'DEFAULT',
     })
-    expect(call.tags).toContain('tenant:blue')
-    expect(call.metadata.tenant_id).toBe('blue')
+    expect(call.metadata).toMatchObject({ tenant_id: 'blue', provider: 'openai', kong_ms: '2', upstream_ms: '300' })
     expect(call.modelParameters).toMatchObject({ temperature: 0.2, max_tokens: 512 })
     expect(Object.values(call.cost_details).reduce((a, b) => a + b, 0)).toBeCloseTo(2 * 0.003750000001, 12)
   })
 
   it('cache writes, and what is billed besides tokens', async () => {
-    const [call] = await stored(GOLDEN_CALLS['stream with cache writes, a web search and a tool']!)
+    const call = await stored(GOLDEN_CALLS['stream with cache writes, a web search and a tool']!)
     expect(call.usageDetails).toEqual({
       input: 3,
       input_cached_tokens: 2000,
@@ -156,15 +196,42 @@ describe('what Langfuse stores', () => {
   })
 
   it('an embedding is one', async () => {
-    expect((await stored(GOLDEN_CALLS.embedding!))[0]).toMatchObject({ type: 'EMBEDDING', total_cost: 1.6e-7 })
+    expect(await stored(GOLDEN_CALLS.embedding!)).toMatchObject({ type: 'EMBEDDING', total_cost: 1.6e-7 })
   })
 
-  it('a guardrail is an observation under the call and not a second root', async () => {
-    const [call, ...guardrails] = await stored(GOLDEN_CALLS['blocked by a guardrail']!)
-    expect(call.isAppRoot).toBe(true)
+  it.each([
+    ['rerank', 'RETRIEVER'],
+    ['guardrail', 'GUARDRAIL'],
+    ['moderation', 'EVALUATOR'],
+    ['count_tokens', 'SPAN'],
+    ['mcp', 'TOOL'],
+    ['a2a', 'AGENT'],
+    ['batch', 'GENERATION'],
+  ] as const)('%s is of type %s, with its cost', async (operation, type) => {
+    const call = await stored(makeCall({ operation }, 693))
+    expect(call).toMatchObject({ type, total_cost: 0.00014 })
+  })
+
+  it('time to first token of streams alone', async () => {
+    const streamed = await stored(makeCall({ stream: true }, 694))
+    expect(streamed.completionStartTime).toBe(new Date(1_795_419_012_318 + 694 + 310).toISOString())
+    const whole = await stored(makeCall({}, 695))
+    expect([whole.completionStartTime, whole.metadata.first_byte_ms]).toEqual([undefined, '310'])
+  })
+
+  it.each([
+    ['openai-chat', { temperature: 0, n: 2, stop: ['END'], max_tokens: 5 }],
+    ['anthropic-messages', { temperature: 0, choice_count: 2, stop_sequences: ['END'], max_tokens: 5 }],
+  ])('parameters by their own names: %s', async (dialect, expected) => {
+    const parameters = { temperature: 0, choiceCount: 2, stopSequences: ['END'], maxTokens: 5 }
+    expect((await stored(makeCall({ dialect, parameters }, 696))).modelParameters).toEqual(expected)
+  })
+
+  it('a guardrail is an observation beside the call and not a second root', async () => {
+    const { root, call, guardrails } = await storedTrace(GOLDEN_CALLS['blocked by a guardrail']!)
     expect(guardrails.map(({ type, isAppRoot, parentSpanId }) => [type, isAppRoot, parentSpanId])).toEqual([
-      ['GUARDRAIL', false, call.spanId],
-      ['GUARDRAIL', false, call.spanId],
+      ['GUARDRAIL', false, root!.spanId],
+      ['GUARDRAIL', false, root!.spanId],
     ])
     expect(guardrails[0]).toMatchObject({ level: 'WARNING', statusMessage: 'deny pattern', traceName: call.traceName })
     expect(guardrails.every(({ tags }) => tags.includes('tenant:blue'))).toBe(true)
@@ -172,38 +239,39 @@ describe('what Langfuse stores', () => {
   })
 
   it('an error has level and message', async () => {
-    const [call] = await stored(GOLDEN_CALLS['rate limited']!)
-    expect(call).toMatchObject({ level: 'ERROR', statusMessage: 'Rate limit reached' })
+    const { root, call } = await storedTrace(GOLDEN_CALLS['rate limited']!)
+    for (const span of [root!, call])
+      expect(span).toMatchObject({ level: 'ERROR', statusMessage: 'Rate limit reached' })
   })
 
   it.each(['answered from the cache', 'without a price', 'rate limited'])(
     '%s: Langfuse is left no cost to make up',
     async (name) => {
-      const [call] = await stored(GOLDEN_CALLS[name]!)
+      const call = await stored(GOLDEN_CALLS[name]!)
       expect(call).toMatchObject({ cost_details: { total: 0 }, total_cost: 0, pricedByLangfuse: false })
     },
   )
 
   it('what has no price, and what has no usage, can be found', async () => {
-    expect((await stored(GOLDEN_CALLS['without a price']!))[0].tags).toEqual(
+    expect((await stored(GOLDEN_CALLS['without a price']!)).tags).toEqual(
       expect.arrayContaining(['unpriced:unknown_model', 'usage:estimated']),
     )
-    expect((await stored(GOLDEN_CALLS['a format nobody reads']!))[0].tags).toEqual(
+    expect((await stored(GOLDEN_CALLS['a format nobody reads']!)).tags).toEqual(
       expect.arrayContaining(['unpriced:no_usage', 'usage:unknown']),
     )
   })
 
   it('no content where it is turned off', async () => {
     const call = makeCall({}, 700)
-    const [observation] = await stored(call, { content: false })
-    expect([observation.input, observation.output]).toEqual([undefined, undefined])
+    const trace = await storedTrace(call, { content: false })
+    for (const { input, output } of [trace.root!, trace.call]) expect([input, output]).toEqual([undefined, undefined])
     expect(sink.lastBody().includes('Say hello')).toBe(false)
   })
 
   it('every bucket names its side, so that Langfuse adds it to it', async () => {
     const usage = Object.fromEntries(TOKEN_TYPES.map((type, index) => [type, index + 1]))
     const call = makeCall({ usage }, 701)
-    const { total, ...buckets } = (await stored(call))[0].usageDetails
+    const { total, ...buckets } = (await stored(call)).usageDetails
     expect(Object.keys(buckets)).toHaveLength(TOKEN_TYPES.length)
     expect(total).toBe(totalTokens(call.usage))
     const sumOf = (side: string) =>
@@ -241,8 +309,8 @@ describe('money', () => {
   })
 
   it('above it the exact amount stands in the metadata', async () => {
-    const [call] = await stored(priced(8_999_999_999_999_999, 9001))
-    expect(call.metadata.cost_pico_usd).toBe('8999999999999999')
+    const call = await stored(priced(8_999_999_999_999_999, 9001))
+    expect(call.metadata.cost_pico_usd).toBe('8999999999999999 pUSD')
   })
 })
 
@@ -293,7 +361,7 @@ describe('projects', () => {
       failed: [{ indexes: { length: 2 }, failure: { retry: 'http_500' } }],
     })
     expect(await send(calls, { tenants })).toEqual({ sent: 4, rejected: [] })
-    expect(sink.observations().length - before).toBe(4)
+    expect(sink.observations().length - before).toBe(2 * 4)
   })
 
   it('wrong keys of one tenant are the operator’s to mend: its calls alone wait', async () => {

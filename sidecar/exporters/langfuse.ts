@@ -7,8 +7,9 @@ import { deliverySettings, type Exporter, type SendResult } from './exporter.ts'
 import { gzipSchema, usesGzip } from './gzip-setting.ts'
 import { makeJsonSpans } from './json-spans.ts'
 import { writeLangfuseSpans } from './langfuse-observation.ts'
-
+import { applicationsSchema, dependsOnSeen, makePlaces, TRACE_NAMES } from './langfuse-place.ts'
 import { type ScoresTaken, scoresBody, scoresTaken } from './langfuse-scores.ts'
+import { makeSeenApplications } from './langfuse-seen.ts'
 import { type ExporterDeps, spansResult } from './otlp.ts'
 import { makePoster } from './post.ts'
 import { sendGroups, tenantsOwn } from './send-groups.ts'
@@ -25,6 +26,9 @@ export const langfuseConfigSchema = z.strictObject({
   /** Where the call itself names none. */
   environment: z.string().default('default'),
   release: z.string().optional(),
+  /** What names the trace of a call; where the call has none of it, its operation. */
+  traceName: z.enum(TRACE_NAMES).default('tenant'),
+  applications: applicationsSchema.prefault({}),
   content: z.boolean().default(true),
   /** A score for each guardrail event. */
   scores: z.boolean().default(true),
@@ -35,28 +39,44 @@ export const langfuseConfigSchema = z.strictObject({
 export type LangfuseConfig = z.infer<typeof langfuseConfigSchema>
 
 const MAX_REMEMBERED = 10_000
-const LIMITS = { calls: 100, bytes: 2 * 1024 * 1024 }
+/** A call's content goes out twice, on root and generation. */
+const LIMITS = { calls: 100, bytes: 1024 * 1024 }
+/** Of scopes whose name begins with `langfuse-sdk` Langfuse does not copy every attribute into the metadata. */
+export const LANGFUSE_SCOPE = 'langfuse-sdk-kong-llm-observer'
 
 /**
  * The OTLP door of Langfuse: the legacy ingestion answers 207 and refuses every event on a v4 server.
  * As JSON: with prompts and answers on it a span costs half of what it costs in protobuf, and Langfuse takes both.
  */
-export function makeLangfuseExporter(config: LangfuseConfig, { environment }: ExporterDeps): Exporter {
+export function makeLangfuseExporter(
+  config: LangfuseConfig,
+  { environment }: ExporterDeps,
+  /** How long after a push an application's trace is looked at. */
+  lookAfterMs?: number,
+): Exporter {
   const poster = makePoster(config.timeoutMs)
-  const writer = makeJsonSpans()
+  const writer = makeJsonSpans(LANGFUSE_SCOPE)
   const authorization = (project: { publicKey: string; secretKey: Secret }) =>
     `Basic ${Buffer.from(`${project.publicKey}:${resolveSecret(project.secretKey, environment)}`).toString('base64')}`
   const fallback = authorization(config)
   const perTenant = new Map(Object.entries(config.tenants).map(([tenant, project]) => [tenant, authorization(project)]))
+  const projectOf = (tenant: string) => perTenant.get(tenant) ?? fallback
   const base = config.url.replace(/\/$/, '')
   const gzip = usesGzip(config.gzip, base)
+  const seen = makeSeenApplications({
+    get: (path, call) => poster.get(base + path, { authorization: projectOf(call.tenant) }),
+    keyOf: (call) =>
+      JSON.stringify([projectOf(call.tenant), call.gateway.route, call.app ?? call.consumer ?? call.tenant]),
+    ...(lookAfterMs !== undefined && { lookAfterMs }),
+  })
+  const profile = { ...config, placeOf: makePlaces(config.applications, seen.of) }
   const scores: ScoresTaken = { sent: 0, refused: 0 }
   /** Calls whose spans were taken and whose scores were not: when they come again, their scores alone go out. */
   const spansTaken = new Set<string>()
 
   async function sendSpans(project: string, calls: readonly LlmCall[], signal: AbortSignal): Promise<SendResult> {
     writer.begin()
-    for (const call of calls) writeLangfuseSpans(call, config, writer)
+    for (const call of calls) writeLangfuseSpans(call, profile, writer)
     const headers = {
       'content-type': 'application/json',
       authorization: project,
@@ -91,12 +111,13 @@ export function makeLangfuseExporter(config: LangfuseConfig, { environment }: Ex
     send: (batch, signal) =>
       sendGroups(
         batch,
-        ({ tenant }) => perTenant.get(tenant) ?? fallback,
+        ({ tenant }) => projectOf(tenant),
         async (project, calls) => {
           const own = (result: SendResult) => (perTenant.has(calls[0]!.tenant) ? tenantsOwn(result) : result)
           const fresh = calls.filter(({ id }) => !spansTaken.has(id))
           const result = fresh.length === 0 ? { sent: 0, rejected: [] } : await sendSpans(project, fresh, signal)
           if (!('sent' in result)) return own(result)
+          for (const call of fresh) if (dependsOnSeen(call, config.applications)) seen.taken(call)
           const retry = await sendScores(project, calls, signal)
           // What was refused in part is said again with the next push, and what grows without end is forgotten.
           if (spansTaken.size > MAX_REMEMBERED) spansTaken.clear()
@@ -107,6 +128,9 @@ export function makeLangfuseExporter(config: LangfuseConfig, { environment }: Ex
           return { sent: calls.length - result.rejected.length, rejected: result.rejected }
         },
       ),
-    close: () => poster.close(),
+    close() {
+      seen.close()
+      return poster.close()
+    },
   }
 }

@@ -46,6 +46,25 @@ describe('lines for Loki', () => {
     expect(lokiBody([makeCall({ content, rawUsage })], 'default')).not.toContain(secret)
   })
 
+  it('says why an amount may lack something, which keys nobody read, and the list price beside a bill', () => {
+    const cost = {
+      state: 'priced',
+      picoUsd: 7,
+      listPicoUsd: 5,
+      byUnit: {},
+      priceId: 'reported:xai',
+      book: 'b',
+    } as const
+    const call = makeCall({ cost, reasons: ['unread_usage'], unreadUsage: ['new_tokens'] })
+    const { streams } = JSON.parse(lokiBody([call], 'default')) as { streams: { values: [string, string][] }[] }
+    expect(JSON.parse(streams[0]!.values[0]![1])).toMatchObject({
+      reasons: ['unread_usage'],
+      unread_usage: ['new_tokens'],
+      cost_pico_usd: '7',
+      list_pico_usd: '5',
+    })
+  })
+
   it('no name is both in the line and in the metadata, where Loki would rename one', async () => {
     for (const { line, metadata } of await send(Object.values(GOLDEN_CALLS)))
       expect(Object.keys(metadata).filter((name) => name in line)).toEqual([])

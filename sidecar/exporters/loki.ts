@@ -123,10 +123,13 @@ function lineOf(call: LlmCall): string {
     units: amounts(call, EXTRA_UNITS),
     usage_source: call.usageSource,
     usage_reason: call.usageReason,
+    reasons: call.reasons,
+    unread_usage: call.unreadUsage,
     cost_state: cost.state,
     cost_reason: cost.state === 'priced' ? undefined : cost.reason,
     // Text: a JSON reader that makes floats of numbers would lose the last digits.
     cost_pico_usd: cost.state === 'priced' ? String(cost.picoUsd) : undefined,
+    list_pico_usd: cost.state === 'priced' && cost.listPicoUsd !== undefined ? String(cost.listPicoUsd) : undefined,
     price_id: cost.state === 'priced' ? cost.priceId : undefined,
     saved_pico_usd: call.savedPicoUsd === undefined ? undefined : String(call.savedPicoUsd),
     cache: call.cache,

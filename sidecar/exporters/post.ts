@@ -8,6 +8,8 @@ import type { Drop, Retry } from './exporter.ts'
 
 const compress = promisify(gzip)
 const MAX_ANSWER_BYTES = 64 * 1024
+/** What is asked for may be longer than an answer to a push. */
+const MAX_READ_BYTES = 1024 * 1024
 const CONNECTIONS = 4
 
 export interface Push {
@@ -28,6 +30,7 @@ const LATER = new Set([404, 405, 408, 425, 429])
 
 export interface Poster {
   post(push: Push, signal: AbortSignal): Promise<Answer>
+  get(url: string, headers: Readonly<Record<string, string>>): Promise<Answer>
   close(): Promise<void>
 }
 
@@ -55,6 +58,16 @@ export function makePoster(timeoutMs: number): Poster {
         return causeOf(error, address)
       }
     },
+    async get(url, headers) {
+      try {
+        const signal = AbortSignal.timeout(timeoutMs)
+        const response = await request(url, { method: 'GET', headers, dispatcher: agent, signal })
+        const answer = await readBounded(response.body, MAX_READ_BYTES)
+        return classify(response.statusCode, answer, response.headers['retry-after'], addressOf(url))
+      } catch (error) {
+        return causeOf(error, addressOf(url))
+      }
+    },
     close: () => agent.destroy(),
   }
 }
@@ -76,13 +89,16 @@ function statusReason(status: number): string {
   return STATUS_CODES[status] === undefined ? `http_${Math.floor(status / 100)}xx` : `http_${status}`
 }
 
-async function readBounded(body: AsyncIterable<Buffer> & { destroy(): unknown }): Promise<Buffer> {
+async function readBounded(
+  body: AsyncIterable<Buffer> & { destroy(): unknown },
+  limit = MAX_ANSWER_BYTES,
+): Promise<Buffer> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of body) {
     chunks.push(chunk)
     size += chunk.length
-    if (size > MAX_ANSWER_BYTES) {
+    if (size > limit) {
       body.destroy()
       break
     }

@@ -1,6 +1,14 @@
 import type { AttributeValue } from '@opentelemetry/api'
 import { ByteWriter } from './byte-writer.ts'
-import { FLAGS, microsecondsOf, SERVICE, type SpanHead, type SpanWriter, STATUS_CODE } from './span-writer.ts'
+import {
+  FLAGS,
+  MAX_NAMES,
+  microsecondsOf,
+  SERVICE,
+  type SpanHead,
+  type SpanWriter,
+  STATUS_CODE,
+} from './span-writer.ts'
 
 /** Field number and wire type of each field, as one byte. */
 const ANY = { text: 0x0a, bool: 0x10, int: 0x18, double: 0x21, list: 0x2a } as const
@@ -136,7 +144,7 @@ export function makeProtobufSpans(): SpanWriter {
       byte(0x12)
       key = Buffer.from(out.bytes.subarray(start, out.at))
       out.at = start
-      keys.set(name, key)
+      if (keys.size < MAX_NAMES) keys.set(name, key)
     }
     return key
   }

@@ -10,13 +10,21 @@ import { GOLDEN_CALLS } from '../testing/golden-calls.ts'
 import { makeCall } from '../testing/make-call.ts'
 import { makeReferenceSpans } from '../testing/reference-spans.ts'
 import { makeJsonSpans } from './json-spans.ts'
+import { LANGFUSE_SCOPE } from './langfuse.ts'
 import { writeLangfuseSpans } from './langfuse-observation.ts'
+import { applicationsSchema, makePlaces } from './langfuse-place.ts'
 import { makeProtobufSpans } from './protobuf-spans.ts'
 import type { SpanWriter } from './span-writer.ts'
 import { eventsOf, headOf, setContentAttributes, setStandardAttributes } from './spans.ts'
 
-const WRITERS = { protobuf: makeProtobufSpans(), json: makeJsonSpans() }
-const REFERENCES = { protobuf: makeReferenceSpans('protobuf'), json: makeReferenceSpans('json') }
+const WRITERS = { protobuf: makeProtobufSpans(), json: makeJsonSpans(), langfuse: makeJsonSpans(LANGFUSE_SCOPE) }
+const REFERENCES = {
+  protobuf: makeReferenceSpans('protobuf'),
+  json: makeReferenceSpans('json'),
+  langfuse: makeReferenceSpans('json', LANGFUSE_SCOPE),
+}
+
+const placeOf = makePlaces(applicationsSchema.parse({ routes: { silent: { money: 'app' } } }))
 
 function plainSpans(calls: readonly LlmCall[], writer: SpanWriter): Buffer {
   writer.begin()
@@ -31,7 +39,8 @@ function plainSpans(calls: readonly LlmCall[], writer: SpanWriter): Buffer {
 
 function langfuseSpans(calls: readonly LlmCall[], writer: SpanWriter): Buffer {
   writer.begin()
-  for (const call of calls) writeLangfuseSpans(call, { environment: 'bench', release: '1', content: true }, writer)
+  const profile = { environment: 'bench', release: '1', content: true, placeOf }
+  for (const call of calls) writeLangfuseSpans(call, profile, writer)
   return writer.end()
 }
 
@@ -56,7 +65,7 @@ function expectNamesOnce(calls: readonly LlmCall[]): void {
 }
 
 function expectEqual(calls: readonly LlmCall[]): void {
-  for (const protocol of ['protobuf', 'json'] as const)
+  for (const protocol of ['protobuf', 'json', 'langfuse'] as const)
     for (const spans of [plainSpans, langfuseSpans]) {
       const own = spans(calls, WRITERS[protocol])
       const reference = spans(calls, REFERENCES[protocol])
@@ -104,8 +113,15 @@ const part: fc.Arbitrary<MessagePart> = fc.oneof(
     { type: fc.constant('tool_call' as const), id: text, name: text, arguments: text },
     { requiredKeys: ['type', 'name', 'arguments'] },
   ),
-  fc.record({ type: fc.constant('tool_call_response' as const), response: text }),
+  fc.record(
+    { type: fc.constant('tool_call_response' as const), id: text, response: text },
+    { requiredKeys: ['type', 'response'] },
+  ),
   fc.record({ type: fc.constant('other' as const), kind: text }),
+)
+const tool = fc.record(
+  { name: text, description: text, input_schema: fc.dictionary(text, text, { maxKeys: 2 }) },
+  { requiredKeys: ['name'] },
 )
 const message: fc.Arbitrary<Message> = fc.record(
   { role: text, parts: fc.array(part, { maxLength: 3 }), finishReason: text },
@@ -122,6 +138,13 @@ const call: fc.Arbitrary<LlmCall> = fc
       tenant: text,
       user: text,
       environment: text,
+      gateway: fc.record({
+        node: fc.constant('n'),
+        source: fc.constant('tap' as const),
+        route: fc.constantFrom('silent', 'other'),
+      }),
+      operation: fc.constantFrom('chat' as const, 'rerank' as const, 'unknown' as const),
+      stream: fc.boolean(),
       status: fc.constantFrom('ok' as const, 'blocked' as const, 'server_error' as const),
       errorMessage: text,
       finishReasons: fc.array(text, { maxLength: 5 }),
@@ -132,11 +155,22 @@ const call: fc.Arbitrary<LlmCall> = fc
       }),
       usage: fc.dictionary(fc.constantFrom(...TOKEN_TYPES), fc.nat()) as fc.Arbitrary<LlmCall['usage']>,
       savedPicoUsd: number,
+      baggage: fc.record(
+        {
+          version: text,
+          traceName: text,
+          tags: fc.array(text, { maxLength: 3 }),
+          metadata: fc.dictionary(text, text, { maxKeys: 3 }),
+          prompt: fc.record({ name: text, version: fc.nat() }, { requiredKeys: ['name'] }),
+        },
+        { requiredKeys: [] },
+      ),
       trace: fc.record(
         {
           traceId: fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 32, maxLength: 32 }),
           spanId: fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: 16, maxLength: 16 }),
           parentSpanId: fc.constant('00f067aa0ba902b7'),
+          parentBy: fc.constantFrom('caller' as const, 'kong' as const),
           originalTraceId: text,
         },
         { requiredKeys: ['traceId', 'spanId'] },
@@ -163,7 +197,11 @@ const call: fc.Arbitrary<LlmCall> = fc
           system: text,
           input: fc.array(message, { maxLength: 3 }),
           output: fc.array(message, { maxLength: 2 }),
-          tools: text,
+          tools: fc.oneof(
+            text,
+            fc.json(),
+            fc.array(tool, { maxLength: 3 }).map((tools) => JSON.stringify(tools)),
+          ),
           truncated: fc.constant(true),
         },
         { requiredKeys: [] },

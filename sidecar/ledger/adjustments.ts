@@ -3,9 +3,8 @@ import type { LlmCall } from '../call.ts'
 import { type AdjustmentTotal, makeAdjustmentSums } from './adjustment-totals.ts'
 import { lineId } from './call-line-store.ts'
 import type { CallLabels } from './fold-labels.ts'
+import { HOUR_MS } from './period.ts'
 import { makeSpendStore } from './spend-store.ts'
-
-const HOUR_MS = 3_600_000
 
 /** A call's price at a time: the first one, or that of an adjustment. Priced where `reason` is null. */
 export interface PriceOfCall {
@@ -26,11 +25,13 @@ export interface Adjustment {
   before: PriceOfCall & { number: number }
   after: PriceOfCall
   book: string
+  /** What `after` was made from where it is not the call's own line (price-basis.ts). */
+  basis?: string
 }
 
 /** Writes adjusting entries and their sums. Inside the caller's transaction. */
 export function makeAdjustments(database: DatabaseSync) {
-  const insert = database.prepare('INSERT INTO adjustments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
+  const insert = database.prepare('INSERT INTO adjustments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
   const numberOf = database.prepare(
     'SELECT coalesce(max(number), 0) AS number FROM adjustments WHERE started_at = ? AND call = ?',
   )
@@ -40,7 +41,7 @@ export function makeAdjustments(database: DatabaseSync) {
   return {
     isStale: ({ startedAt, id, before }: Adjustment): boolean =>
       (numberOf.get(startedAt, lineId(id)) as { number: number }).number !== before.number,
-    write({ startedAt, id, labels, before, after, book }: Adjustment, now: number): AdjustmentTotal {
+    write({ startedAt, id, labels, before, after, book, basis }: Adjustment, now: number): AdjustmentTotal {
       const difference = after.cost - before.cost
       insert.run(
         startedAt,
@@ -55,6 +56,7 @@ export function makeAdjustments(database: DatabaseSync) {
         after.cost,
         difference,
         book,
+        basis ?? null,
       )
       const up = BigInt(Math.max(0, difference))
       const down = BigInt(Math.max(0, -difference))

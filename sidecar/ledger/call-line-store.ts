@@ -3,9 +3,8 @@ import { crc32 } from 'node:zlib'
 import type { LlmCall } from '../call.ts'
 import { callLine, KIND_COLUMNS, LINE_COLUMNS, startOf } from './call-lines.ts'
 import type { CallLabels } from './fold-labels.ts'
-import { DAY_MS } from './period.ts'
+import { DAY_MS, HOUR_MS } from './period.ts'
 
-const HOUR_MS = 3_600_000
 /** Rows of a table that one transaction trims. */
 const SLICE = 2000
 const MAX_KINDS = 10_000

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { EXTRA_UNITS, TOKEN_TYPES, type Usage } from '../call.ts'
 import { openForWriting } from '../store/open-database.ts'
+import { readStore } from '../store/open-for-reading.ts'
 import { makeCall } from '../testing/make-call.ts'
 import { storeInFolder } from '../testing/store-in-folder.ts'
 import { tableBook } from '../testing/table-book.ts'
@@ -53,7 +54,7 @@ describe('a line for each call', () => {
     const book = tableBook('new', { 'gpt-4o': 1, 'gpt-4o-2024-08-06': 1 })
     await repriceStore(file(), { from: '2026-09-01', to: '2026-09-30', book })
     const period = { from: '2026-09-01', to: '2026-09-30' }
-    const usage = readUsage(file(), period)
+    const usage = readStore(file(), (database) => readUsage(database, period))
     const left = () => {
       const { calls: lines, adjustments, call_kinds } = rowsOf(file(), 'calls', 'adjustments', 'call_kinds')
       return [lines!.length, adjustments!.length, call_kinds!.length]
@@ -72,7 +73,7 @@ describe('a line for each call', () => {
     store.trim(now + 3_599_000)
     expect(left()).toEqual([9000 - 2 * 1440, 9000 - 2 * 1440, 5])
     database.close()
-    expect(readUsage(file(), period)).toEqual(usage)
+    expect(readStore(file(), (database) => readUsage(database, period))).toEqual(usage)
 
     const keptFrom = START + 2 * DAY
     expect(await repriceStore(file(), { ...period, book })).toMatchObject({
@@ -84,6 +85,6 @@ describe('a line for each call', () => {
       keptFrom: undefined,
       seen: 9000 - 2880,
     })
-    expect(listUnpriced(file())).toEqual({ keptFrom, models: [] })
+    expect(readStore(file(), (database) => listUnpriced(database))).toEqual({ keptFrom, models: [] })
   })
 })

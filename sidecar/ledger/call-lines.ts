@@ -1,3 +1,4 @@
+import { requestMayPrice } from '../../pricing/names-may-price.ts'
 import type { Cost, LlmCall, PriceAttributes, Usage, UsageSource } from '../call.ts'
 import type { CallLabels } from './fold-labels.ts'
 import { DAY_MS } from './period.ts'
@@ -50,7 +51,7 @@ export function callLine(call: LlmCall, labels: CallLabels, cost: number): { kin
       labels.tenant === tenant ? null : tenant,
       labels.provider === provider ? null : provider,
       call.responseModel ?? null,
-      call.requestModel ?? null,
+      requestModelOf(call) ?? null,
       call.serviceTier ?? null,
       call.priceAttributes === undefined ? null : JSON.stringify(call.priceAttributes),
       call.usageSource,
@@ -73,6 +74,12 @@ export function callLine(call: LlmCall, labels: CallLabels, cost: number): { kin
   }
 }
 
+/** The requested model, where it may set the price: another one would be a price that the first one was not. */
+export function requestModelOf(call: LlmCall): string | undefined {
+  const { provider, providerGuessed, responseModel, requestModel } = call
+  return responseModel === undefined || requestMayPrice(provider, providerGuessed === true) ? requestModel : undefined
+}
+
 /** The start under which a call's line stands. */
 export function startOf({ startedAt }: Pick<LlmCall, 'startedAt'>): number {
   return Number.isSafeInteger(startedAt) ? startedAt : 0
@@ -86,7 +93,7 @@ export interface KeptCall {
   readonly durationMs: number
   readonly kind: KeptKind
   readonly usage: Usage
-  readonly lines: readonly { model?: string; usage: Usage }[] | undefined
+  readonly lines: readonly { model?: string; usage: Usage; prompt?: number }[] | undefined
   /** Its lines are sums of more lines than are kept: they cannot be priced again. */
   readonly merged: boolean
   readonly reportedPicoUsd: number | undefined
@@ -151,9 +158,9 @@ class KeptLine implements KeptCall {
     this.durationMs = row.duration_ms
     this.kind = kind
     this.usage = usageOf(row.usage)
-    const billed = row.billed === null ? undefined : (JSON.parse(row.billed) as BilledText[])
-    this.lines = billed?.map(({ m, u }) => ({ ...(m === undefined ? {} : { model: m }), usage: usageOf(u) }))
-    this.merged = billed?.some(({ n }) => n !== undefined && n > 1) ?? false
+    const { lines, merged } = billedLinesOf(row.billed === null ? undefined : (JSON.parse(row.billed) as BilledText[]))
+    this.lines = lines
+    this.merged = merged
     this.reportedPicoUsd = row.reported ?? undefined
     this.cost = row.cost
     this.#id = row.id
@@ -164,19 +171,33 @@ class KeptLine implements KeptCall {
 }
 
 /** Model, usage, and of how many lines it is the sum. */
-interface BilledText {
-  m?: string
+export interface BilledText {
+  m?: string | undefined
   u: string
-  n?: number
+  /** Tokens of the prompt, where a price by prompt size does not go by the usage. */
+  p?: number | undefined
+  n?: number | undefined
 }
 
-function billedText({ billedLines }: LlmCall): string | null {
+export function billedLinesOf(billed: readonly BilledText[] | undefined): Pick<KeptCall, 'lines' | 'merged'> {
+  return {
+    lines: billed?.map(({ m, u, p }) => ({
+      ...(m === undefined ? {} : { model: m }),
+      ...(p === undefined ? {} : { prompt: p }),
+      usage: usageOf(u),
+    })),
+    merged: billed?.some(({ n }) => n !== undefined && n > 1) ?? false,
+  }
+}
+
+export function billedText({ billedLines }: LlmCall): string | null {
   if (billedLines === undefined) return null
   return JSON.stringify(
     billedLines.map(
-      ({ model, usage, merged }): BilledText => ({
+      ({ model, usage, prompt, merged }): BilledText => ({
         ...(model === undefined ? {} : { m: model }),
         u: usageText(usage),
+        ...(prompt === undefined ? {} : { p: prompt }),
         ...(merged === undefined ? {} : { n: merged }),
       }),
     ),

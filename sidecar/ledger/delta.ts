@@ -3,10 +3,10 @@ import type { AdjustmentTotal } from './adjustment-totals.ts'
 import { agentMethodOf } from './agent-method.ts'
 import { finishKindOf } from './finish-kind.ts'
 import type { CallLabels, LabelFold, LabelKind } from './fold-labels.ts'
+import { HOUR_MS } from './period.ts'
 import { bucketOf, type HistogramName, makeSeries, SUM } from './series.ts'
 import { SLOT_MS, type SpendDelta } from './spend.ts'
 
-const HOUR_MS = 3_600_000
 /** 2^40 ms are 34 years: what lasts longer was measured wrongly. */
 const MAX_DURATION_MS = 2 ** 40
 

@@ -3,6 +3,7 @@ import { TOKEN_TYPES, type TokenType } from '../call.ts'
 import { type AdjustmentTotal, readAdjustmentTotals } from './adjustment-totals.ts'
 import type { CellDelta, CountDelta, Delta } from './delta.ts'
 import { addMoney, moneyColumns, moneyValues, PICO_PER_USD, picoUsdOf } from './money-columns.ts'
+import { DAY_MS } from './period.ts'
 import type { HistogramName } from './series.ts'
 import { makeSpendStore } from './spend-store.ts'
 
@@ -29,7 +30,6 @@ export interface LoadedLedger {
 }
 
 const CONSTRAINT_DATATYPE = 3091
-const DAY_MS = 86_400_000
 const SOURCE_LIFE_DAYS = 30
 /** Money among the counts: whole dollars stand in a row of their own (schema.ts, L1). */
 const MONEY_COUNTS: readonly string[] = ['usage_source_cost', 'lookup_cost', 'bill_above_list', 'bill_below_list']

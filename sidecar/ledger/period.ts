@@ -4,6 +4,7 @@ export interface Period {
   to: string
 }
 
+export const HOUR_MS = 3_600_000
 export const DAY_MS = 86_400_000
 
 /** Epoch milliseconds of the first instant of `from` and of the first instant after `to`. Throws RangeError. */

@@ -10,6 +10,8 @@ export interface PresentPrice {
   cost: number
   /** Of its last adjustment; 0 before the first. */
   number: number
+  /** What a retrieval brought: later prices are made from it instead of the call's own line (price-basis.ts). */
+  basis?: string
 }
 
 interface Row {
@@ -19,11 +21,12 @@ interface Row {
   new_price_id: string | null
   new_reason: string | null
   new_cost: number
+  basis: string | null
 }
 
 export function makePresentPrices(database: DatabaseSync) {
   const select = database.prepare(
-    `SELECT started_at, call, number, new_price_id, new_reason, new_cost FROM adjustments
+    `SELECT started_at, call, number, new_price_id, new_reason, new_cost, basis FROM adjustments
      WHERE started_at >= ? AND started_at <= ? ORDER BY started_at, call, number`,
   )
   return {
@@ -33,12 +36,19 @@ export function makePresentPrices(database: DatabaseSync) {
       if (calls.length > 0)
         for (const row of select.iterate(calls[0]!.startedAt, calls.at(-1)!.startedAt) as Iterable<unknown>) {
           const adjustment = row as Row
-          latest.set(keyOf(adjustment.started_at, Buffer.from(adjustment.call).toString('hex')), adjustment)
+          const key = keyOf(adjustment.started_at, Buffer.from(adjustment.call).toString('hex'))
+          latest.set(key, { ...adjustment, basis: adjustment.basis ?? latest.get(key)?.basis ?? null })
         }
       return calls.map((call) => {
         const row = latest.size === 0 ? undefined : latest.get(keyOf(call.startedAt, call.id))
         if (row !== undefined)
-          return { priceId: row.new_price_id, reason: row.new_reason, cost: row.new_cost, number: row.number }
+          return {
+            priceId: row.new_price_id,
+            reason: row.new_reason,
+            cost: row.new_cost,
+            number: row.number,
+            ...(row.basis === null ? {} : { basis: row.basis }),
+          }
         const { priceId, reason } = call.kind
         return { priceId, reason, cost: call.cost, number: 0 }
       })

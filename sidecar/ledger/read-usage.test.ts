@@ -1,5 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
+import { readStore } from '../store/open-for-reading.ts'
 import { makeCall } from '../testing/make-call.ts'
 import { storeInFolder } from '../testing/store-in-folder.ts'
 import { boundsOf } from './period.ts'
@@ -23,16 +24,15 @@ describe('usage by day', () => {
     const series = { tenant: 'blue', provider: 'openai', model: 'gpt-4o-2024-08-06', adjustmentsPicoUsd: 0n }
     const tokens = { input: 15n, cache_read: 10n, output: 7n, output_reasoning: 2n }
     const twice = { input: 30n, cache_read: 20n, output: 14n, output_reasoning: 4n }
-    expect(readUsage(file(), { from: '2026-11-01', to: '2026-11-02' })).toEqual([
+    expect(readStore(file(), (database) => readUsage(database, { from: '2026-11-01', to: '2026-11-02' }))).toEqual([
       { day: '2026-11-01', ...series, calls: 2n, tokens: twice, costPicoUsd: 110n },
       { day: '2026-11-02', ...series, tenant: 'a', calls: 1n, tokens, costPicoUsd: 1000n },
     ])
-    expect(readUsage(file(), { from: '2026-10-01', to: '2026-11-30' }).map(({ costPicoUsd }) => costPicoUsd)).toEqual([
-      1n,
-      110n,
-      1000n,
-      10_000n,
-    ])
+    expect(
+      readStore(file(), (database) => readUsage(database, { from: '2026-10-01', to: '2026-11-30' })).map(
+        ({ costPicoUsd }) => costPicoUsd,
+      ),
+    ).toEqual([1n, 110n, 1000n, 10_000n])
     await ledger.close()
   })
 
@@ -41,13 +41,19 @@ describe('usage by day', () => {
     expect(() => boundsOf({ from: '2026-11-1', to: '2026-11-30' })).toThrow('2026-11-1 is no day')
     expect(() => boundsOf({ from: '2026-11-02', to: '2026-11-01' })).toThrow('2026-11-02 is after 2026-11-01')
     const period = { from: '2026-11-01', to: '2026-11-30' }
-    expect(() => readUsage(file(), period)).toThrow(/observer\.db: there is no store/)
+    expect(() => readStore(file(), (database) => readUsage(database, period))).toThrow(
+      /observer\.db: there is no store/,
+    )
     new DatabaseSync(file()).close()
-    expect(() => readUsage(file(), period)).toThrow(/older program .*schema version 0/)
+    expect(() => readStore(file(), (database) => readUsage(database, period))).toThrow(
+      /older program .*schema version 0/,
+    )
     await (await test.open()).close()
     const newer = new DatabaseSync(file())
     newer.exec('PRAGMA user_version = 99')
     newer.close()
-    expect(() => readUsage(file(), period)).toThrow(/newer program .*schema version 99/)
+    expect(() => readStore(file(), (database) => readUsage(database, period))).toThrow(
+      /newer program .*schema version 99/,
+    )
   })
 })

@@ -1,7 +1,7 @@
+import type { DatabaseSync } from 'node:sqlite'
 import { TOKEN_TYPES, type TokenType } from '../call.ts'
 import { picoUsdOf } from './money-columns.ts'
-import { openLedgerFile } from './open-ledger-file.ts'
-import { boundsOf, dayOf, type Period } from './period.ts'
+import { boundsOf, dayOf, HOUR_MS, type Period } from './period.ts'
 
 /** What the ledger holds of one day (UTC), tenant, provider and model. The names are its labels: some may be `__other__`. */
 export interface UsageRow {
@@ -19,33 +19,26 @@ export interface UsageRow {
   adjustmentsPicoUsd: bigint
 }
 
-const HOUR_MS = 3_600_000
-
 /** Reads observer.db, also beside a running sidecar. Rows by day, tenant, provider, model. Throws RangeError for a bad period. */
-export function readUsage(file: string, period: Period): UsageRow[] {
+export function readUsage(database: DatabaseSync, period: Period): UsageRow[] {
   const { start, end } = boundsOf(period)
-  const database = openLedgerFile(file)
-  try {
-    const cells = database.prepare('SELECT * FROM cells WHERE hour >= ? AND hour < ?')
-    cells.setReadBigInts(true)
-    const rows = new Map<string, UsageRow>()
-    for (const cell of cells.iterate(start / HOUR_MS, end / HOUR_MS) as Iterable<Cell>) {
-      const row = rowOf(rows, cell)
-      row.calls += cell.calls
-      row.costPicoUsd += picoUsdOf(cell, 'cost')
-      for (const type of TOKEN_TYPES) {
-        const tokens = cell[`tokens_${type}`]
-        if (tokens > 0n) row.tokens[type] = (row.tokens[type] ?? 0n) + tokens
-      }
+  const cells = database.prepare('SELECT * FROM cells WHERE hour >= ? AND hour < ?')
+  cells.setReadBigInts(true)
+  const rows = new Map<string, UsageRow>()
+  for (const cell of cells.iterate(start / HOUR_MS, end / HOUR_MS) as Iterable<Cell>) {
+    const row = rowOf(rows, cell)
+    row.calls += cell.calls
+    row.costPicoUsd += picoUsdOf(cell, 'cost')
+    for (const type of TOKEN_TYPES) {
+      const tokens = cell[`tokens_${type}`]
+      if (tokens > 0n) row.tokens[type] = (row.tokens[type] ?? 0n) + tokens
     }
-    const adjustments = database.prepare('SELECT * FROM adjustment_cells WHERE hour >= ? AND hour < ?')
-    adjustments.setReadBigInts(true)
-    for (const cell of adjustments.iterate(start / HOUR_MS, end / HOUR_MS) as Iterable<Adjustment>)
-      rowOf(rows, cell).adjustmentsPicoUsd += picoUsdOf(cell, 'up') - picoUsdOf(cell, 'down')
-    return [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row)
-  } finally {
-    database.close()
   }
+  const adjustments = database.prepare('SELECT * FROM adjustment_cells WHERE hour >= ? AND hour < ?')
+  adjustments.setReadBigInts(true)
+  for (const cell of adjustments.iterate(start / HOUR_MS, end / HOUR_MS) as Iterable<Adjustment>)
+    rowOf(rows, cell).adjustmentsPicoUsd += picoUsdOf(cell, 'up') - picoUsdOf(cell, 'down')
+  return [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row)
 }
 
 interface Key {

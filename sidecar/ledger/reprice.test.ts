@@ -9,6 +9,7 @@ import type { PriceBook } from '../../pricing/price-book.ts'
 import { openAdministration } from '../administration/server.ts'
 import { billedPicoUsd, EXTRA_UNITS, type LlmCall, TOKEN_TYPES } from '../call.ts'
 import { checkStore } from '../store/check.ts'
+import { readStore } from '../store/open-for-reading.ts'
 import { makeCall } from '../testing/make-call.ts'
 import { storeInFolder, totals } from '../testing/store-in-folder.ts'
 import { tableBook } from '../testing/table-book.ts'
@@ -116,7 +117,9 @@ describe('reprice', () => {
               should.set(one.tenant, (should.get(one.tenant) ?? 0n) + BigInt(billedPicoUsd(again)))
             }
             const is = new Map<string, bigint>()
-            for (const { tenant, costPicoUsd, adjustmentsPicoUsd } of readUsage(home, NOVEMBER))
+            for (const { tenant, costPicoUsd, adjustmentsPicoUsd } of readStore(home, (database) =>
+              readUsage(database, NOVEMBER),
+            ))
               is.set(tenant, (is.get(tenant) ?? 0n) + costPicoUsd + adjustmentsPicoUsd)
             expect(is).toEqual(should)
             // Each entry is the difference of its two prices, and the sums are those of the entries.
@@ -207,21 +210,27 @@ describe('reprice', () => {
     await writeStore(file(), [calls.map((call) => priced(call, tableBook('old', { 'gpt-4o': 10 })))])
     const list = (models: ReturnType<typeof listUnpriced>['models']) =>
       models.map(({ model, reason, calls: count, firstAt, lastAt }) => [model, reason, count, firstAt, lastAt])
-    expect(list(listUnpriced(file()).models)).toEqual([['new', 'unknown_model', 2, FIRST + 2, FIRST + 3]])
+    expect(list(readStore(file(), (database) => listUnpriced(database)).models)).toEqual([
+      ['new', 'unknown_model', 2, FIRST + 2, FIRST + 3],
+    ])
 
     expect(await run(tableBook('both', { 'gpt-4o': 10, new: 0 }))).toMatchObject({
       adjusted: 2,
       unpriced: [],
       tenants: [{ tenant: 'blue', adjusted: 2, up: 0n, down: 0n }],
     })
-    expect(list(listUnpriced(file()).models)).toEqual([])
+    expect(list(readStore(file(), (database) => listUnpriced(database)).models)).toEqual([])
     expect(await run(tableBook('other', { new: 3 }))).toMatchObject({
       adjusted: 3,
       unpriced: [{ provider: 'openai', model: 'gpt-4o', reason: 'unknown_model', calls: 1 }],
       tenants: [{ tenant: 'blue', adjusted: 3, up: 2n * 34n * 3n, down: 340n }],
     })
-    expect(list(listUnpriced(file()).models)).toEqual([['gpt-4o', 'unknown_model', 1, FIRST + 1, FIRST + 1]])
-    expect(list(listUnpriced(file(), { from: '2026-11-02', to: '2026-11-30' }).models)).toEqual([])
+    expect(list(readStore(file(), (database) => listUnpriced(database)).models)).toEqual([
+      ['gpt-4o', 'unknown_model', 1, FIRST + 1, FIRST + 1],
+    ])
+    expect(
+      list(readStore(file(), (database) => listUnpriced(database, { from: '2026-11-02', to: '2026-11-30' })).models),
+    ).toEqual([])
     expect(
       rowsOf(file(), 'adjustments').adjustments!.map(({ call: _call, started_at: _at, at: _now, ...row }) => row),
     ).toMatchObject([
@@ -260,7 +269,7 @@ describe('reprice', () => {
     await expect(seen({ from: '2026-11-31' })).rejects.toThrow('2026-11-31 is no day')
     expect((await run(book, { from: '2026-11-01', to: '2026-11-02' })).adjusted).toBe(5)
     expect(
-      readUsage(file(), { from: '2026-10-31', to: '2026-11-03' }).map(
+      readStore(file(), (database) => readUsage(database, { from: '2026-10-31', to: '2026-11-03' })).map(
         ({ day, tenant, provider, adjustmentsPicoUsd }) => [`${day} ${tenant} ${provider}`, adjustmentsPicoUsd],
       ),
     ).toEqual([

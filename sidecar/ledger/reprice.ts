@@ -1,12 +1,13 @@
+import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { costOfBill } from '../../pricing/cost-of-bill.ts'
 import type { PriceBook } from '../../pricing/price-book.ts'
 import type { Cost } from '../call.ts'
 import { type Adjustment, priceOf } from './adjustments.ts'
 import type { KeptCall } from './call-lines.ts'
-import { openLedgerFile } from './open-ledger-file.ts'
 import { boundsOf, type Period } from './period.ts'
 import { makePresentPrices, type PresentPrice } from './present-price.ts'
+import { withBasis } from './price-basis.ts'
 import { walkCalls } from './walk-calls.ts'
 
 /*
@@ -58,42 +59,37 @@ const PAUSE_MS = 5
 const WRITE_SLICE = 500
 
 /** Throws RangeError for a bad period, and Error with what to do where there is no such ledger. */
-export async function reprice(file: string, options: RepriceOptions): Promise<RepriceSummary> {
+export async function reprice(database: DatabaseSync, options: RepriceOptions): Promise<RepriceSummary> {
   const { start, end } = boundsOf(options)
-  const database = openLedgerFile(file)
-  try {
-    const { kept_from: keptFrom } = database.prepare('SELECT kept_from FROM retention').get() as { kept_from: number }
-    const tally = makeTally(start < keptFrom ? keptFrom : undefined)
-    const present = makePresentPrices(database)
-    const { tenant, provider, model } = options
-    for (const slice of walkCalls(database, { start: Math.max(start, keptFrom), end, tenant, provider, model }))
-      for (const outcome of await adjust(slice)) tally.add(outcome)
-    return tally.summary()
+  const { kept_from: keptFrom } = database.prepare('SELECT kept_from FROM retention').get() as { kept_from: number }
+  const tally = makeTally(start < keptFrom ? keptFrom : undefined)
+  const present = makePresentPrices(database)
+  const { tenant, provider, model } = options
+  for (const slice of walkCalls(database, { start: Math.max(start, keptFrom), end, tenant, provider, model }))
+    for (const outcome of await adjust(slice)) tally.add(outcome)
+  return tally.summary()
 
-    async function adjust(slice: readonly KeptCall[]): Promise<Outcome[]> {
-      const settled: Outcome[] = []
-      for (let at = 0; at < slice.length; at += WRITE_SLICE) {
-        const calls = slice.slice(at, at + WRITE_SLICE)
-        for (;;) {
-          const before = present.of(calls)
-          const outcomes = calls.map((call, index) => outcomeOf(call, before[index]!, options.book))
-          const adjustments = outcomes.flatMap(({ adjustment }) => adjustment ?? [])
-          if (adjustments.length > 0 && options.dryRun !== true) {
-            const began = performance.now()
-            const written = await options.write(adjustments)
-            // A sidecar that works beside this run has the file to itself half of the time.
-            await sleep(Math.max(PAUSE_MS, performance.now() - began))
-            // Another run was faster: what it wrote is the new base.
-            if (!written) continue
-          }
-          settled.push(...outcomes)
-          break
+  async function adjust(slice: readonly KeptCall[]): Promise<Outcome[]> {
+    const settled: Outcome[] = []
+    for (let at = 0; at < slice.length; at += WRITE_SLICE) {
+      const calls = slice.slice(at, at + WRITE_SLICE)
+      for (;;) {
+        const before = present.of(calls)
+        const outcomes = calls.map((call, index) => outcomeOf(call, before[index]!, options.book))
+        const adjustments = outcomes.flatMap(({ adjustment }) => adjustment ?? [])
+        if (adjustments.length > 0 && options.dryRun !== true) {
+          const began = performance.now()
+          const written = await options.write(adjustments)
+          // A sidecar that works beside this run has the file to itself half of the time.
+          await sleep(Math.max(PAUSE_MS, performance.now() - began))
+          // Another run was faster: what it wrote is the new base.
+          if (!written) continue
         }
+        settled.push(...outcomes)
+        break
       }
-      return settled
     }
-  } finally {
-    database.close()
+    return settled
   }
 }
 
@@ -105,7 +101,8 @@ interface Outcome {
   adjustment?: Adjustment
 }
 
-function outcomeOf(call: KeptCall, before: PresentPrice, book: PriceBook): Outcome {
+function outcomeOf(kept: KeptCall, before: PresentPrice, book: PriceBook): Outcome {
+  const call = before.basis === undefined ? kept : withBasis(kept, before.basis)
   if (call.kind.state === 'free') return { call, is: 'free' }
   // Nobody knows what was used: no price book can tell what it costs.
   if (call.kind.usageSource === 'unknown') return { call, is: 'unchanged', unpriced: 'no_usage' }

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { budgetsConfigSchema, makeBudgets } from '../budgets/budgets.ts'
 import { PERIODS, periodAt } from '../budgets/calendar.ts'
 import type { LlmCall } from '../call.ts'
+import { openForReading } from '../store/open-for-reading.ts'
 import { STORE_MIGRATIONS } from '../store/schema.ts'
 import type { Store } from '../store/store.ts'
 import { makeCall } from '../testing/make-call.ts'
@@ -144,8 +145,9 @@ describe('spend', () => {
     await test.feed(ledger, [spent(1000, at, 'berlin', 1), unpriced(at, 'berlin', 2)])
     expect((await read(ledger))['berlin day']).toEqual([1000n, 1n, USD])
     const day = new Date(at).toISOString().slice(0, 10)
+    const database = openForReading(test.file)
     const again = (rate: number) =>
-      reprice(test.file, {
+      reprice(database, {
         from: day,
         to: day,
         book: tableBook(`at ${rate}`, { [model]: rate }),
@@ -155,6 +157,7 @@ describe('spend', () => {
       await again(rate)
       expect((await read(ledger))['berlin day']).toEqual([2n * 34n * BigInt(rate), 0n, USD])
     }
+    database.close()
     await ledger.close()
   })
 
@@ -198,6 +201,26 @@ describe('spend', () => {
     test.clock = (hour + 1) * 3_600_000 - 1
     const ledger = await test.open()
     expect((await read(ledger))['blue day']?.[0]).toBe(2n * USD + 1n + 2n)
+    await ledger.close()
+  })
+
+  it('is exact where sums are read while calls are stored: a period begins under load', async () => {
+    const ledger = await test.open()
+    let n = 0
+    const dollar = () => spent(Number(USD), test.clock, 'nobody said', ++n)
+    for (let day = 0; day < 40; day++) {
+      test.clock += DAY_MS
+      const appends: Promise<unknown>[] = []
+      const reads: Promise<unknown>[] = []
+      for (let round = 0; round < 8; round++) {
+        appends.push(ledger.append({ calls: [dollar()] }))
+        if (round % 2 === 1) reads.push(ledger.readSpend())
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      await Promise.all([...appends, ...reads])
+      const [today] = (await ledger.readSpend()).filter(({ period }) => period === 'day')
+      expect([day, today!.spent / USD]).toEqual([day, 8n])
+    }
     await ledger.close()
   })
 

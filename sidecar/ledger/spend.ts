@@ -24,6 +24,12 @@ export interface SpendSum {
   cost: bigint
   unpriced: bigint
 }
+/** What a question was answered with: all deltas of the store up to this number are in it, and no others. */
+export interface SpendSums {
+  /** Of each range. */
+  sums: SpendSum[][]
+  upTo: number
+}
 export interface TenantSpend extends Bounds {
   tenant: string
   period: Period
@@ -37,6 +43,8 @@ export interface TenantSpend extends Bounds {
 interface Running extends Bounds {
   spent: bigint
   unpriced: bigint
+  /** Number of the last delta that is in it. */
+  upTo: number
 }
 
 /**
@@ -45,24 +53,34 @@ interface Running extends Bounds {
  *
  *   store ──sums──▶ running ◀──add── each batch, after its commit
  *
- * The store answers in the order in which it was asked, so a sum holds the batches added before it and no others.
+ * Sums are read and batches are written by two threads, whose answers come in any order: a sum says up to which batch it
+ * goes, and batches that come while it is read are kept until it is there.
  */
-export function makeSpend(budgets: Budgets, ask: (ranges: readonly SpendRange[]) => Promise<SpendSum[][]>) {
+export function makeSpend(budgets: Budgets, ask: (ranges: readonly SpendRange[]) => Promise<SpendSums>) {
   /** By period and tenant. */
   const running = new Map<string, Running>()
   const keyOf = (period: Period, tenant: string) => `${period} ${tenant}`
   let generation = 0
+  let reading = 0
+  /** What came while sums are read. */
+  let meanwhile: { number: number; deltas: readonly SpendDelta[] }[] = []
+
+  function move(sums: ReadonlyMap<string, Running>, number: number, deltas: readonly SpendDelta[]): void {
+    for (const { slot, tenant, cost, unpriced } of deltas)
+      for (const period of PERIODS) {
+        const of = sums.get(keyOf(period, tenant))
+        const at = slot * SLOT_MS
+        if (of === undefined || number <= of.upTo || at < of.start || at >= of.end) continue
+        of.spent += cost
+        of.unpriced += unpriced
+      }
+  }
 
   return {
-    add(deltas: readonly SpendDelta[]): void {
-      for (const { slot, tenant, cost, unpriced } of deltas)
-        for (const period of PERIODS) {
-          const of = running.get(keyOf(period, tenant))
-          const at = slot * SLOT_MS
-          if (of === undefined || at < of.start || at >= of.end) continue
-          of.spent += cost
-          of.unpriced += unpriced
-        }
+    /** `number`: of the store's delta; they come in its order. */
+    add(deltas: readonly SpendDelta[], number: number): void {
+      if (reading > 0) meanwhile.push({ number, deltas })
+      move(running, number, deltas)
     },
     /** What was stored may have been changed by another process: everything is read again. */
     forget(): void {
@@ -79,7 +97,14 @@ export function makeSpend(budgets: Budgets, ask: (ranges: readonly SpendRange[])
         const of = running.get(keyOf(period, tenant))
         return of === undefined || of.start !== start || of.end !== end
       })
-      if (absent.length > 0) await load(absent)
+      if (absent.length > 0) {
+        reading++
+        try {
+          await load(absent)
+        } finally {
+          if (--reading === 0) meanwhile = []
+        }
+      }
       return wanted.map(({ tenant, period, start, end }) => {
         const { spent = 0n, unpriced = 0n } = running.get(keyOf(period, tenant)) ?? {}
         return { tenant, period, start, end, spent, unpriced, limit: budgets.ceilingOf(tenant, period) }
@@ -99,16 +124,19 @@ export function makeSpend(budgets: Budgets, ask: (ranges: readonly SpendRange[])
     }
     const asked = [...ranges.values()]
     const begun = generation
-    const sums = await ask(asked.map(({ range }) => range))
+    const { sums, upTo } = await ask(asked.map(({ range }) => range))
     // Forgotten while the store was reading: what it has read may be too old.
     if (generation !== begun) return load(absent)
+    const loaded = new Map<string, Running>()
     asked.forEach(({ of }, index) => {
       const byTenant = new Map(sums[index]!.map((sum) => [sum.tenant, sum]))
       for (const { tenant, period, start, end } of of) {
         const { cost = 0n, unpriced = 0n } = byTenant.get(tenant) ?? {}
-        running.set(keyOf(period, tenant), { start, end, spent: cost, unpriced })
+        loaded.set(keyOf(period, tenant), { start, end, spent: cost, unpriced, upTo })
       }
     })
+    for (const { number, deltas } of meanwhile) move(loaded, number, deltas)
+    for (const [key, sum] of loaded) running.set(key, sum)
   }
 }
 export type Spend = ReturnType<typeof makeSpend>

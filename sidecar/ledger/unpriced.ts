@@ -1,5 +1,5 @@
+import type { DatabaseSync } from 'node:sqlite'
 import type { KeptCall } from './call-lines.ts'
-import { openLedgerFile } from './open-ledger-file.ts'
 import { boundsOf, type Period } from './period.ts'
 import { makePresentPrices } from './present-price.ts'
 import { walkCalls } from './walk-calls.ts'
@@ -24,25 +24,20 @@ export interface UnpricedList {
 }
 
 /** Of the period, or of all that the ledger keeps. Throws RangeError for a bad period. */
-export function listUnpriced(file: string, period?: Period): UnpricedList {
+export function listUnpriced(database: DatabaseSync, period?: Period): UnpricedList {
   const { start, end } = period === undefined ? { start: 0, end: Number.MAX_SAFE_INTEGER } : boundsOf(period)
-  const database = openLedgerFile(file)
-  try {
-    const { kept_from: keptFrom } = database.prepare('SELECT kept_from FROM retention').get() as { kept_from: number }
-    const models = new Map<string, UnpricedModel>()
-    const present = makePresentPrices(database)
-    // Of those that were adjusted, whichever way, the last adjustment counts.
-    const where = `state = 'unpriced' OR (state = 'priced' AND EXISTS
-      (SELECT 1 FROM adjustments WHERE adjustments.started_at = calls.started_at AND call = calls.id))`
-    for (const calls of walkCalls(database, { start: Math.max(start, keptFrom), end, where }))
-      for (const [index, { reason }] of present.of(calls).entries())
-        if (reason !== null) add(models, calls[index]!, reason)
-    return {
-      keptFrom,
-      models: [...models.values()].sort((a, b) => b.calls - a.calls || a.firstAt - b.firstAt),
-    }
-  } finally {
-    database.close()
+  const { kept_from: keptFrom } = database.prepare('SELECT kept_from FROM retention').get() as { kept_from: number }
+  const models = new Map<string, UnpricedModel>()
+  const present = makePresentPrices(database)
+  // Of those that were adjusted, whichever way, the last adjustment counts.
+  const where = `state = 'unpriced' OR (state <> 'unpriced' AND EXISTS
+    (SELECT 1 FROM adjustments WHERE adjustments.started_at = calls.started_at AND call = calls.id))`
+  for (const calls of walkCalls(database, { start: Math.max(start, keptFrom), end, where }))
+    for (const [index, { reason }] of present.of(calls).entries())
+      if (reason !== null) add(models, calls[index]!, reason)
+  return {
+    keptFrom,
+    models: [...models.values()].sort((a, b) => b.calls - a.calls || a.firstAt - b.firstAt),
   }
 }
 

@@ -2,8 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { collectDefaultMetrics, type OpenMetricsContentType, Registry } from 'prom-client'
 import { CALL_STATUSES, decimalUsd } from '../call.ts'
 import { LOSS_REASONS } from '../capture.ts'
-import type { DeliverStats } from '../deliver.ts'
-import { HISTOGRAMS, type HistogramName, type HistogramSample } from '../ledger/series.ts'
+import { HISTOGRAMS, type HistogramName, type HistogramSample, type Sample } from '../ledger/series.ts'
 import type { Store } from '../store/store.ts'
 import type { Exemplars } from './exemplars.ts'
 import { type GatheredMetric, type LabelsOf, METRICS, type MetricDefinition, type MetricName } from './metrics.ts'
@@ -26,7 +25,11 @@ export interface ExpositionSources {
   /** Series that have not grown for so long are left out until they grow again. */
   idleMs: number
   receive: { captures: Readonly<Record<string, number>>; refusals: Readonly<Record<string, number>>; bytes: number }
-  deliver: DeliverStats
+  /** By sink; `lastSuccessAt` in epoch ms. */
+  deliver: ReadonlyMap<
+    string,
+    { retries: ReadonlyMap<string, number>; lastSuccessAt: number | undefined; inFlight: number }
+  >
   /** By cause. */
   writeFailures: ReadonlyMap<string, number>
   damagedRows: () => number
@@ -191,38 +194,56 @@ export function makeExposition(sources: ExpositionSources) {
     const shownSince = now() - sources.idleMs
     for (const name of Object.keys(TABLE) as MetricName[]) {
       if (!isOfLedger(name)) continue
-      const { type, help, series, unit, labels: names } = TABLE[name]
+      const { type, help, series } = TABLE[name]
       yield headText(name, type, help, format)
       const histogram = HISTOGRAM_SERIES[name]
       if (histogram !== undefined) {
         for (const sample of store.histogram(histogram))
           if (sample.changedAt >= shownSince) yield* histogramLines(name, histogram, sample, format)
       } else if (series !== undefined) {
-        for (const sample of store.series(series)) {
-          if (sample.changedAt < shownSince) continue
-          sample.text ??= seriesText(name, names, sample.labels)
-          yield `${sample.text}${valueText(sample.value, unit)}\n`
-        }
-        if (name === 'llm_calls_total') yield* absentStatuses(shownSince)
+        if (name === 'llm_calls_total') yield* callLines(shownSince)
+        else for (const sample of store.series(series)) if (sample.changedAt >= shownSince) yield lineOf(name, sample)
         if (name === 'observer_captures_lost_total') yield* absentReasons()
       }
     }
   }
 
-  /** Every status of a model that is called exists at 0 before it happens, so that its first failure is an increase. */
-  function* absentStatuses(shownSince: number): Generator<string> {
-    const models = new Map<string, { labels: readonly string[]; statuses: Set<string> }>()
-    for (const { labels, changedAt } of store.series('calls')) {
-      if (changedAt < shownSince) continue
+  function lineOf(name: MetricName, sample: Sample): string {
+    sample.text ??= seriesText(name, TABLE[name].labels, sample.labels)
+    return `${sample.text}${valueText(sample.value, TABLE[name].unit)}\n`
+  }
+
+  /**
+   * Every status of a model that is called exists at 0 before it happens, so that its first failure is an increase. For the
+   * same reason statuses of a model are idle together: one that is left out would come back as a new series.
+   */
+  function* callLines(shownSince: number): Generator<string> {
+    const name = 'llm_calls_total'
+    const models = new Map<
+      string,
+      { labels: readonly string[]; statuses: Set<string>; shown: boolean; idle: Sample[] }
+    >()
+    for (const sample of store.series('calls')) {
+      const { labels, changedAt } = sample
       const key = labels.slice(0, 3).join('\u0000')
-      const known = models.get(key)
-      if (known === undefined) models.set(key, { labels, statuses: new Set([labels[3]!]) })
-      else known.statuses.add(labels[3]!)
+      let model = models.get(key)
+      if (model === undefined) {
+        model = { labels, statuses: new Set(), shown: false, idle: [] }
+        models.set(key, model)
+      }
+      model.statuses.add(labels[3]!)
+      if (changedAt < shownSince) model.idle.push(sample)
+      else {
+        model.shown = true
+        yield lineOf(name, sample)
+      }
     }
-    const names = TABLE.llm_calls_total.labels
-    for (const { labels, statuses } of models.values())
+    for (const { labels, statuses, shown, idle } of models.values()) {
+      if (!shown) continue
+      for (const sample of idle) yield lineOf(name, sample)
       for (const status of CALL_STATUSES)
-        if (!statuses.has(status)) yield `${seriesText('llm_calls_total', names, [...labels.slice(0, 3), status])}0\n`
+        if (!statuses.has(status)) yield `${seriesText(name, TABLE[name].labels, [...labels.slice(0, 3), status])}0\n`
+    }
   }
 
   function* absentReasons(): Generator<string> {

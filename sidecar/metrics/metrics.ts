@@ -109,7 +109,7 @@ export const METRICS = {
   },
   llm_repeated_answers_total: {
     type: 'counter',
-    help: 'Answers seen again (polls, replays), stored at cost 0.',
+    help: 'Retrievals of answers that were billed before, stored at cost 0.',
     labels: ['tenant_id'],
     series: 'repeats',
   },

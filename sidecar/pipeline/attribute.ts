@@ -1,8 +1,10 @@
 import { z } from 'zod'
+import type { TraceBaggage } from '../call.ts'
 import type { Capture } from '../capture.ts'
 import { decodeText, parseJson } from '../dialects/json-value.ts'
 import { maskSecrets, type PersonMode } from '../redaction/redact.ts'
 import { tenantId, tenantKey, UNATTRIBUTED } from '../tenant.ts'
+import { readBaggage, traceBaggage } from './baggage.ts'
 
 export { UNATTRIBUTED } from '../tenant.ts'
 
@@ -20,7 +22,15 @@ const TENANT_SOURCES = [
   'trusted_header',
 ] as const
 /** Where a user, a session, a team … can be found. None of these decides about money: a client may name them. */
-const LABEL_SOURCES = ['tag', 'jwt_claim', 'header', 'body', 'consumer_username', 'consumer_custom_id'] as const
+const LABEL_SOURCES = [
+  'tag',
+  'jwt_claim',
+  'header',
+  'baggage',
+  'body',
+  'consumer_username',
+  'consumer_custom_id',
+] as const
 type TenantSource = (typeof TENANT_SOURCES)[number]
 type LabelSource = (typeof LABEL_SOURCES)[number]
 
@@ -31,7 +41,7 @@ const DEFAULT_NAMES: Partial<Record<TenantSource | LabelSource, string>> = {
   service_tag: 'tenant',
   trusted_header: 'x-tenant-id',
 }
-const NAMED: readonly string[] = [...Object.keys(DEFAULT_NAMES), 'jwt_claim', 'tag', 'header', 'body']
+const NAMED: readonly string[] = [...Object.keys(DEFAULT_NAMES), 'jwt_claim', 'tag', 'header', 'baggage', 'body']
 
 /** `consumer_tag`, or `{ by: jwt_claim, name: org.id, map: { acme: blue } }`. */
 const ruleOf = <S extends TenantSource | LabelSource>(sources: readonly S[]) =>
@@ -86,12 +96,14 @@ export const attributionConfigSchema = z.strictObject({
   trustedRoutes: z.array(z.string().min(1)).default([]),
   user: labelRules(
     { by: 'header', name: 'x-user-id' },
+    { by: 'baggage', name: 'langfuse_user_id' },
     { by: 'body', name: 'user' },
     { by: 'body', name: 'metadata.user_id' },
     { by: 'body', name: 'safety_identifier' },
   ),
   session: labelRules(
     { by: 'header', name: 'x-session-id' },
+    { by: 'baggage', name: 'langfuse_session_id' },
     { by: 'body', name: 'metadata.session_id' },
     { by: 'body', name: 'conversation.id' },
     { by: 'body', name: 'conversation' },
@@ -116,6 +128,8 @@ export interface Attribution {
   /** Key of another tenant that the client named itself to be, and was not believed. */
   claimedTenant?: string
   trusted: boolean
+  /** Of a trusted route alone. */
+  baggage?: TraceBaggage
   consumer?: string
   user?: string
   session?: string
@@ -133,7 +147,11 @@ interface Known {
   body: Readonly<Record<string, unknown>> | undefined
   trusted: boolean
   claims: () => unknown
+  /** Empty where the route is not trusted. */
+  baggage: ReadonlyMap<string, string>
 }
+
+const NO_BAGGAGE: ReadonlyMap<string, string> = new Map()
 
 /** Who called, by what Kong authenticated (design law 12). */
 export function attribute(
@@ -148,7 +166,9 @@ export function attribute(
     decoded ??= { claims: claimsOf(capture.jwt_payload) }
     return decoded.claims
   }
-  const known: Known = { capture, body, trusted, claims }
+  const sent = trusted ? capture.log.request.headers.baggage : undefined
+  const baggage = sent == null ? NO_BAGGAGE : readBaggage(String(sent))
+  const known: Known = { capture, body, trusted, claims, baggage }
 
   const found = firstFound(config.rules, (rule) => tenantBy(rule, known))
   const tenant = found === undefined ? UNATTRIBUTED : keyOf(found)
@@ -159,6 +179,7 @@ export function attribute(
     tenantSource: found === undefined ? UNATTRIBUTED : found.by,
     claimedTenant: claimed === undefined || claimed === tenant ? undefined : claimed,
     trusted,
+    baggage: traceBaggage(baggage, label),
     consumer: label(consumer?.username ?? consumer?.custom_id ?? consumer?.id),
     user: labelBy(config.user, known),
     session: labelBy(config.session, known),
@@ -226,7 +247,7 @@ function tenantBy({ by, name }: Rule<TenantSource>, { capture, trusted, claims }
   }
 }
 
-function labelBy(rules: readonly Rule<LabelSource>[], { capture, body, claims }: Known): string | undefined {
+function labelBy(rules: readonly Rule<LabelSource>[], { capture, body, claims, baggage }: Known): string | undefined {
   const { consumer, route, service, request } = capture.log
   const found = firstFound(rules, ({ by, name }) => {
     switch (by) {
@@ -236,6 +257,8 @@ function labelBy(rules: readonly Rule<LabelSource>[], { capture, body, claims }:
         return fieldOf(claims(), name)
       case 'header':
         return request.headers[name]
+      case 'baggage':
+        return baggage.get(name)
       case 'body':
         return fieldOf(body, name)
       case 'consumer_username':

@@ -18,6 +18,7 @@ export function billedLinesOf({ billedLines }: Reading): BilledLine[] | undefine
       kind: kind.slice(0, MAX_NAME),
       ...optional('model', modelName(model)),
       usage: unitsOf(sumOfCounts(same.map(({ counts }) => counts))).usage,
+      ...optional('prompt', same.length === 1 ? same[0]!.prompt : undefined),
       ...optional('merged', lines > 1 ? lines : undefined),
     }
   })

@@ -9,7 +9,7 @@ const present = all.length > 0
 describe.skipIf(!present && process.env.CI === undefined)('recorded answers, cut anywhere', () => {
   const book = openPriceBook()
 
-  it('cost what the whole costs, or say why not', { timeout: 1_800_000 }, () => {
+  it('cost what the whole costs, or say why not', () => {
     const silent: string[] = []
     for (const recording of all) {
       const one = [{ recording, whole: amountOf(recording.exchange, book) }]

@@ -456,6 +456,16 @@ describe('traceparent', () => {
     expect(observed({ log: { request, route: { name: 'trusted' } } }).trace.parentSpanId).toBe('b7ad6b7169203331')
     expect(observed({ log: { request } }).trace).toMatchObject({ originalTraceId: '0af7651916cd43dd8448eb211c80319c' })
   })
+
+  it('so does baggage: who called and whose trace it is; personal data in it is masked', () => {
+    const baggage = 'langfuse_user_id=app-user,langfuse_trace_name=for%20anna%40example.com,langfuse_version=3'
+    const sent = { ...log.request, headers: { traceparent, baggage } }
+    const call = observed({ log: { request: sent, route: { name: 'trusted' } } })
+    expect(call).toMatchObject({ user: 'app-user', baggage: { version: '3' } })
+    expect(JSON.stringify(call)).not.toContain('anna@example.com')
+    const open = observed({ log: { request: sent } })
+    expect([open.user, open.baggage]).toEqual([undefined, undefined])
+  })
 })
 
 const DOCUMENTS = ['kong-3.9.3-logs', 'kong-log-documented'].map((name) =>

@@ -242,7 +242,9 @@ function makeReader(options: ObserveOptions): (capture: Capture) => Begun {
         trusted: who.trusted,
         kong: traceOfKong(capture, requestHeaders),
       })
+      if (who.baggage !== undefined) call.baggage = who.baggage
       if (priced.answer !== undefined) call.answer = priced.answer
+      if (guessed) call.providerGuessed = true
       if (keepsContent) call.content = contentOf(reading.content!, exchange, options, who.tenant, mode === 'full')
       return options.redactor.call(call)
     }

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { costOfBill, REPORTED } from '../../pricing/cost-of-bill.ts'
+import { requestMayPrice } from '../../pricing/names-may-price.ts'
 import type { PriceBook } from '../../pricing/price-book.ts'
 import type {
   AnswerIdentity,
@@ -155,9 +156,6 @@ function billedUsage({ usage, billedLines }: Reading): Usage {
   return sum
 }
 
-/** Where the client chooses the name of the model, or an operator the name of a deployment: it says nothing of the price. */
-const NAMES_ARE_CHOSEN = new Set(['azure.ai.openai', 'azure.ai.inference'])
-
 /**
  * The answer, or the lines in which it is billed, each at its own model. By the model that served; by the requested one
  * only where the answer names none, or one without a price.
@@ -165,7 +163,7 @@ const NAMES_ARE_CHOSEN = new Set(['azure.ai.openai', 'azure.ai.inference'])
 function costOf(reading: Reading, context: PriceContext): { cost: Cost; byRequestModel: boolean } {
   const { book, tenant, provider, startedAt, durationMs, providerGuessed } = context
   const { usage, billedLines, reportedPicoUsd, responseModel, requestModel } = reading
-  const chosen = NAMES_ARE_CHOSEN.has(provider) || providerGuessed === true
+  const chosen = !requestMayPrice(provider, providerGuessed === true)
   const by = (models: readonly string[]) =>
     costOfBill(
       book,

@@ -23,7 +23,12 @@ const caller = { traceId: TRACE, spanId: SPAN }
 describe('the trace', () => {
   it('is the caller’s on a trusted route', () => {
     const trace = traceOf(id, 'blue', { caller, trusted: true })
-    expect(trace).toEqual({ traceId: TRACE, parentSpanId: SPAN, spanId: expect.stringMatching(/^[0-9a-f]{16}$/) })
+    expect(trace).toEqual({
+      traceId: TRACE,
+      parentSpanId: SPAN,
+      parentBy: 'caller',
+      spanId: expect.stringMatching(/^[0-9a-f]{16}$/),
+    })
   })
 
   it('elsewhere is one of the tenant’s own: no one writes into another’s trace', () => {

@@ -87,9 +87,13 @@ export function traceOf(
   const spanId = own.slice(32, 48)
   const { caller, trusted, kong } = from
   if (kong !== undefined)
-    return { traceId: kong.traceId, spanId, ...(kong.spanId !== undefined && { parentSpanId: kong.spanId }) }
+    return {
+      traceId: kong.traceId,
+      spanId,
+      ...(kong.spanId !== undefined && { parentSpanId: kong.spanId, parentBy: 'kong' as const }),
+    }
   if (caller === undefined) return { traceId: own.slice(0, 32), spanId }
-  if (trusted) return { traceId: caller.traceId, spanId, parentSpanId: caller.spanId }
+  if (trusted) return { traceId: caller.traceId, spanId, parentSpanId: caller.spanId, parentBy: 'caller' }
   return {
     traceId: sha256(`trace\0${tenant}\0${caller.traceId}`).slice(0, 32),
     spanId,

@@ -1,8 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { AnswerIdentity, LlmCall } from '../call.ts'
+import type { AnswerIdentity, Cost, LlmCall } from '../call.ts'
 import { type Adjustment, type PriceOfCall, priceOf } from '../ledger/adjustments.ts'
 import { lineId } from '../ledger/call-line-store.ts'
 import { startOf } from '../ledger/call-lines.ts'
+import { basisOf } from '../ledger/price-basis.ts'
 import { answerKey } from './open-database.ts'
 
 /** What a call is, given the answers that were billed before (design law 10). */
@@ -21,7 +22,7 @@ export function makeAnswers(database: DatabaseSync) {
   const put = database.prepare('INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)')
   const finish = database.prepare('UPDATE answers SET final = 1 WHERE key = ?')
   const billed = database.prepare(
-    `SELECT tenant, provider, model, price_id, reason, cost FROM calls JOIN call_kinds USING (kind)
+    `SELECT tenant, provider, model, state, price_id, reason, cost FROM calls JOIN call_kinds USING (kind)
      WHERE started_at = ? AND id = ?`,
   )
   const lastAdjustment = database.prepare(
@@ -53,6 +54,7 @@ export function makeAnswers(database: DatabaseSync) {
           before,
           after,
           book: call.cost.book,
+          basis: basisOf(call),
         },
       }
     },
@@ -67,7 +69,10 @@ export function makeAnswers(database: DatabaseSync) {
   function presentPrice(row: Billed, { started_at, call }: Origin): Adjustment['before'] {
     const adjusted = lastAdjustment.get(started_at, call) as Adjusted | undefined
     if (adjusted === undefined)
-      return { priceId: row.price_id, reason: row.price_id === null ? row.reason : null, cost: row.cost, number: 0 }
+      // What was free has a price, 0, and is none of the unpriced calls (adjustments.ts, priceOf).
+      return row.state === 'unpriced'
+        ? { priceId: null, reason: row.reason, cost: 0, number: 0 }
+        : { priceId: row.price_id ?? row.reason, reason: null, cost: row.cost, number: 0 }
     const { number, new_price_id, new_reason, new_cost } = adjusted
     return { priceId: new_price_id, reason: new_reason, cost: new_cost, number }
   }
@@ -87,6 +92,7 @@ interface Billed {
   tenant: string
   provider: string
   model: string
+  state: Cost['state']
   price_id: string | null
   reason: string | null
   cost: number

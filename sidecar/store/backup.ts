@@ -1,10 +1,12 @@
+import { execFile } from 'node:child_process'
 import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, extname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { HOUR_MS } from '../ledger/period.ts'
 import type { Logger } from '../logger.ts'
 import { storeFile } from './data-folder.ts'
-import type { Maintenance } from './maintenance-thread.ts'
-import { startThread } from './thread.ts'
 
 export interface BackupSettings {
   enabled: boolean
@@ -15,18 +17,22 @@ export interface BackupSettings {
   folder?: string | undefined
 }
 
+const run = promisify(execFile)
 const NAME = /^observer-\d{8}T\d{6}Z\.db$/
+const UNFINISHED = '.unfinished'
 const LOOK_MS = 60_000
-const HOUR_MS = 3_600_000
 
 /** A whole copy of the store at one moment, beside a running sidecar. Written under another name until it is whole. */
 export function writeBackup(file: string, to: string): { bytes: number } {
-  const unfinished = `${to}.unfinished`
+  const unfinished = `${to}${UNFINISHED}`
   rmSync(unfinished, { force: true })
   mkdirSync(dirname(to), { recursive: true, mode: 0o700 })
   const database = new DatabaseSync(file, { readOnly: true, timeout: 5000 })
   try {
     database.prepare('VACUUM INTO ?').run(unfinished)
+  } catch (error) {
+    rmSync(unfinished, { force: true })
+    throw error
   } finally {
     database.close()
   }
@@ -35,11 +41,20 @@ export function writeBackup(file: string, to: string): { bytes: number } {
   return { bytes: statSync(to).size }
 }
 
-export async function backupStore(folder: string, to: string): Promise<{ bytes: number }> {
-  const work: Maintenance = { do: 'backup', file: storeFile(folder), to }
-  const { thread, opened } = await startThread<never, never, { bytes: number }>('maintenance-thread', work)
-  await thread.close()
-  return opened
+/**
+ * In a process of its own: a statement of minutes cannot be broken off in a thread, and the whole process would wait for it
+ * before it ends. The signal kills it.
+ */
+export async function backupStore(folder: string, to: string, signal?: AbortSignal): Promise<{ bytes: number }> {
+  const program = fileURLToPath(new URL(`./backup-process${extname(import.meta.url)}`, import.meta.url))
+  try {
+    const { stdout } = await run(process.execPath, [program, storeFile(folder), to], { signal, killSignal: 'SIGKILL' })
+    return { bytes: Number(stdout) }
+  } catch (error) {
+    const { stderr, message } = error as Error & { stderr?: string }
+    // Node writes the line of code, then the error's own words.
+    throw new Error(/^\w*Error: (.*)$/m.exec(stderr ?? '')?.[1] ?? message)
+  }
 }
 
 /** `observer-20261128T231500Z.db` */
@@ -63,7 +78,15 @@ export function backupsIn(folder: string): string[] {
   }
 }
 
-/** Writes a backup as soon as the last is older than `everyHours`, and keeps the newest. Failures are logged and tried again. */
+/** What a process that was killed has left. */
+function removeUnfinished(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const whole = name.slice(0, -UNFINISHED.length)
+    if (name.endsWith(UNFINISHED) && NAME.test(whole)) rmSync(join(folder, name), { force: true })
+  }
+}
+
+/** Writes a backup as soon as the last is older than `everyHours`, and keeps the newest. Failures are logged and tried again; `close` breaks one off. */
 export function scheduleBackups(
   data: string,
   settings: BackupSettings,
@@ -71,25 +94,30 @@ export function scheduleBackups(
 ): { close(): Promise<void> } {
   if (!settings.enabled) return { close: async () => {} }
   const folder = settings.folder ?? join(data, 'backups')
+  const stop = new AbortController()
   let running: Promise<void> | undefined
   let failures = 0
   let notBefore = now() + lookMs
 
   async function look(): Promise<void> {
     if (now() < notBefore) return
-    const last = backupsIn(folder).at(-1)
-    const lastAt = last === undefined ? 0 : timeOf(last)
-    if (now() - lastAt < settings.everyHours * HOUR_MS) return
-    const size = statSync(storeFile(data)).size
-    const { bavail, bsize } = statfsSync(data)
     try {
-      if (bavail * bsize < 2 * size)
-        throw new Error(`${folder}: not enough room for a backup (${size} bytes, and as much again to go on)`)
-      const { bytes } = await backupStore(data, join(folder, backupName(now())))
+      const last = backupsIn(folder).at(-1)
+      const lastAt = last === undefined ? 0 : timeOf(last)
+      if (now() - lastAt < settings.everyHours * HOUR_MS) return
+      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      removeUnfinished(folder)
+      const size = statSync(storeFile(data)).size
+      const { bavail, bsize } = statfsSync(folder)
+      // Where the store is on the same disk it needs room to go on.
+      const needed = statSync(folder).dev === statSync(data).dev ? 2 * size : size
+      if (bavail * bsize < needed) throw new Error(`${folder}: a backup needs ${needed} bytes of free disk`)
+      const { bytes } = await backupStore(data, join(folder, backupName(now())), stop.signal)
       for (const name of backupsIn(folder).slice(0, -settings.keep)) rmSync(join(folder, name), { force: true })
       failures = 0
       logger.info({ folder, bytes }, 'backup of the store written')
     } catch (error) {
+      if (stop.signal.aborted) return
       failures++
       notBefore = now() + Math.min(HOUR_MS, lookMs * 2 ** failures)
       logger.error({ folder, failures, error: (error as Error).message }, 'no backup of the store; it is tried again')
@@ -104,6 +132,7 @@ export function scheduleBackups(
   return {
     async close() {
       clearInterval(timer)
+      stop.abort()
       await running
     },
   }

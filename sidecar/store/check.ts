@@ -4,8 +4,9 @@ import { TOKEN_TYPES } from '../call.ts'
 import { lineChecksum } from '../ledger/call-line-store.ts'
 import { KIND_COLUMNS, LINE_COLUMNS } from '../ledger/call-lines.ts'
 import { picoUsdOf } from '../ledger/money-columns.ts'
-import { openLedgerFile } from '../ledger/open-ledger-file.ts'
+import { HOUR_MS } from '../ledger/period.ts'
 import { decodeHoles } from './numbers.ts'
+import { openForReading } from './open-for-reading.ts'
 
 /** One thing that was checked. */
 export interface Finding {
@@ -16,7 +17,6 @@ export interface Finding {
   wrong: string[]
 }
 
-const HOUR_MS = 3_600_000
 const MOST = 20
 const MONEY = ['cost', 'saved', 'cache_saved'] as const
 const ADJUSTED = ['up', 'down'] as const
@@ -26,7 +26,7 @@ const ADJUSTED = ['up', 'down'] as const
  * (cells = calls + totals, adjustments = their cells and totals), numbers of epochs, counts of the sinks.
  */
 export function checkStore(file: string): Finding[] {
-  const database = openLedgerFile(file)
+  const database = openForReading(file)
   try {
     // One snapshot: sums of a running sidecar move between two reads.
     database.exec('BEGIN')

@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { faultOf } from './errors.ts'
 
 export const STORE_FILE = 'observer.db'
 /** What a store of version 0.1 consisted of. */
@@ -38,5 +39,16 @@ export function markDamaged(file: string): void {
     // The message that ends the process says it as well.
   }
 }
+/** Runs what opens the file. */
+export function markingDamage<T>(file: string, open: () => T): T {
+  try {
+    return open()
+  } catch (error) {
+    if (faultOf(error) === 'corrupt') markDamaged(file)
+    throw error
+  }
+}
+/** The whole copy of a damaged file, before it is put in its place (salvage.ts). */
+export const salvagedFile = (file: string): string => `${file}.salvaged`
 export const isMarkedDamaged = (file: string): boolean => existsSync(markOf(file))
 export const unmarkDamaged = (file: string): void => rmSync(markOf(file), { force: true })

@@ -20,8 +20,10 @@ const EPOCH_LIFE_DAYS = 30
 const MAX_HOLES = 1000
 /** Epochs kept. Beyond it those that were silent longest are forgotten: a capture of theirs that comes again counts again. */
 const MAX_EPOCHS = 2_000_000
-/** Epochs in memory. */
+/** Epochs in memory between transactions. */
 const CACHED = 5000
+/** Epochs of which one transaction counts the holes: some 20 ms. */
+const CONFIRM_SLICE = 1000
 const DAY_S = 86_400
 
 interface Epoch {
@@ -45,7 +47,7 @@ export function makeEpochs(database: DatabaseSync) {
   const update = database.prepare(
     'UPDATE epochs SET node = ?2, highest = ?3, closed_below = ?4, holes = ?5, due_at = ?6, last_day = ?7 WHERE epoch = ?1',
   )
-  const due = database.prepare('SELECT epoch FROM epochs WHERE due_at <= ?')
+  const due = database.prepare(`SELECT epoch FROM epochs WHERE due_at <= ? ORDER BY due_at LIMIT ${CONFIRM_SLICE}`)
   const forgetOld = database.prepare(
     'DELETE FROM epochs WHERE epoch IN (SELECT epoch FROM epochs WHERE last_day < ? LIMIT 10000)',
   )
@@ -76,12 +78,6 @@ export function makeEpochs(database: DatabaseSync) {
             lastDay: row.last_day,
             stored: true,
           }
-    if (cache.size >= CACHED)
-      for (const oldest of cache.keys()) {
-        if (dirty.has(oldest)) continue
-        cache.delete(oldest)
-        break
-      }
     cache.set(key, epoch)
     return epoch
   }
@@ -131,17 +127,21 @@ export function makeEpochs(database: DatabaseSync) {
       extend(known.numbers, total, nowSeconds)
     },
     nodeOf: (epoch: string): string => nodeName(open(keyOf(epoch)).node),
-    /** Counts holes that were noticed at or before `until` as lost, by node. */
-    confirm(until: number): NodeCount[] {
+    /** Counts holes that were noticed at or before `until` as lost, by node: those of a slice of epochs. */
+    confirm(until: number): { lost: NodeCount[]; more: boolean } {
       const lost = new Map<string, number>()
-      for (const { epoch } of due.all(until) as { epoch: Uint8Array }[]) {
+      const slice = due.all(until) as { epoch: Uint8Array }[]
+      for (const { epoch } of slice) {
         const key = Buffer.from(epoch).toString('latin1')
         const known = open(key)
         const count = confirm(known.numbers, until)
         dirty.add(key)
         if (count > 0) add(lost, nodeName(known.node), count)
       }
-      return [...lost].map(([node, count]) => ({ node, count }))
+      return {
+        lost: [...lost].map(([node, count]) => ({ node, count })),
+        more: slice.length === CONFIRM_SLICE,
+      }
     },
     /** Writes what has changed. Returns what was lost where holes had to be closed for want of room, by node. */
     flush(): NodeCount[] {
@@ -168,6 +168,10 @@ export function makeEpochs(database: DatabaseSync) {
         }
       }
       dirty.clear()
+      for (const oldest of cache.keys()) {
+        if (cache.size <= CACHED) break
+        cache.delete(oldest)
+      }
       return [...lost].map(([node, count]) => ({ node, count }))
     },
     /** A slice of what was silent for too long. True where more waits. */

@@ -1,4 +1,15 @@
-import { closeSync, existsSync, openSync, readdirSync, statSync, writeSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pino } from 'pino'
@@ -7,7 +18,9 @@ import { makeCall } from '../testing/make-call.ts'
 import { storeInFolder, totals } from '../testing/store-in-folder.ts'
 import { backupStore, backupsIn, scheduleBackups } from './backup.ts'
 import { checkStore } from './check.ts'
+import { markDamaged } from './data-folder.ts'
 import { openDataFolder } from './open-data-folder.ts'
+import { salvage } from './salvage.ts'
 
 const test = storeInFolder()
 const wrong = (file = test.file) => checkStore(file).flatMap((finding) => finding.wrong)
@@ -120,6 +133,55 @@ describe('a damaged file', () => {
     ).toEqual([])
   })
 
+  it('the process is killed while it salvages: the next start begins again, and keeps the whole ledger', async () => {
+    const before = await damagedStore()
+    // A limit on the size of files kills with SIGXFSZ where a full disk would fail.
+    const kilobytes = Math.floor(statSync(test.file).size / 2 / 1024)
+    const program = `import('${join(import.meta.dirname, 'salvage.ts')}').then(({ salvage }) => salvage('${test.file}', Date.now()))`
+    const child = spawnSync('bash', [
+      '-c',
+      'ulimit -f "$1"; exec "$2" -e "$3"',
+      '-',
+      `${kilobytes}`,
+      process.execPath,
+      program,
+    ])
+    expect(child.signal ?? child.status).not.toBe(0)
+    await expectWhole(before)
+  })
+
+  it('the process is killed between the moves of files: the next start goes on', async () => {
+    const before = await damagedStore()
+    salvage(test.file, test.clock)
+    markDamaged(test.file)
+    renameSync(test.file, `${test.file}.salvaged`)
+    await expectWhole(before)
+  })
+
+  it('a page that is read at opening is damaged: the start that finds it fails, the next one salvages', async () => {
+    const before = await damagedStore('epochs_by_day', false)
+    await expect(openDataFolder(test.folder, { sinks: ['otlp'], now: () => test.clock }, () => {})).rejects.toThrow()
+    await expectWhole(before)
+  })
+
+  async function damagedStore(table = 'log', marked = true): Promise<ReturnType<typeof totals>> {
+    const store = await test.open({ sinks: ['otlp'] })
+    for (let from = 1; from <= 1000; from += 100) await test.feed(store, calls(from, from + 99))
+    for (let n = 0; n < 300; n++)
+      await store.append({ calls: [], given: [{ node: 'n', epoch: n.toString(16).padStart(32, '0'), sequence: 1 }] })
+    const before = totals(store)
+    await store.close()
+    overwrite(table)
+    if (marked) markDamaged(test.file)
+    return before
+  }
+  async function expectWhole(before: ReturnType<typeof totals>): Promise<void> {
+    const store = await openDataFolder(test.folder, { sinks: ['otlp'], now: () => test.clock }, () => {})
+    expect(totals(store)).toEqual(before)
+    await store.close()
+    expect(readdirSync(test.folder).filter((name) => /salvag|\.damaged$/.test(name))).toEqual([])
+  }
+
   async function readAll(store: Awaited<ReturnType<typeof test.open>>) {
     const positions: number[] = []
     for (;;) {
@@ -205,6 +267,43 @@ describe('backup', () => {
     expect(Object.keys(totals(empty).calls!)).toEqual([`${SERIES}|ok`])
   })
 
+  it('is broken off by its signal, and says why it cannot be written', async () => {
+    const store = await test.open()
+    await test.feed(store, calls(1, 100))
+    await store.close()
+    const stop = new AbortController()
+    const broken = backupStore(test.folder, join(test.folder, 'copy.db'), stop.signal)
+    stop.abort()
+    await expect(broken).rejects.toThrow()
+    expect(existsSync(join(test.folder, 'copy.db'))).toBe(false)
+    await expect(backupStore(join(test.folder, 'nowhere'), join(test.folder, 'copy.db'))).rejects.toThrow(
+      'unable to open database file',
+    )
+  })
+
+  it('what was left unfinished goes with the next, and a store that is away is an error to be told, no end', async () => {
+    const store = await test.open()
+    await store.close()
+    const folder = join(test.folder, 'backups')
+    mkdirSync(folder)
+    const left = join(folder, 'observer-20261101T000000Z.db.unfinished')
+    const own = join(folder, 'mine.unfinished')
+    for (const name of [left, own]) writeFileSync(name, 'x')
+    let now = Date.UTC(2026, 10, 2)
+    const said: string[] = []
+    const backups = scheduleBackups(
+      test.folder,
+      { enabled: true, everyHours: 24, keep: 2 },
+      { logger: pino({}, { write: (line: string) => said.push(line) }), now: () => (now += 1000), lookMs: 5 },
+    )
+    await expect.poll(() => backupsIn(folder), { timeout: 20_000 }).toHaveLength(1)
+    expect([existsSync(left), existsSync(own)]).toEqual([false, true])
+    renameSync(test.file, `${test.file}.away`)
+    now += 48 * 3_600_000
+    await expect.poll(() => said.join(''), { timeout: 20_000 }).toContain('no backup of the store')
+    await backups.close()
+  })
+
   it('keeps the newest, and writes one when the last is old', async () => {
     const store = await test.open()
     const settings = { enabled: true, everyHours: 24, keep: 2 }
@@ -218,8 +317,8 @@ describe('backup', () => {
       })
       now += 3_600_000
       await expect
-        .poll(() => backupsIn(folder).at(-1), { timeout: 20_000 })
-        .toBe(`observer-2026110${1 + day}T010000Z.db`)
+        .poll(() => backupsIn(folder), { timeout: 20_000 })
+        .toEqual([day, day + 1].filter((of) => of > 0).map((of) => `observer-2026110${of}T010000Z.db`))
       await backups.close()
     }
     expect(backupsIn(folder)).toEqual(['observer-20261103T010000Z.db', 'observer-20261104T010000Z.db'])

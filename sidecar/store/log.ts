@@ -19,10 +19,11 @@ export interface SettleRequest {
 }
 
 /** What a row takes besides its body: its columns and its share of pages. */
-const ROW_BYTES = 96
+export const ROW_BYTES = 96
 const TRIM_ROWS = 1000
 const FREE_ROWS = 500
-const LETTER_BYTES = 300
+/** The same of a dead letter. */
+export const LETTER_BYTES = 300
 
 /**
  * The log's half of the store (schema.ts): rows, cursors, what is held, dead letters. Everything that writes runs inside the
@@ -55,16 +56,15 @@ export function makeLog(database: DatabaseSync, limits: { logBytes: number; lett
   const dropHeld = database.prepare('DELETE FROM held WHERE position <= ?')
   const sumUpTo = database.prepare('SELECT coalesce(sum(bytes), 0) AS bytes FROM log WHERE position <= ?')
   const deleteUpTo = database.prepare('DELETE FROM log WHERE position <= ?')
-  const nthPassed = database.prepare(
-    `SELECT position FROM log WHERE position <= ? AND position NOT IN (SELECT position FROM held)
-     ORDER BY position LIMIT 1 OFFSET ${TRIM_ROWS}`,
+  const nthBetween = database.prepare(
+    `SELECT position FROM log WHERE position > ? AND position <= ? ORDER BY position LIMIT 1 OFFSET ${TRIM_ROWS - 1}`,
   )
   const sumPassed = database.prepare(
     `SELECT coalesce(sum(bytes), 0) AS bytes, count(*) AS rows FROM log
-     WHERE position <= ? AND position NOT IN (SELECT position FROM held)`,
+     WHERE position > ? AND position <= ? AND position NOT IN (SELECT position FROM held)`,
   )
   const deletePassed = database.prepare(
-    'DELETE FROM log WHERE position <= ? AND position NOT IN (SELECT position FROM held)',
+    'DELETE FROM log WHERE position > ? AND position <= ? AND position NOT IN (SELECT position FROM held)',
   )
   const rowAt = database.prepare('SELECT tenant, only_sink, bytes FROM log WHERE position = ?')
   const deleteAt = database.prepare('DELETE FROM log WHERE position = ?')
@@ -87,6 +87,10 @@ export function makeLog(database: DatabaseSync, limits: { logBytes: number; lett
   let bytes = 0
   let bytesOfLetters = 0
   let lastPosition = 0
+  /** Rows up to here that are still there were held when `trim` came past; it does not look at them again. */
+  let swept = 0
+  /** Of these, what a sink let go since. */
+  let released: number[] = []
   function reload(): void {
     cursors = new Map(
       (cursorsOf.all() as { sink: string; position: number }[]).map(({ sink, position }) => [sink, position]),
@@ -97,6 +101,8 @@ export function makeLog(database: DatabaseSync, limits: { logBytes: number; lett
       | { seq: number }
       | undefined
     lastPosition = sequence?.seq ?? 0
+    swept = 0
+    released = []
   }
   reload()
 
@@ -208,6 +214,7 @@ export function makeLog(database: DatabaseSync, limits: { logBytes: number; lett
           position > from ? upTo !== undefined && position <= upTo : letGo.run(sink, tenant, position).changes > 0
         if (!isNew || settledNow.has(position)) continue
         settledNow.add(position)
+        if (position <= swept) released.push(position)
         const key = `${tenant}\u0000${outcome.outcome}\u0000${outcome.reason}`
         const counted = tally.get(key)
         if (counted === undefined) tally.set(key, { outcome, count: 1 })
@@ -235,14 +242,21 @@ export function makeLog(database: DatabaseSync, limits: { logBytes: number; lett
     /** A slice of what every sink has settled. True where more waits. */
     trim(): boolean {
       if (bytes === 0) return false
+      let freed = 0
+      for (const position of released.splice(0, TRIM_ROWS)) {
+        const row = rowAt.get(position) as { bytes: number } | undefined
+        if (row === undefined || heldAt.get(position) !== undefined) continue
+        deleteAt.run(position)
+        freed += row.bytes
+      }
       const passed = cursors.size === 0 ? lastPosition : Math.min(...cursors.values())
-      const nth = (nthPassed.get(passed) as { position: number } | undefined)?.position
+      const nth = (nthBetween.get(swept, passed) as { position: number } | undefined)?.position
       const upTo = nth ?? passed
-      const { bytes: freed, rows } = sumPassed.get(upTo) as { bytes: number; rows: number }
-      if (rows === 0) return false
-      deletePassed.run(upTo)
-      addBytes(-freed)
-      return nth !== undefined
+      const { bytes: sum, rows } = sumPassed.get(swept, upTo) as { bytes: number; rows: number }
+      if (rows > 0) deletePassed.run(swept, upTo)
+      swept = Math.max(swept, upTo)
+      if (sum + freed > 0) addBytes(-sum - freed)
+      return nth !== undefined || released.length > 0
     },
     /** A slice of dead letters, each put back as a row for its sink alone. */
     replay(sink: string, positions: readonly number[] | undefined, slice: number, now: number): number {

@@ -1,5 +1,4 @@
 import { workerData } from 'node:worker_threads'
-import { writeBackup } from './backup.ts'
 import { migrateTwoStores } from './migrate-two-stores.ts'
 import { salvage } from './salvage.ts'
 import { serveThread } from './thread.ts'
@@ -13,7 +12,6 @@ export type Maintenance =
       options: Pick<WriterOptions, 'labelLimits' | 'callRetentionMs' | 'reservedTenants'>
     }
   | { do: 'salvage'; file: string }
-  | { do: 'backup'; file: string; to: string }
 
 serveThread(() => ({ opened: run(workerData as Maintenance), handle: () => {} }))
 
@@ -23,7 +21,5 @@ function run(work: Maintenance): unknown {
       return migrateTwoStores(work.folder, work.options, Date.now())
     case 'salvage':
       return salvage(work.file, Date.now())
-    case 'backup':
-      return writeBackup(work.file, work.to)
   }
 }

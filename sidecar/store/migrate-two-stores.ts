@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
 import { asRepeat, type LlmCall } from '../call.ts'
+import { DAY_MS } from '../ledger/period.ts'
 import { OLD_LEDGER, OLD_LOG, STORE_FILE } from './data-folder.ts'
 import { takeLock } from './lock.ts'
+import { LETTER_BYTES, ROW_BYTES } from './log.ts'
 import { migrateStore } from './migrations.ts'
 import { openForWriting } from './open-database.ts'
 import { packCalls } from './packed-calls.ts'
@@ -30,9 +32,7 @@ export interface MigrationSummary {
 
 const KEPT_IN = 'before-one-store'
 const BATCH = 500
-const ROW_BYTES = 96
-const LETTER_BYTES = 300
-const CARRIED_MS = 7 * 86_400_000
+const CARRIED_MS = 7 * DAY_MS
 
 export function needsMigration(folder: string): boolean {
   return (

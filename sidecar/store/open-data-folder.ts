@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { isMarkedDamaged, prepareDataFolder, storeFile, unmarkDamaged } from './data-folder.ts'
+import { isMarkedDamaged, prepareDataFolder, salvagedFile, storeFile, unmarkDamaged } from './data-folder.ts'
 import type { Maintenance } from './maintenance-thread.ts'
 import { type MigrationSummary, needsMigration } from './migrate-two-stores.ts'
 import type { SalvageSummary } from './salvage.ts'
@@ -32,10 +32,10 @@ export async function openDataFolder(folder: string, options: Omit<StoreOptions,
     say('info', summary, 'one store now: observer.db; the old files are kept in before-one-store/')
   }
   if (isMarkedDamaged(file)) {
-    if (existsSync(file)) {
+    if (existsSync(file) || existsSync(salvagedFile(file))) {
       say('warn', { file }, 'the store has a damaged page: what can be read goes into a new file')
-      const summary = await maintain<SalvageSummary>({ do: 'salvage', file })
-      say('error', summary, 'the store was damaged; run kong-llm-observer check, and compare with a backup')
+      const { kept, copied } = await maintain<SalvageSummary>({ do: 'salvage', file })
+      say('error', { kept, ...copied }, 'the store was damaged; run kong-llm-observer check, and compare with a backup')
     }
     unmarkDamaged(file)
   }

@@ -2,10 +2,11 @@ import { statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { workerData } from 'node:worker_threads'
 import { crc32 } from 'node:zlib'
-import type { SpendRange, SpendSum } from '../ledger/spend.ts'
+import type { SpendRange, SpendSums } from '../ledger/spend.ts'
 import { makeSpendStore } from '../ledger/spend-store.ts'
 import { markDamaged } from './data-folder.ts'
 import { faultOf } from './errors.ts'
+import { DELTAS } from './schema.ts'
 import { serveThread } from './thread.ts'
 
 /** Reads on a connection of its own, each in a snapshot of its own, so that the write-ahead log stays small. */
@@ -40,7 +41,8 @@ export interface DeadLetterRow extends LetterPlace {
   tenant: string
   reason: string
   at: number
-  body: Uint8Array
+  /** Null where the checksum is not that of the body. */
+  body: Uint8Array | null
 }
 export interface SinkCount {
   sink: string
@@ -67,6 +69,9 @@ export interface StoreStats {
   counts: SinkCount[]
 }
 
+/** Bodies of one answer: the event loop parses them. */
+const LETTERS_BYTES = 1024 * 1024
+
 serveThread<ReadRequest, never, undefined>(() => {
   const { file } = workerData as { file: string }
   const database = new DatabaseSync(file, { readOnly: true, timeout: 2000 })
@@ -80,7 +85,7 @@ serveThread<ReadRequest, never, undefined>(() => {
   )
   const heldTenants = database.prepare('SELECT DISTINCT tenant FROM held WHERE sink = ?')
   const letters = database.prepare(
-    `SELECT sink, position, id, tenant, reason, at, body FROM dead_letters
+    `SELECT sink, position, id, tenant, reason, at, checksum, body FROM dead_letters
      WHERE (?1 IS NULL OR sink = ?1) AND (sink, position) > (?2, ?3) ORDER BY sink, position LIMIT ?4`,
   )
   const spend = makeSpendStore(database)
@@ -111,6 +116,17 @@ serveThread<ReadRequest, never, undefined>(() => {
     return taken
   }
 
+  function takeLetters(rows: Iterable<DeadLetterRow & { body: Uint8Array; checksum: number }>): DeadLetterRow[] {
+    const taken: DeadLetterRow[] = []
+    let size = 0
+    for (const { checksum, body, ...letter } of rows) {
+      size += body.length
+      if (taken.length > 0 && size > LETTERS_BYTES) break
+      taken.push({ ...letter, body: crc32(body) === checksum ? body : null })
+    }
+    return taken
+  }
+
   function stats(): StoreStats {
     const size = (name: string) => statSync(name, { throwIfNoEntry: false })?.size ?? 0
     const number = (name: string) => Number((state.get(name) as { value: number } | undefined)?.value ?? 0)
@@ -130,7 +146,16 @@ serveThread<ReadRequest, never, undefined>(() => {
     }
   }
 
-  function run(request: ReadRequest): ReadRows | string[] | DeadLetterRow[] | SpendSum[][] | StoreStats | undefined {
+  function inSnapshot<T>(read: () => T): T {
+    database.exec('BEGIN')
+    try {
+      return read()
+    } finally {
+      database.exec('COMMIT')
+    }
+  }
+
+  function run(request: ReadRequest): ReadRows | string[] | DeadLetterRow[] | SpendSums | StoreStats | undefined {
     switch (request.op) {
       case 'rows':
         return take(rowsAfter.iterate(request.after, request.sink, request.calls), request.bytes, request.after)
@@ -139,14 +164,19 @@ serveThread<ReadRequest, never, undefined>(() => {
       case 'heldTenants':
         return (heldTenants.all(request.sink) as { tenant: string }[]).map(({ tenant }) => tenant)
       case 'deadLetters':
-        return letters.all(
-          request.sink ?? null,
-          request.after?.sink ?? '',
-          request.after?.position ?? 0,
-          request.limit,
-        ) as unknown as DeadLetterRow[]
+        return takeLetters(
+          letters.iterate(
+            request.sink ?? null,
+            request.after?.sink ?? '',
+            request.after?.position ?? 0,
+            request.limit,
+          ) as Iterable<unknown> as Iterable<DeadLetterRow & { body: Uint8Array; checksum: number }>,
+        )
       case 'spend':
-        return spend.sums(request.ranges)
+        return inSnapshot(() => ({
+          sums: spend.sums(request.ranges),
+          upTo: Number((state.get(DELTAS) as { value: number } | undefined)?.value ?? 0),
+        }))
       case 'stats':
         return stats()
       case 'close':

@@ -1,5 +1,8 @@
-import { renameSync } from 'node:fs'
+import { existsSync, renameSync, rmSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
+import { salvagedFile } from './data-folder.ts'
+import { causeOf, faultOf } from './errors.ts'
+import { takeLock } from './lock.ts'
 import { migrateStore } from './migrations.ts'
 import { openForWriting } from './open-database.ts'
 
@@ -7,34 +10,60 @@ import { openForWriting } from './open-database.ts'
  * A damaged page must not cost the ledger. What can be read of each table is copied into a new file: from its beginning to
  * the damage, and from its end back to it. The damaged file stays beside it.
  *
- *   observer.db ──▶ observer.db.damaged-<time>        observer.db (new): every row that could be read
+ *   observer.db ──copy──▶ observer.db.salvaging ──whole──▶ observer.db.salvaged
+ *   observer.db ──▶ observer.db.damaged-<time>         observer.db.salvaged ──▶ observer.db
+ *
+ * Nothing is moved before the copy is whole: what ends the process before that (a full disk) leaves the damaged file where
+ * it was, and the next start begins again. After that the next start only moves.
  */
 export interface SalvageSummary {
   /** Where the damaged file is kept. */
   kept: string
+  /** Undefined where an earlier start made the copy, and ended before the files were moved. */
+  copied: Copied | undefined
+}
+interface Copied {
   /** Tables of which something could not be read; `check` says what that means for the sums. */
   incomplete: string[]
   rows: number
 }
 
 export function salvage(file: string, now: number): SalvageSummary {
-  const kept = `${file}.damaged-${new Date(now).toISOString().replace(/[:.]/g, '-')}`
-  for (const suffix of ['', '-wal', '-shm']) moveIfThere(`${file}${suffix}`, `${kept}${suffix}`)
-  const database = openForWriting(file)
+  const whole = salvagedFile(file)
+  const lock = takeLock(`${file}.lock`)
   try {
-    migrateStore(database, file)
-    const old = new DatabaseSync(kept, { timeout: 5000 })
-    try {
-      return { kept, ...copyAll(old, database) }
-    } finally {
-      old.close()
-    }
+    const copied = existsSync(whole) ? undefined : copyTo(whole, file)
+    const kept = `${file}.damaged-${new Date(now).toISOString().replace(/[:.]/g, '-')}`
+    for (const suffix of ['', '-wal', '-shm']) moveIfThere(`${file}${suffix}`, `${kept}${suffix}`)
+    renameSync(whole, file)
+    return { kept, copied }
   } finally {
-    database.close()
+    lock.close()
   }
 }
 
-function copyAll(old: DatabaseSync, database: DatabaseSync): Omit<SalvageSummary, 'kept'> {
+function copyTo(whole: string, file: string): Copied {
+  const unfinished = `${file}.salvaging`
+  for (const suffix of ['', '-wal', '-shm']) rmSync(`${unfinished}${suffix}`, { force: true })
+  const database = openForWriting(unfinished)
+  let copied: Copied
+  try {
+    migrateStore(database, unfinished)
+    const old = new DatabaseSync(file, { readOnly: true, timeout: 5000 })
+    try {
+      copied = copyAll(old, database)
+    } finally {
+      old.close()
+    }
+    database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  } finally {
+    database.close()
+  }
+  renameSync(unfinished, whole)
+  return copied
+}
+
+function copyAll(old: DatabaseSync, database: DatabaseSync): Copied {
   const tables = (
     database.prepare("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").all() as {
       name: string
@@ -59,19 +88,27 @@ function copyAll(old: DatabaseSync, database: DatabaseSync): Omit<SalvageSummary
     const insert = database.prepare(
       `INSERT OR REPLACE INTO ${name} (${list}) VALUES (${columns.map(() => '?').join(', ')})`,
     )
+    /** False where something could not be read. An error of the new file is thrown: it is no damage of the old one. */
     const copy = (direction: 'ASC' | 'DESC'): boolean => {
-      try {
-        const select = old.prepare(
-          `SELECT ${list} FROM ${name} ORDER BY ${key.map((column) => `${column} ${direction}`).join(', ')}`,
-        )
+      const order = key.map((column) => `${column} ${direction}`).join(', ')
+      const found = readable(() => {
+        const select = old.prepare(`SELECT ${list} FROM ${name} ORDER BY ${order}`)
         select.setReadBigInts(true)
-        for (const row of select.iterate() as Iterable<Record<string, never>>) {
-          insert.run(...Object.values(row))
-          rows++
+        return select.iterate() as Iterator<Record<string, never>>
+      })
+      if (found === undefined) return false
+      for (let isWhole = true; ; rows++) {
+        const next = readable(() => found.next())
+        if (next === undefined) return false
+        if (next.done) return isWhole
+        try {
+          insert.run(...Object.values(next.value))
+        } catch (error) {
+          // The row breaks a constraint of its table: the page holds what nobody has written.
+          if (faultOf(error) !== 'defect') throw error
+          isWhole = false
+          rows--
         }
-        return true
-      } catch {
-        return false
       }
     }
     if (name === 'retention') database.exec('DELETE FROM retention')
@@ -91,6 +128,16 @@ function copyAll(old: DatabaseSync, database: DatabaseSync): Omit<SalvageSummary
   )
   database.exec('COMMIT')
   return { incomplete, rows }
+}
+
+/** Undefined where the file is damaged there, or the disk does not give it. */
+function readable<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (faultOf(error) === 'transient' && causeOf(error) !== 'disk_error') throw error
+    return undefined
+  }
 }
 
 function moveIfThere(from: string, to: string): void {

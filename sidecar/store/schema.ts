@@ -19,7 +19,8 @@
  *   running_totals  totals that a plugin process or an epoch tells of itself, so that they count once
  *   carried_ids  16 bytes of ids that the spool of version 0.1 remembered; gone after seven days
  *   answers      answers that can be retrieved later, by 16 bytes of their identity → the call that was billed for them
- *   state        identity of this store; bytes of the log and of the dead letters; whether the store went back
+ *   state        identity of this store; bytes of the log and of the dead letters; whether the store went back; how many
+ *                deltas were written, so that a sum says which of them it holds
  *
  *   the ledger
  *   cells      hour × tenant × provider × model × status: calls, tokens by type, cost, savings (saved: by a semantic
@@ -31,7 +32,8 @@
  *   calls      a line for each call, by start: its usage and what it was first priced at, so that it can be priced again
  *   call_kinds what the calls of a day (UTC) have in common, so that a line is short; a few kinds may stand twice
  *   retention  lines and adjustments of calls that started before kept_from are gone, or were never there
- *   adjustments  a call's price before and after: written by `reprice`, and where a retrieval brings an answer's final usage
+ *   adjustments  a call's price before and after: written by `reprice`, and where a retrieval brings an answer's final usage;
+ *              basis: what that retrieval was priced by, for later prices (ledger/price-basis.ts)
  *   spend      tenant × quarter of an hour of the calls' starts: cost as first priced, what adjustments added (up) and took
  *              (down) since, calls that have no price now; for budgets, kept for two months
  *   adjustment_cells, adjustment_totals  the sums of them by hour, and over all hours: they outlive the lines
@@ -54,6 +56,9 @@
  *   L4  cells, totals, counts and calls are as first priced: a later price only adds adjustments. Everything only grows.
  *   L5  One call's amounts fit an integer that JSON carries exactly (2^53), so they are single columns.
  */
+
+/** Name in `state` of how many deltas were written. */
+export const DELTAS = 'deltas'
 
 /** One entry for each version: what brings a store from the version before to it. Append, never edit. */
 export const STORE_MIGRATIONS: readonly string[] = [
@@ -215,6 +220,7 @@ export const STORE_MIGRATIONS: readonly string[] = [
    CREATE INDEX answers_by_time ON answers (started_at);
    CREATE TABLE carried_ids (key BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
    ALTER TABLE calls ADD COLUMN checksum INTEGER;
+   ALTER TABLE adjustments ADD COLUMN basis TEXT;
    CREATE TABLE nodes (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
    INSERT INTO nodes (name) SELECT DISTINCT node FROM epochs;
    ALTER TABLE epochs RENAME TO epochs_4;

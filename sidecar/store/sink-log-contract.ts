@@ -11,7 +11,7 @@ export interface SinkLogUnderTest {
   dropOldest(rows: number): Promise<void>
   /** How often each outcome was counted at the sink; nothing that is 0. */
   counts(sink: string): Promise<readonly OutcomeCount[]>
-  deadLetters(sink: string): Promise<readonly { position: number; reason: string; call: LlmCall }[]>
+  deadLetters(sink: string): Promise<readonly { position: number; reason: string; call: LlmCall | undefined }[]>
   /** Closes it and opens it again: what is durable is there. */
   reopen(): Promise<void>
   discard(): Promise<void>

@@ -41,11 +41,14 @@ export interface Settlement {
   deadLetters?: readonly { entry: Entry; reason: string }[]
 }
 
-/** The log as a sink sees it: one cursor, and calls of single tenants that are held back behind it. */
+/**
+ * The log as a sink sees it: one cursor, and calls of single tenants that are held back behind it. What is transient is
+ * tried again inside, for ever; it rejects where time mends nothing.
+ */
 export interface SinkLog {
   /** The next rows after the cursor; waits until there are some, or until the signal aborts (then undefined). */
   read(sink: string, limit: ReadLimit, signal: AbortSignal): Promise<Batch | undefined>
-  /** One transaction. Resolves when it is durable; transient errors of the store are retried inside for ever. */
+  /** One transaction. Resolves when it is durable. */
   settle(sink: string, settlement: Settlement): Promise<void>
   /** Tenants of which calls are held back. */
   heldTenants(sink: string): Promise<string[]>

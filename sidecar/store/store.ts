@@ -3,8 +3,8 @@ import { asRepeat, type LlmCall } from '../call.ts'
 import type { Adjustment } from '../ledger/adjustments.ts'
 import { cleanLabel, type LabelLimits } from '../ledger/fold-labels.ts'
 import type { RunningTotal } from '../ledger/ledger-tables.ts'
-import { makeSpend, type SpendSum, type TenantSpend } from '../ledger/spend.ts'
-import type { TransientCause } from './errors.ts'
+import { makeSpend, type SpendSums, type TenantSpend } from '../ledger/spend.ts'
+import { StoreUnavailable, type TransientCause } from './errors.ts'
 import { takeLock } from './lock.ts'
 import { packCalls, sizeOf } from './packed-calls.ts'
 import type { DeadLetterRow, LetterPlace, ReadRequest, ReadRows, StoredRow, StoreStats } from './reader-thread.ts'
@@ -33,6 +33,8 @@ export interface StoreOptions {
   now?: () => number
   /** The store cannot write now; told at each failure, and once when it can again. */
   onTrouble?: (trouble: Trouble | undefined) => void
+  /** The same of reads for the sinks: they wait, captures are taken. */
+  onReadTrouble?: (trouble: Trouble | undefined) => void
   /** A thread has ended: the process has to end too (law 14). */
   onDeath?: (error: Error) => void
   /** Told after the commit, once for each call that was counted; `repeat` is set. */
@@ -73,7 +75,8 @@ export interface Appended {
 }
 
 export interface DeadLetter extends Omit<DeadLetterRow, 'body'> {
-  call: LlmCall
+  /** Undefined where it was damaged: put back it is set aside, and counts as dropped. */
+  call: LlmCall | undefined
 }
 
 /** One durable store: the log with a cursor for each sink, the ledger, and what was seen. Layout: schema.ts. */
@@ -95,6 +98,7 @@ export interface Store extends SinkLog, Totals {
   capturesRefused(): void
   /** Writes adjusting entries; false where one of them is stale, and nothing is written. */
   adjust(adjustments: readonly Adjustment[]): Promise<boolean>
+  /** In the order of sink and position, at most `limit` and some megabytes; empty where none is left. */
   deadLetters(sink: string | undefined, after: LetterPlace | undefined, limit: number): Promise<DeadLetter[]>
   /** Puts a slice of dead letters back in front of their sink. Returns how many; 0: none is left. */
   replay(sink: string, positions?: readonly number[]): Promise<number>
@@ -114,6 +118,10 @@ export interface Store extends SinkLog, Totals {
 const GIBIBYTE = 1024 ** 3
 export const DEFAULT_LIMITS: LabelLimits = { tenants: 1000, models: 500, series: 200_000 }
 const GAP_GRACE_MS = 60_000
+/** Of 1,000 epochs each. */
+const CONFIRM_SLICES = 20
+const RETRY_BASE_MS = 100
+const RETRY_CAP_MS = 2000
 /** Fresh calls kept in memory, so that sinks that keep up cost no query and no JSON.parse. */
 const RECENT_BYTES = 16 * 1024 * 1024
 
@@ -158,7 +166,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     )
     const settled = makeSettledNumbers(file)
     const totals = makeTotals(writerOptions.labelLimits, loaded.ledger, now())
-    const spend = makeSpend(budgets, (ranges) => reader.ask<SpendSum[][]>({ op: 'spend', ranges }))
+    const spend = makeSpend(budgets, (ranges) => reader.ask<SpendSums>({ op: 'spend', ranges }))
     const recent = makeRecentCalls(RECENT_BYTES)
     let cursors = new Map(loaded.cursors)
     let { lastPosition, rolledBack } = loaded
@@ -191,7 +199,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       if (delta !== undefined) {
         totals.apply(delta, now())
         if (delta.adjusted.length > 0) spend.forget()
-        else spend.add(delta.spend)
+        else spend.add(delta.spend, delta.number)
       }
       cursors = new Map(now_)
       if (cursors.size > 0) recent.dropUpTo(Math.min(...cursors.values()))
@@ -204,6 +212,34 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       const written = await writer.ask<Written<T>>({ ...request, now: now() } as WriteRequest)
       moved(written.moved)
       return written.result
+    }
+
+    /**
+     * For the delivery, which ends with the first error: what is transient is tried again, for ever (law 14), until the
+     * store closes or the signal aborts.
+     */
+    async function untilItWorks<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+      for (let attempts = 1; ; attempts++)
+        try {
+          const result = await work()
+          if (attempts > 1) options.onReadTrouble?.(undefined)
+          return result
+        } catch (error) {
+          if (!(error instanceof StoreUnavailable) || closed || signal?.aborted) throw error
+          options.onReadTrouble?.({ cause: error.reason, message: error.message, attempts })
+          await new Promise((resolve) =>
+            setTimeout(resolve, Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** Math.min(attempts - 1, 10))),
+          )
+        }
+    }
+    async function readRows(request: ReadRequest & { op: 'rows' | 'held' }, signal?: AbortSignal): Promise<ReadRows> {
+      const read = await untilItWorks(() => reader.ask<ReadRows>(request), signal)
+      const { damaged } = read
+      if (damaged.length > 0) {
+        await untilItWorks(() => write({ op: 'setAside', positions: damaged }), signal)
+        options.onDamaged?.(damaged.length)
+      }
+      return read
     }
 
     return {
@@ -258,11 +294,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
           if (fresh.length > 0)
             return { entries: fresh, upTo: fresh.at(-1)!.position, more: fresh.at(-1)!.position < lastPosition }
           if (lastPosition > from) {
-            const { rows, damaged, upTo } = await reader.ask<ReadRows>({ op: 'rows', sink, after: from, ...limit })
-            if (damaged.length > 0) {
-              options.onDamaged?.(damaged.length)
-              await write({ op: 'setAside', positions: damaged })
-            }
+            const { rows, upTo } = await readRows({ op: 'rows', sink, after: from, ...limit }, signal)
             if (upTo > from) return { entries: rows.map(entryOf), upTo, more: upTo < lastPosition }
           }
           // What came while we asked is read at once; a row for another sink alone is waited past.
@@ -290,13 +322,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         }))
         await write({ op: 'settle', request: { sink, upTo, outcomes, held, deadLetters: letters } })
       },
-      heldTenants: (sink) => reader.ask<string[]>({ op: 'heldTenants', sink }),
+      heldTenants: (sink) => untilItWorks(() => reader.ask<string[]>({ op: 'heldTenants', sink })),
       async readHeld(sink, tenant, limit) {
-        const { rows, damaged } = await reader.ask<ReadRows>({ op: 'held', sink, tenant, ...limit })
-        if (damaged.length > 0) {
-          options.onDamaged?.(damaged.length)
-          await write({ op: 'setAside', positions: damaged })
-        }
+        const { rows } = await readRows({ op: 'held', sink, tenant, ...limit })
         return rows.map(entryOf)
       },
       async readSpend() {
@@ -305,8 +333,13 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         return spend.read(tenants, now())
       },
       async confirmGaps() {
+        // A clock that was set back.
+        takingSince = Math.min(takingSince, now())
         if (trouble !== undefined || now() - takingSince < gapGraceMs) return
-        await write({ op: 'confirmGaps', until: now() - gapGraceMs })
+        const until = now() - gapGraceMs
+        // Slices: captures are stored in between. What is left waits for the next scrape.
+        for (let slices = 0, more = true; more && slices < CONFIRM_SLICES; slices++)
+          more = await write<boolean>({ op: 'confirmGaps', until })
       },
       capturesRefused() {
         takingSince = now()
@@ -314,7 +347,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       adjust: (adjustments) => write<boolean>({ op: 'adjust', adjustments }),
       async deadLetters(sink, after, limit) {
         const letters = await reader.ask<DeadLetterRow[]>({ op: 'deadLetters', sink, after, limit })
-        return letters.map(({ body, ...letter }) => ({ ...letter, call: parsed(body) }))
+        return letters.map(({ body, ...letter }) => ({ ...letter, call: body === null ? undefined : parsed(body) }))
       },
       replay: (sink, positions) => write<number>({ op: 'replay', sink, positions }),
       dropOldest: (rows) => write<void>({ op: 'dropOldest', rows }),
@@ -325,16 +358,19 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       },
       silentFor: () => Math.max(writer.silentFor(), reader.silentFor()),
       async close() {
-        if (!closed) {
-          closed = true
+        const isOpen = !closed
+        closed = true
+        try {
+          if (!isOpen) return
           wakeAll()
           await reader.ask({ op: 'close' }).catch(() => {})
           await writer.ask({ op: 'close', now: now() })
+        } finally {
+          settled.close()
+          await reader.close()
+          await writer.close()
+          lock.close()
         }
-        settled.close()
-        await reader.close()
-        await writer.close()
-        lock.close()
       },
     }
   }

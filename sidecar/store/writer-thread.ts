@@ -1,8 +1,7 @@
 import { workerData } from 'node:worker_threads'
 import type { Adjustment } from '../ledger/adjustments.ts'
-import type { Delta } from '../ledger/delta.ts'
 import { configureSinks } from './configure-sinks.ts'
-import { markDamaged } from './data-folder.ts'
+import { markDamaged, markingDamage } from './data-folder.ts'
 import { causeOf, faultOf, type TransientCause } from './errors.ts'
 import type { SettleRequest } from './log.ts'
 import { migrateStore } from './migrations.ts'
@@ -51,11 +50,14 @@ type Ask = Asked<WriteRequest>
 
 serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
   const options = workerData as WriterOptions
-  const database = openForWriting(options.file)
-  migrateStore(database, options.file)
-  if (options.sinks !== undefined) configureSinks(database, options.sinks)
-  const writer = makeWriter(database, options)
-  writer.reserve(options.reservedTenants)
+  const { database, writer, loaded } = markingDamage(options.file, () => {
+    const database = openForWriting(options.file)
+    migrateStore(database, options.file)
+    if (options.sinks !== undefined) configureSinks(database, options.sinks)
+    const writer = makeWriter(database, options)
+    writer.reserve(options.reservedTenants)
+    return { database, writer, loaded: writer.load() }
+  })
 
   /** Settlements that are to be written: with the next append, or soon without one. They are never given up. */
   let waiting: Ask[] = []
@@ -71,10 +73,9 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
   }
   /** Ends the thread where time mends nothing (law 14). */
   function failed(error: unknown): void {
-    if (faultOf(error) === 'corrupt') {
-      markDamaged(options.file)
-      throw error
-    }
+    const fault = faultOf(error)
+    if (fault === 'corrupt') markDamaged(options.file)
+    if (fault !== 'transient') throw error
     attempts++
     tell({ kind: 'trouble', cause: causeOf(error), message: (error as Error).message, attempts })
     retry ??= setTimeout(
@@ -218,9 +219,9 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
         writer.setAside(request.positions)
         return { result: undefined, moved: writer.moved() }
       case 'confirmGaps': {
-        const delta: Delta = writer.confirmGaps(request.until)
+        const { delta, more } = writer.confirmGaps(request.until)
         trimLater()
-        return { result: undefined, moved: writer.moved(delta) }
+        return { result: more, moved: writer.moved(delta) }
       }
       case 'confirmRollback':
         writer.confirmRollback()
@@ -257,5 +258,5 @@ serveThread<WriteRequest, WriterEvent, LoadedStore>((tell) => {
     }, TRIM_AFTER_MS)
   }
 
-  return { opened: writer.load(), handle }
+  return { opened: loaded, handle }
 })

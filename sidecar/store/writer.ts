@@ -11,6 +11,7 @@ import { makeEpochs } from './epochs.ts'
 import { makeLog, type SettleRequest } from './log.ts'
 import { answerKey } from './open-database.ts'
 import { type PackedCalls, unpackCall } from './packed-calls.ts'
+import { DELTAS } from './schema.ts'
 
 export interface WriterOptions {
   file: string
@@ -63,9 +64,14 @@ export interface AppendResult {
   rolledBack: number
 }
 
+/** `number`: of the deltas of this store, in the order of their commits; it stands in the file too. */
+export interface StoredDelta extends Delta {
+  number: number
+}
+
 /** The store's state that the event loop keeps a copy of; sent with each answer of a write. */
 export interface Moved {
-  delta?: Delta
+  delta?: StoredDelta
   cursors: [string, number][]
   lastPosition: number
 }
@@ -101,9 +107,13 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
   const setState = database.prepare('INSERT INTO state VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value')
   const carriedId = database.prepare('SELECT 1 FROM carried_ids WHERE key = ?')
   const dropCarried = database.prepare('DELETE FROM carried_ids')
-  let carriesIds = database.prepare('SELECT 1 FROM carried_ids LIMIT 1').get() !== undefined
+  const anyCarried = database.prepare('SELECT 1 FROM carried_ids LIMIT 1')
+  let carriesIds = anyCarried.get() !== undefined
   let tidiedAt = Number.NEGATIVE_INFINITY
   let fold = loadFold()
+  let deltas = Number(state(DELTAS) ?? 0)
+  /** What is kept in memory may say what was not stored. */
+  let stale = false
 
   function loadFold(): LabelFold {
     return makeLabelFold(options.labelLimits, {
@@ -117,19 +127,32 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
 
   /** All or nothing; what is kept in memory is read anew where it is nothing. */
   function transaction<T>(work: () => T): T {
+    reload()
     try {
       database.exec('BEGIN IMMEDIATE')
       const result = work()
       database.exec('COMMIT')
       return result
     } catch (error) {
-      if (database.isTransaction) database.exec('ROLLBACK')
-      log.reload()
-      epochs.reload()
-      lines.forget()
-      fold = loadFold()
+      stale = true
+      try {
+        reload()
+      } catch {
+        // A file that cannot be written now may not be readable either: before the next transaction, then.
+      }
       throw error
     }
+  }
+  function reload(): void {
+    if (!stale) return
+    if (database.isTransaction) database.exec('ROLLBACK')
+    log.reload()
+    epochs.reload()
+    lines.forget()
+    carriesIds = anyCarried.get() !== undefined
+    fold = loadFold()
+    deltas = Number(state(DELTAS) ?? 0)
+    stale = false
   }
 
   function loseNumbers(
@@ -232,11 +255,12 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
   }
 
   /** Ends a transaction that has gathered a delta. */
-  function finish(delta: DeltaBuilder): Delta {
+  function finish(delta: DeltaBuilder): StoredDelta {
     for (const { node, count } of epochs.flush()) delta.count('lost', [fold.admit('node', node), 'gap'], BigInt(count))
     const taken = delta.take()
     ledger.apply(taken)
-    return taken
+    setState.run(DELTAS, ++deltas)
+    return { ...taken, number: deltas }
   }
 
   return {
@@ -247,7 +271,7 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
       lastPosition: log.lastPosition,
       rolledBack: Number(state('rolled_back') ?? 0),
     }),
-    moved: (delta?: Delta): Moved => ({
+    moved: (delta?: StoredDelta): Moved => ({
       ...(delta === undefined ? {} : { delta }),
       cursors: [...log.cursors],
       lastPosition: log.lastPosition,
@@ -261,7 +285,8 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
       settlements: readonly SettleRequest[],
       needed: number,
       now: number,
-    ): { results: AppendResult[]; delta: Delta } {
+    ): { results: AppendResult[]; delta: StoredDelta } {
+      reload()
       const withRows = needed <= options.logLimitBytes
       // Law 3: a slice a transaction, so that no lock is held for long.
       while (withRows && log.lacksRoom(needed)) transaction(() => log.free(needed))
@@ -277,7 +302,7 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
         for (const request of requests) log.settle(request, now)
       }),
     /** Undefined where another run was faster: nothing is written. */
-    adjust: (all: readonly Adjustment[], now: number): Delta | undefined =>
+    adjust: (all: readonly Adjustment[], now: number): StoredDelta | undefined =>
       transaction(() => {
         if (all.some((adjustment) => adjustments.isStale(adjustment))) return undefined
         const delta = makeDelta(fold)
@@ -288,13 +313,13 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
       transaction(() => log.replay(sink, positions, REPLAY_SLICE, now)),
     dropOldest: (rows: number): void => transaction(() => log.dropOldest(rows)),
     setAside: (positions: readonly number[]): void => transaction(() => log.setAside(positions)),
-    /** What has been missing since before `until` counts as lost. */
-    confirmGaps: (until: number): Delta =>
+    /** What has been missing since before `until` counts as lost: a slice of it. */
+    confirmGaps: (until: number): { delta: StoredDelta; more: boolean } =>
       transaction(() => {
         const delta = makeDelta(fold)
-        for (const { node, count } of epochs.confirm(Math.floor(until / 1000)))
-          delta.count('lost', [fold.admit('node', node), 'gap'], BigInt(count))
-        return finish(delta)
+        const { lost, more } = epochs.confirm(Math.floor(until / 1000))
+        for (const { node, count } of lost) delta.count('lost', [fold.admit('node', node), 'gap'], BigInt(count))
+        return { delta: finish(delta), more }
       }),
     confirmRollback: (): void => transaction(() => void setState.run('rolled_back', 0)),
     /** A slice of what need not be kept. True where more waits. */

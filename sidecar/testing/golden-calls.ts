@@ -9,6 +9,7 @@ export const GOLDEN_CALLS: Readonly<Record<string, LlmCall>> = {
         traceId: '0af7651916cd43dd8448eb211c80319c',
         spanId: 'b7ad6b7169200001',
         parentSpanId: '00f067aa0ba902b7',
+        parentBy: 'caller',
       },
       user: 'user-17',
       session: 'conv-1',
@@ -187,6 +188,57 @@ export const GOLDEN_CALLS: Readonly<Record<string, LlmCall>> = {
       },
     },
     9,
+  ),
+  'in the trace of an application that traces to Langfuse itself': makeCall(
+    {
+      stream: true,
+      trace: {
+        traceId: '0af7651916cd43dd8448eb211c80319d',
+        spanId: 'b7ad6b7169200002',
+        parentSpanId: '00f067aa0ba902b8',
+        parentBy: 'caller',
+      },
+      baggage: {
+        version: '3',
+        traceName: 'checkout',
+        tags: ['beta', 'eu'],
+        metadata: { k: 'v' },
+        prompt: { name: 'greeting', version: 1 },
+      },
+      user: 'app-user',
+      session: 'app-session',
+      environment: 'production',
+      guardrails: [{ guardrail: 'kong.ai-sanitizer', stage: 'input', action: 'masked', count: 2, latencyMs: 12 }],
+    },
+    11,
+  ),
+  'tools, thinking and two choices': makeCall(
+    {
+      parameters: { choiceCount: 2, stopSequences: ['END'] },
+      content: {
+        input: [
+          { role: 'user', parts: [{ type: 'text', content: 'Weather in Paris?' }] },
+          {
+            role: 'assistant',
+            parts: [{ type: 'tool_call', id: 'call_1', name: 'get_weather', arguments: '{"city":"Paris"}' }],
+          },
+          { role: 'tool', parts: [{ type: 'tool_call_response', id: 'call_1', response: '{"temp":15}' }] },
+        ],
+        output: [
+          {
+            role: 'assistant',
+            parts: [
+              { type: 'reasoning', content: 'It is warm.' },
+              { type: 'text', content: '15 degrees.' },
+            ],
+          },
+          { role: 'assistant', parts: [{ type: 'text', content: 'Mild.' }] },
+        ],
+        tools:
+          '[{"type":"function","function":{"name":"get_weather","parameters":{"type":"object","properties":{"city":{"type":"string"}}}}}]',
+      },
+    },
+    12,
   ),
   'refused by a limit of the gateway': withoutAnswer(
     {

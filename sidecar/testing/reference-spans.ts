@@ -12,7 +12,6 @@ import {
 
 const COMMON = {
   resource: resourceFromAttributes({ 'service.name': 'kong-llm-observer' }),
-  instrumentationScope: { name: 'kong-llm-observer' },
   links: [],
   ended: true,
   droppedAttributesCount: 0,
@@ -21,7 +20,7 @@ const COMMON = {
 }
 
 /** The same spans as OpenTelemetry's own objects, written by its own serializer: what a span writer is held to. */
-export function makeReferenceSpans(protocol: 'protobuf' | 'json'): SpanWriter {
+export function makeReferenceSpans(protocol: 'protobuf' | 'json', scope = 'kong-llm-observer'): SpanWriter {
   const serializer = protocol === 'protobuf' ? ProtobufTraceSerializer : JsonTraceSerializer
   let spans: ReadableSpan[] = []
   let head: SpanHead | undefined
@@ -39,17 +38,18 @@ export function makeReferenceSpans(protocol: 'protobuf' | 'json'): SpanWriter {
     },
     close(events) {
       // Copied: an object to which names were added one by one is slow to walk.
-      spans.push(spanOf(head!, { ...attributes }, events))
+      spans.push(spanOf(head!, { ...attributes }, events, scope))
     },
     end: () => Buffer.from(serializer.serializeRequest(spans)!),
   }
 }
 
-function spanOf(head: SpanHead, attributes: Attributes, events: readonly SpanEvent[]): ReadableSpan {
+function spanOf(head: SpanHead, attributes: Attributes, events: readonly SpanEvent[], scope: string): ReadableSpan {
   const { traceId, spanId, parentSpanId, parentIsRemote } = head
   const context = (id: string, isRemote: boolean) => ({ traceId, spanId: id, traceFlags: TraceFlags.SAMPLED, isRemote })
   return {
     ...COMMON,
+    instrumentationScope: scopeOf(scope),
     name: head.name,
     kind: head.kind === SPAN_KIND.client ? SpanKind.CLIENT : SpanKind.INTERNAL,
     spanContext: () => context(spanId, false),
@@ -77,4 +77,12 @@ function collect(attributes: Attributes, name: string, value: Parameters<SetAttr
 function timeOf(milliseconds: number): HrTime {
   const whole = Math.round(milliseconds * 1000)
   return [Math.floor(whole / 1_000_000), (whole % 1_000_000) * 1000]
+}
+
+/** One object for each name: the serializer groups spans by it. */
+const scopes = new Map<string, { name: string }>()
+function scopeOf(name: string): { name: string } {
+  const scope = scopes.get(name) ?? { name }
+  scopes.set(name, scope)
+  return scope
 }

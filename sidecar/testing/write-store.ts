@@ -3,6 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { administer } from '../administration/client.ts'
 import type { LlmCall } from '../call.ts'
 import { type RepriceOptions, type RepriceSummary, reprice } from '../ledger/reprice.ts'
+import { openForReading } from '../store/open-for-reading.ts'
 import { openStore, type StoreOptions } from '../store/store.ts'
 
 /** Writes calls into a store, a transaction a batch, and closes it. */
@@ -18,12 +19,21 @@ export async function writeStore(
 
 /** `reprice` as the command does it: through the sidecar that runs on the folder, or alone. */
 export async function repriceStore(file: string, options: Omit<RepriceOptions, 'write'>): Promise<RepriceSummary> {
-  if (options.dryRun === true) return await reprice(file, { ...options, write: async () => true })
+  if (options.dryRun === true) return await repriceWith(async () => true)
   const administration = await administer(dirname(file))
   try {
-    return await reprice(file, { ...options, write: administration.adjust })
+    return await repriceWith(administration.adjust)
   } finally {
     await administration.close()
+  }
+
+  async function repriceWith(write: RepriceOptions['write']): Promise<RepriceSummary> {
+    const database = openForReading(file)
+    try {
+      return await reprice(database, { ...options, write })
+    } finally {
+      database.close()
+    }
   }
 }
 

@@ -23,6 +23,7 @@ export type Upstream = (request: IncomingMessage, body: Buffer, response: Server
 export interface Observed {
   plugin: string
   document: Record<string, unknown>
+  /** The tap's text, parsed. */
   capture: unknown
 }
 export interface Received {
@@ -88,7 +89,7 @@ export async function startFixture(options: FixtureOptions = {}) {
       event.document = JSON.parse(String(fields.get('Data')))
       return { result: { EventId: id, Data: { Method: 'kong.ctx.shared.get', Args: ['llm_observer'] } } }
     }
-    observed.push({ ...(event as Observed), capture: plain(fields.get('Data')) })
+    observed.push({ ...(event as Observed), capture: captureOf(plain(fields.get('Data'))) })
     return { result: { EventId: id, Data: 'ret' } }
   })
 
@@ -186,4 +187,8 @@ export function send(port: number, path: string, sending: Sending = {}): Promise
 function plain(value: unknown): unknown {
   if (value instanceof Map) return Object.fromEntries([...value].map(([key, item]) => [String(key), plain(item)]))
   return Array.isArray(value) ? value.map(plain) : value
+}
+
+function captureOf(text: unknown): unknown {
+  return typeof text === 'string' ? JSON.parse(text) : text
 }

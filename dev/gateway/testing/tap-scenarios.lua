@@ -14,6 +14,8 @@ end
 
 local function json(value)
   local kind = type(value)
+  -- A capture is JSON already.
+  if kind == "table" and value.raw_json then return value.raw_json end
   if kind == "string" then
     if #value > 400 then return string.format('{"length":%d,"sum":%d}', #value, byte_sum(value)) end
     return '"' .. string.gsub(value, '[%c"\\\128-\255]', function(c)
@@ -71,7 +73,9 @@ local function document(extra)
 end
 
 -- One request after the other through the same chunks, as one route in one worker sees them.
+local worlds = 0
 local function world(lacking)
+  worlds = worlds + 1
   local now, fault, request = 1795419012.5, nil, nil
   -- What the tap's timer asks for, and what it sends; `sidecar` says how the sidecar answers.
   local timers, told, sidecar = {}, {}, {}
@@ -80,8 +84,17 @@ local function world(lacking)
   end
   ngx = {
     arg = {},
+    var = { request_id = string.format("%032x", worlds) },
+    header = setmetatable({}, { __index = function(_, name)
+      may_fail("get_header")
+      return request.response_headers[name]
+    end }),
     now = function() may_fail("now") now = now + 0.25 return now end,
-    encode_base64 = function(bytes) may_fail("encode_base64") return "base64:" .. bytes end,
+    encode_base64 = function(bytes)
+      may_fail("encode_base64")
+      if #bytes > 400 then return string.format("%d bytes, sum %d", #bytes, byte_sum(bytes)) end
+      return "base64:" .. (string.gsub(bytes, '[%c"\\]', function(c) return string.format("\\u%04x", string.byte(c)) end))
+    end,
     worker = { pid = function() may_fail("pid") return 77 end },
     timer = { at = function(delay, callback)
       may_fail("timer")
@@ -94,6 +107,8 @@ local function world(lacking)
       told[#told + 1] = message
       return {
         settimeout = function(_, ms) message.timeout = ms end,
+        getreusedtimes = function() return 0 end,
+        sslhandshake = function(_, _, name, verify) message.tls = name .. (verify and ", verified" or "") return true end,
         connect = function(_, host, port)
           message.to = host .. ":" .. tostring(port)
           if sidecar.away then return nil, "connection refused" end
@@ -131,7 +146,7 @@ local function world(lacking)
   end
   local compile = assert(load(SANDBOX, "=sandbox"))()
   local hooks = {}
-  for _, name in ipairs({ "access", "header_filter", "body_filter", "log" }) do
+  for _, name in ipairs({ "access", "body", "header_filter", "body_filter", "log" }) do
     hooks[name] = compile(SECTIONS[name], "=" .. name)
   end
 
@@ -171,23 +186,28 @@ local function world(lacking)
       if not ok then raised[#raised + 1] = hook .. ": " .. tostring(err) end
     end
     local passed = {}
+    if request.pick then request.pick(ngx, kong) end
     if not request.refused_before_access then run("access") end
-    run("header_filter")
+    -- post-function's access: not where another plugin has answered.
+    if not request.refused_before_access and not request.answered_early then run("body") end
+    if not request.broken_upload then run("header_filter") end
     for _, chunk in ipairs(request.chunks or {}) do
       ngx.arg[1], ngx.arg[2] = chunk, false
       run("body_filter")
       passed[#passed + 1] = ngx.arg[1]
     end
-    if not request.hang_up then
+    if not request.hang_up and not request.broken_upload then
       ngx.arg[1], ngx.arg[2] = "", true
       run("body_filter")
     end
     run("log")
-    local capture = kong.ctx.shared.llm_observer
-    local epoch = capture and capture.epoch
-    if capture then capture.epoch = epoch and #epoch end
+    local capture, epoch = kong.ctx.shared.llm_observer, nil
+    if capture then
+      epoch = string.match(capture, '"epoch":"(%x+)"')
+      capture = string.gsub(capture, '"epoch":"%x+"', function() return '"epoch":' .. #epoch end)
+    end
     return {
-      capture = capture or "none",
+      capture = capture and { raw_json = capture } or "none",
       raised = raised,
       unchanged = table.concat(passed) == table.concat(request.chunks or {}),
       left_over = type(kong.ctx.shared.llm_observer_tap),
@@ -218,6 +238,8 @@ end
 scenario("a token that Kong verified", { body = "a", jwt = "eyJhbGciOiJIUzI1NiJ9.eyJ0ZW5hbnQiOiJibHVlIn0.c2VjcmV0" },
   { body = "a", jwt = "no token" }, { body = "a", jwt = "a." .. string.rep("b", 8193) .. ".c" })
 scenario("refused before access", { refused_before_access = true })
+scenario("answered by another plugin", { answered_early = true, fault = "get_raw_body", chunks = { "no" } }, { body = "a" })
+scenario("an upload broken off", { body_error = "client disconnected", broken_upload = true }, { body = "a" })
 scenario("plain", { body = '{"model":"gpt-4o"}', chunks = { '{"id":', '"x"}' } })
 scenario("numbered", { body = "a" }, { body = "b" }, { body = "" })
 scenario("hang up", { body = "a", chunks = { "data: 1\n\n" }, hang_up = true })
@@ -244,9 +266,9 @@ for _, operation in ipairs({ "get_raw_body", "get_headers", "get_header", "now",
   scenario("fault in " .. operation,
     { body = "a", chunks = { "one", "two" }, fault = operation }, { body = "b", chunks = { "three" } })
 end
-for _, path in ipairs({ "ngx.now", "ngx.encode_base64", "ngx.worker", "ngx.worker.pid", "ngx.timer", "ngx.timer.at", "ngx.socket",
+for _, path in ipairs({ "ngx.now", "ngx.var", "ngx.encode_base64", "ngx.worker", "ngx.worker.pid", "ngx.timer", "ngx.timer.at", "ngx.socket",
   "kong.node", "kong.node.get_id", "kong.request", "kong.request.get_raw_body", "kong.request.get_headers",
-  "kong.response", "kong.response.get_header", "kong.log", "kong.log.serialize", "kong.log.set_serialize_value",
+  "ngx.header", "kong.response", "kong.response.get_header", "kong.log", "kong.log.serialize", "kong.log.set_serialize_value",
   "kong.vault",
   -- What current Kong Enterprise leaves out: untrusted_lua=strict, its default, and lax.
   "ngx.timer ngx.socket kong.vault", "ngx.timer" }) do
@@ -269,10 +291,60 @@ scenario("what MessagePack cannot carry", { body = "a", document = document({
     sanitizer = { pii_identified = 2, duration = 5, sanitized_items = { { original_text = "secret" } } },
   },
 }) })
+scenario("what JSON cannot carry", { body = "a",
+  headers = { upgrade = "\"\1\\" },
+  document = document({
+    client_ip = "a\"b\\c\n\0", correlation_id = 0 / 0, upstream_status = 1 / 0,
+    consumer = { id = "\228\188\129", username = "\255\192\175a\237\160\128\195", custom_id = "\240\159\152\128 \244\144\128\128" },
+  }) })
 local endless = { level = "top" }
 endless.below = endless
 scenario("a table without a bottom", { body = "a", document = document({ ai = { proxy = endless } }) })
 scenario("a document that is not one", { body = "a", document = "nonsense" }, { body = "b" })
+
+-- Kong's own keys in the place of its serializer: the same capture, and how often the serializer was asked.
+local function picking(name, change, values)
+  local serve = world()
+  local seen, asked = {}, 0
+  local full = document()
+  local function given(n)
+    return { body = "a", chunks = { "one" }, document = full, pick = function(ngx, kong)
+      ngx.ctx = {
+        workspace = "w1", request_id = "abc", request_uri = full.request.uri, route = full.route, service = full.service,
+        authenticated_consumer = full.consumer, authenticated_credential = { id = "e", consumer_id = "c" },
+        balancer_data = { tries = full.tries }, KONG_PROXIED = true, KONG_PROXY_LATENCY = 1, KONG_WAITING_TIME = 39, KONG_RECEIVE_TIME = 1,
+        serialize_values = values and values(n),
+      }
+      ngx.var = {
+        request_id = "0123456789abcdef0123456789abcdef", remote_addr = "127.0.0.1", request_length = "300", bytes_sent = "800",
+        request_time = "0.041", upstream_uri = "/v1/chat/completions", upstream_status = "200", request_uri = "/never",
+      }
+      ngx.status, ngx.resp = 200, { get_headers = function() return full.response.headers end }
+      kong.request.get_headers = function() return full.request.headers end
+      kong.request.get_method = function() return "POST" end
+      kong.request.get_start_time = function() return full.started_at end
+      kong.response.get_source = function() return "service" end
+      kong.log.serialize = function()
+        asked = asked + 1
+        full.workspace = "w1"
+        return full
+      end
+      if change then change(ngx, n) end
+    end }
+  end
+  for n = 1, 12 do seen[n] = serve(given(n)) end
+  results[name] = seen
+  return asked
+end
+results["serializer asked"] = {
+  ["all alike"] = picking("picked", nil),
+  ["another key"] = picking("picked, another key", function(ngx) ngx.ctx.KONG_WAITING_TIME = 38 end),
+  ["a key gone once"] = picking("picked, a key gone once", function(ngx, n) if n == 9 then ngx.resp = nil end end),
+  ["a document that plugins have set"] = picking("picked, set", nil, function(n)
+    if n == 9 then return { { key = "ai.proxy.usage", value = { prompt_tokens = 1 }, mode = "set" } } end
+    return { { key = "custom.field", value = 1, mode = "set" }, { key = "request.headers.authorization", value = "R", mode = "replace" } }
+  end),
+}
 
 -- Totals: what the timer tells, and when there is one.
 local function totals(...)
@@ -301,7 +373,8 @@ do
     ["with a token"] = { "http://sidecar", "t-1" },
     ["with a token from a vault"] = { "http://[::1]:1", "{vault://env/t}" },
     ["to nobody"] = { "", "" },
-    ["to what it does not speak"] = { "https://sidecar", "" },
+    ["to TLS"] = { "https://sidecar", "" },
+    ["to what it does not speak"] = { "ftp://sidecar", "" },
   }) do
     SECTIONS.log = string.gsub(string.gsub(plain, 'SIDECAR_URL = "[^"]*"', function() return 'SIDECAR_URL = "' .. constants[1] .. '"' end),
       'INTAKE_TOKEN = "[^"]*"', function() return 'INTAKE_TOKEN = "' .. constants[2] .. '"' end)

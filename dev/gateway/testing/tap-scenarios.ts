@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { tapSections } from '../../../plugin/tap-text.ts'
+import { readTap } from '../../../plugin/tap-text.ts'
 import { createLua } from '../lua.ts'
 
 const root = join(import.meta.dirname, '../../..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
 const quoted = (lua: string) => `[==[\n${lua}]==]`
-const sections = Object.entries(tapSections(read('plugin/tap.lua')))
+const tap = readTap()
+const sections = [...Object.entries(tap['pre-function']), ['body', tap['post-function'].access] as const]
 /** The tap under a fake of Kong, run on every scenario of tap-scenarios.lua: a chunk that returns JSON. */
 export const TAP_SCENARIOS = [
   `local SANDBOX = ${quoted(read('dev/gateway/sandbox.lua'))}`,

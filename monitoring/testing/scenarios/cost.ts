@@ -1,4 +1,4 @@
-import { atModel, call, cost, ofTenant, tenant } from '../ordinary-series.ts'
+import { atModel, atProvider, call, cost, ofTenant, tenant } from '../ordinary-series.ts'
 import {
   type Course,
   counter,
@@ -46,6 +46,24 @@ export const COST_SCENARIOS: readonly Scenario[] = [
         [120, 0],
         [400, 0.1],
       ]),
+    ],
+    { silentAt: 120, firesAt: 500 },
+  ),
+  scenario('LLMUnreadUsage', ENVIRONMENT, [
+    counter('llm_call_reasons_total', { ...tenant, reason: 'unread_usage' }, quietThenLoud(0, 1)),
+    counter('llm_call_reasons_total', { ...tenant, reason: 'fee_counted' }, quietThenLoud(1, 1)),
+  ]),
+  scenario(
+    'LLMBillDiffersFromList',
+    atProvider,
+    [
+      cost([[520, 0.1]]),
+      // 1 % before, 10 % after.
+      counter('llm_provider_bill_above_list_usd_total', { ...SIDECAR, provider: 'openai' }, [
+        [120, 0.001],
+        [400, 0.01],
+      ]),
+      counter('llm_provider_bill_below_list_usd_total', { ...SIDECAR, provider: 'openai' }, [[520, 0]]),
     ],
     { silentAt: 120, firesAt: 500 },
   ),

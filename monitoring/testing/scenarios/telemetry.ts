@@ -95,7 +95,7 @@ export const TELEMETRY_SCENARIOS: readonly Scenario[] = [
       1,
     ),
   ]),
-  // Series of the ledger and the spool appear with what happened first: that alone has to be enough.
+  // Series of the ledger and the sinks appear with what happened first: that alone has to be enough.
   scenario(
     'LLMSinkLosesCalls',
     { ...ENVIRONMENT, sink: 'loki', reason: 'log_full' },

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
-import { STORE_VERSION } from '../store/migrations.ts'
+import { STORE_VERSION } from './migrations.ts'
 
 /**
  * The store for a tool that reads beside a running sidecar, or without one: it makes no store and migrates none, waits for
  * locks, and keeps every read short. Throws an Error that says what to do.
  */
-export function openLedgerFile(file: string): DatabaseSync {
+export function openForReading(file: string): DatabaseSync {
   if (!existsSync(file)) throw new Error(`${file}: there is no store; \`data\` of observer.yaml names its folder`)
   const database = new DatabaseSync(file, { readOnly: true, timeout: 5000 })
   try {
@@ -18,5 +18,15 @@ export function openLedgerFile(file: string): DatabaseSync {
   } catch (error) {
     database.close()
     throw new Error(`${file}: ${(error as Error).message}`)
+  }
+}
+
+/** Reads with such a connection, and closes it. */
+export function readStore<T>(file: string, read: (database: DatabaseSync) => T): T {
+  const database = openForReading(file)
+  try {
+    return read(database)
+  } finally {
+    database.close()
   }
 }
