@@ -40,11 +40,7 @@ export async function startThread<Request, Event, Opened>(
   name: string,
   workerData: unknown,
 ): Promise<{ thread: Thread<Request, Event>; opened: Opened }> {
-  const worker = new Worker(new URL(`./${name}${extname(import.meta.url)}`, import.meta.url), {
-    workerData,
-    name,
-    resourceLimits: { maxYoungGenerationSizeMb: 8 },
-  })
+  const worker = new Worker(new URL(`./${name}${extname(import.meta.url)}`, import.meta.url), { workerData, name })
   const pending = new Map<number, { resolve: (result: never) => void; reject: (error: Error) => void }>()
   const listeners: ((event: Event) => void)[] = []
   const mourners: ((error: Error) => void)[] = []
