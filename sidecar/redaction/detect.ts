@@ -132,8 +132,11 @@ function scan(text: string, label: boolean, ascii: boolean): Found {
   return state
 }
 
+let scans = 0
+
 class State implements Scan, Found {
   readonly text: string
+  readonly serial = ++scans
   readonly label: boolean
   readonly hits: Hit[] = []
   readonly base64: number[] = []

@@ -16,7 +16,8 @@ interface Compiled {
 }
 /** False beginnings of one row, so that a text made of them stays cheap. */
 interface Failed {
-  text: string
+  /** The scan that this is of: what one text was refused says nothing of the next. */
+  serial: number
   /** Nothing that begins before this place is tried: it is the end of a token that failed the check, or one false beginning of too many. */
   end: number
   at: number
@@ -26,7 +27,7 @@ interface Failed {
 const FALSE_BEGINNINGS = 32
 const DENSE = 128
 const SKIP = 2048
-const neverFailed = (): Failed => ({ text: '', end: 0, at: 0, count: 0 })
+const neverFailed = (): Failed => ({ serial: 0, end: 0, at: 0, count: 0 })
 
 /** The first two letters of every beginning: a bit each, so that most words cost one look. */
 const FIRST_TWO = new Uint8Array(128 * 128)
@@ -81,18 +82,18 @@ export function findByStart(scan: Scan, at: number): number {
   const list = BY_FIRST_TWO.get(pair(text.charCodeAt(at), text.charCodeAt(at + 1)))!
   for (const compiled of list) {
     const { rule, start, pattern, failed } = compiled
-    if (!text.startsWith(start, at) || (at < failed.end && failed.text === text)) continue
+    if (!text.startsWith(start, at) || (at < failed.end && failed.serial === scan.serial)) continue
     const end = matchAt(scan, at, rule, pattern, failed)
     if (end > at) return end
   }
   return at
 }
 
-function matchAt({ text, hits }: Scan, at: number, rule: TokenRule, pattern: RegExp, failed?: Failed): number {
+function matchAt({ text, hits, serial }: Scan, at: number, rule: TokenRule, pattern: RegExp, failed?: Failed): number {
   pattern.lastIndex = at
   const match = pattern.exec(text)
   if (match === null) {
-    if (failed !== undefined) noteFalseBeginning(failed, text, at)
+    if (failed !== undefined) noteFalseBeginning(failed, serial, at)
     return at
   }
   let end = at + match[0].length
@@ -101,7 +102,7 @@ function matchAt({ text, hits }: Scan, at: number, rule: TokenRule, pattern: Reg
   if (rule.check !== undefined && !rule.check(text.slice(at, end))) {
     // No end of a token that does not look random looks random.
     if (failed !== undefined) {
-      failed.text = text
+      failed.serial = serial
       failed.end = end
     }
     return at
@@ -110,9 +111,9 @@ function matchAt({ text, hits }: Scan, at: number, rule: TokenRule, pattern: Reg
   return end
 }
 
-function noteFalseBeginning(failed: Failed, text: string, at: number): void {
-  if (failed.text !== text || at < failed.at || at - failed.at > DENSE) {
-    failed.text = text
+function noteFalseBeginning(failed: Failed, serial: number, at: number): void {
+  if (failed.serial !== serial || at < failed.at || at - failed.at > DENSE) {
+    failed.serial = serial
     failed.end = 0
     failed.count = 0
   }
