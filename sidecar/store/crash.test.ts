@@ -222,3 +222,30 @@ describe('a store of another version', () => {
     expect(() => checkStore(test.file)).toThrow(/a newer program wrote it/)
   })
 })
+
+describe('a clock that jumps', () => {
+  it('months ahead and back: no line, no number and no spend is forgotten', async () => {
+    const store = await test.open({ callRetentionMs: 62 * 86_400_000 })
+    const numbered = (sequence: number) =>
+      makeCall(
+        { startedAt: test.clock, gateway: { node: 'n', source: 'tap', epoch: 'ab'.repeat(16), sequence } },
+        sequence,
+      )
+    const early = [numbered(1), numbered(2)]
+    await test.feed(store, early)
+    const now = test.clock
+    test.clock += 400 * 86_400_000
+    await store.confirmGaps()
+    await store.close()
+    test.clock = now
+    const again = await test.open({ callRetentionMs: 62 * 86_400_000 })
+    const acknowledged = [['ab'.repeat(16), [[1, 2]]]] as const
+    expect(await again.append({ calls: [...early, numbered(3)], acknowledged })).toMatchObject({
+      stored: 1,
+      duplicate: 2,
+      rolledBack: 0,
+    })
+    await again.close()
+    expect(checkStore(test.file).flatMap(({ wrong }) => wrong)).toEqual([])
+  })
+})

@@ -6,6 +6,7 @@ import { makeCallLineStore } from '../ledger/call-line-store.ts'
 import { type CountDelta, type Delta, type DeltaBuilder, makeDelta } from '../ledger/delta.ts'
 import { type CallLabels, type LabelFold, type LabelLimits, makeLabelFold } from '../ledger/fold-labels.ts'
 import { type LoadedLedger, makeLedgerTables, type RunningTotal } from '../ledger/ledger-tables.ts'
+import { DAY_MS } from '../ledger/period.ts'
 import { makeAnswers, type Verdict } from './answers.ts'
 import { makeEpochs } from './epochs.ts'
 import { makeLog, type SettleRequest } from './log.ts'
@@ -87,6 +88,8 @@ export interface LoadedStore {
 
 /** How often a look is taken for what is past its retention. */
 const TIDY_EVERY_MS = 60_000
+/** Without a call for so long, what is old goes no further: nothing new would take its place. */
+const MOST_AHEAD_MS = 7 * DAY_MS
 /** How many dead letters one transaction puts back. */
 const REPLAY_SLICE = 200
 /** Share of the log's limit that dead letters may take beside it. */
@@ -109,6 +112,7 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
   const dropCarried = database.prepare('DELETE FROM carried_ids')
   const anyCarried = database.prepare('SELECT 1 FROM carried_ids LIMIT 1')
   let carriesIds = anyCarried.get() !== undefined
+  const newestStart = database.prepare('SELECT max(started_at) AS at FROM calls')
   let tidiedAt = Number.NEGATIVE_INFINITY
   let fold = loadFold()
   let deltas = Number(state(DELTAS) ?? 0)
@@ -326,13 +330,16 @@ export function makeWriter(database: DatabaseSync, options: WriterOptions) {
     trim: (now: number): boolean =>
       transaction(() => {
         if (now - tidiedAt < TIDY_EVERY_MS && now >= tidiedAt) return log.trim()
-        lines.trim(now)
-        ledger.trim(now)
-        if (carriesIds && now > Number(state('carried_until') ?? 0)) {
+        // A clock that jumps ahead must not make what was just written look old: it is judged by the newest call as well.
+        const newest = (newestStart.get() as { at: number | null }).at ?? now
+        const today = Math.min(now, newest + MOST_AHEAD_MS)
+        lines.trim(today)
+        ledger.trim(today)
+        if (carriesIds && today > Number(state('carried_until') ?? 0)) {
           dropCarried.run()
           carriesIds = false
         }
-        const more = epochs.trim(Math.floor(now / 1000)) || lines.hasMore()
+        const more = epochs.trim(Math.floor(today / 1000)) || lines.hasMore()
         if (!more) tidiedAt = now
         return log.trim() || more
       }),
