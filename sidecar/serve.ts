@@ -50,6 +50,9 @@ export interface ServeOptions {
 /** A thread that says nothing for so long is dead. */
 const SILENT_MS = 30_000
 
+/** For results of redaction: system prompts and earlier turns come with every call. Some 16,000 texts, none of them in clear. */
+const REMEMBERED_BYTES = 4 * 1024 * 1024
+
 /**
  * Wires the picture of docs/architecture.md: receive → observe → store → exporters.
  * The doors are open before the store is: opening it may mean a migration, and `/readyz` says so.
@@ -60,6 +63,7 @@ export async function serve(config: Config, { logger, environment, onFatal }: Se
     if (redaction.key === undefined) ownKey ??= openPseudonymKey(config.data)
     return makeRedactor(redaction, {
       key: redaction.key === undefined ? ownKey! : resolveSecret(redaction.key, environment),
+      remember: REMEMBERED_BYTES,
     })
   }
   const makeSinks = (next: Config) =>

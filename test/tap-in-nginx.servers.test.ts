@@ -396,7 +396,7 @@ describe.skipIf(!present)('the tap in nginx', () => {
     // Head and tail are held; beside them one chunk and one line.
     expect(most).toBeGreaterThan(192)
     expect(most).toBeLessThan(256 + 80 + 64)
-  }, 120_000)
+  })
 
   it('holds at most the caps of each request that is under way', async () => {
     const streams = 20

@@ -2,11 +2,22 @@ import { findDsn, findEmail, findHiddenEmail, findUserInfo } from './find-addres
 import { BASE64_LENGTH, findBase64, type MaskInside } from './find-base64.ts'
 import { findCode, findIban, findIpv6, findMac, findMrz } from './find-codes.ts'
 import { findInDigits } from './find-in-digits.ts'
-import { findFlag, findPair, findSpokenPasswords, followsPasswordWord } from './find-pairs.ts'
+import { findFlag, findPair, followsPasswordWord } from './find-pairs.ts'
+import { endsPasswordWord, findSpokenPasswords } from './find-spoken.ts'
 import { findAuthValue, findByForm, findByStart, findByVendor } from './find-tokens.ts'
 import { before, type Hit, isAlnum, isDigit, isLetter, type Scan } from './hits.ts'
 import { PRIVATE_KEY } from './rules/credentials.ts'
-import { asciiAlike, decodedView, isEncoded, looksLikeJson, plainView, type View } from './view.ts'
+import { isBeforeValue, isDivider, isDot, isGrouped, isHexGroup, isJoint, mayBeAt } from './signs.ts'
+import {
+  asciiAlike,
+  beyondAscii,
+  decodedView,
+  isEncoded,
+  LOOKS_ASCII,
+  looksLikeJson,
+  plainView,
+  type View,
+} from './view.ts'
 
 /** Levels of encoding that are taken off: JSON in JSON in JSON, percent-encoding of percent-encoding. */
 const MAX_DECODINGS = 3
@@ -31,10 +42,16 @@ export function detect(original: string, options: DetectOptions = {}): Hit[] {
   const hits: Hit[] = []
   let view: View = plainView(original)
   for (let level = 0; ; level++) {
-    const encoded = level < MAX_DECODINGS && (hasEscape(view.text) || level > 0) && isEncoded(view.text)
+    const ascii = isAscii(view.text)
+    const beyond = ascii ? 0 : beyondAscii(view.text)
+    const encoded = level < MAX_DECODINGS && isEncoded(view.text, beyond)
     // An escape read as letters finds what is not there: JSON is looked at decoded alone.
     if (!encoded || !view.text.includes('\\') || !looksLikeJson(view.text)) {
-      const found = scan(view.text, options.label === true)
+      const found = scan(
+        (beyond & LOOKS_ASCII) === 0 ? view.text : asciiAlike(view.text),
+        options.label === true,
+        ascii,
+      )
       if (options.maskInside !== undefined && depth < MAX_BASE64)
         findBase64(view.text, found.base64, depth, options.maskInside, found.hits)
       if (level === 0) hits.push(...found.hits)
@@ -53,17 +70,6 @@ export function detect(original: string, options: DetectOptions = {}): Hit[] {
   }
 }
 
-/** Worth the search for encodings: an ordinary sentence has none of these. */
-function hasEscape(text: string): boolean {
-  return (
-    text.includes('\\') ||
-    text.includes('%') ||
-    text.includes('&') ||
-    text.includes('=3D') ||
-    (!isAscii(text) && /[\u00ad\u200b-\u200f\u2060\ufeff]/.test(text))
-  )
-}
-
 /** By the length of its UTF-8, which the machine counts faster than a loop looks. */
 function isAscii(text: string): boolean {
   return Buffer.byteLength(text) === text.length
@@ -75,7 +81,7 @@ const JOIN = 4
 const EVENT = 8
 const BRACKET = 16
 /** What a character is. Letters, digits and joining signs make a stretch; an event is looked at where it stands. */
-const CLASS = new Uint8Array(128)
+const CLASS = new Uint8Array(0x10000)
 for (let code = 0; code < 128; code++)
   CLASS[code] = isDigit(code)
     ? DIGIT
@@ -94,36 +100,43 @@ interface Found {
 }
 
 /** The one pass over a text: cheap for prose, which has neither digits nor long stretches nor events. */
-function scan(original: string, label: boolean): Found {
-  const text = isAscii(original) ? original : asciiAlike(original)
+function scan(text: string, label: boolean, ascii: boolean): Found {
   const length = text.length
   const state = new State(text, label)
-  let start = -1
-  let seen = 0
+  let isSpelled = false
+  let isSpoken = false
   for (let at = 0; at < length; at++) {
-    const code = text.charCodeAt(at)
-    const kind = code < 128 ? CLASS[code]! : 0
+    let code = text.charCodeAt(at)
+    let kind = CLASS[code]!
     if (kind !== 0 && kind < EVENT) {
-      if (start < 0) start = at
-      seen |= kind
-      continue
-    }
-    if (start >= 0) {
-      if ((seen & DIGIT) !== 0 || at - start >= TOKEN_LENGTH) state.stretch(start, at, seen)
-      else if (at - start === 2 && (kind & EVENT) !== 0) state.shortWord(start)
-      start = -1
-      seen = 0
+      const start = at
+      let seen = 0
+      do {
+        seen |= kind
+        if (++at === length) code = 0
+        else code = text.charCodeAt(at)
+        kind = CLASS[code]!
+      } while (kind !== 0 && kind < EVENT)
+      const size = at - start
+      if (size >= TOKEN_LENGTH || (seen & DIGIT) !== 0) state.stretch(start, at, seen)
+      else if (size === 2 && (kind & EVENT) !== 0) state.shortWord(start)
+      if (code === 32 || code === 9) {
+        if (size === 3) isSpelled ||= isDot(text, start)
+        if (!isSpoken) isSpoken = endsPasswordWord(text, start, at)
+      }
     }
     if (kind !== 0) state.event(code, at)
   }
-  if (start >= 0 && ((seen & DIGIT) !== 0 || length - start >= TOKEN_LENGTH)) state.stretch(start, length, seen)
-  state.spelledAddresses()
-  if (!label) findSpokenPasswords(state, text === original && isAscii(text))
+  if (isSpelled) state.spelledAddresses()
+  if (isSpoken && !label) findSpokenPasswords(state, ascii)
   return state
 }
 
+let scans = 0
+
 class State implements Scan, Found {
   readonly text: string
+  readonly serial = ++scans
   readonly label: boolean
   readonly hits: Hit[] = []
   readonly base64: number[] = []
@@ -147,33 +160,37 @@ class State implements Scan, Found {
     const long = end - start >= TOKEN_LENGTH
     if (long && start >= this.#tokenDone) {
       if (text.charCodeAt(start) === 45) {
-        this.#privateKey(start, end)
+        if (text.startsWith('-----BEGIN', start)) this.#privateKey(start, end)
         findFlag(this, end)
       }
       findAuthValue(this, start, end)
       const hasDigit = (seen & DIGIT) !== 0
-      if (hasDigit || end - start >= FORM_LENGTH) findByForm(this, start, end)
+      if (end - start >= FORM_LENGTH || (hasDigit && isDivider(text.charCodeAt(end)))) findByForm(this, start, end)
       if (hasDigit) findByVendor(this, start, end)
       if (end - start >= BASE64_LENGTH) this.base64.push(start, end)
+    }
+    if (seen === LETTER) {
+      if (start >= this.#tokenDone) this.#tokenDone = Math.max(this.#tokenDone, findByStart(this, start))
+      return
     }
     const digits = (seen & DIGIT) !== 0
     let word = -1
     let wordHasDigit = false
     let wordHasLetter = false
     for (let at = start; at <= end; at++) {
-      const code = at < end ? text.charCodeAt(at) : 0
-      if (isAlnum(code)) {
+      const kind = at < end ? CLASS[text.charCodeAt(at)]! : JOIN
+      if (kind !== JOIN) {
         if (word < 0) {
           word = at
           wordHasDigit = false
           wordHasLetter = false
           if (long && at >= this.#tokenDone) this.#tokenDone = Math.max(this.#tokenDone, findByStart(this, at))
         }
-        if (isDigit(code)) wordHasDigit = true
+        if (kind === DIGIT) wordHasDigit = true
         else wordHasLetter = true
         continue
       }
-      if (long && word < 0 && code === 95 && at >= this.#tokenDone) findByStart(this, at)
+      if (long && word < 0 && at >= this.#tokenDone && text.charCodeAt(at) === 95 && at < end) findByStart(this, at)
       if (word >= 0) {
         if (wordHasDigit) this.#wordWithDigit(word, at, wordHasLetter)
         else if (digits && at - word <= 4) this.#shortBefore(word, at)
@@ -195,7 +212,7 @@ class State implements Scan, Found {
     } else {
       // `DE 89 3704 …`, `AB 12 34 56 C`: the letters are a word of their own.
       const joint = start - 1
-      if (joint >= 1 && /[ \t\-.]/.test(text[joint]!) && isLetter(text.charCodeAt(joint - 1))) {
+      if (joint >= 1 && isJoint(text.charCodeAt(joint)) && isLetter(text.charCodeAt(joint - 1))) {
         let head = joint - 1
         while (head > 0 && joint - head < 4 && isLetter(text.charCodeAt(head - 1))) head--
         const length = end - start
@@ -217,7 +234,7 @@ class State implements Scan, Found {
   /** `de 89ab cdef …`: the country stands in a word of its own. */
   #ibanBefore(start: number): void {
     const { text } = this
-    if (start < 3 || !/[ \t\-.]/.test(text[start - 1]!) || !isLetter(text.charCodeAt(start - 2))) return
+    if (start < 3 || !isJoint(text.charCodeAt(start - 1)) || !isLetter(text.charCodeAt(start - 2))) return
     const head = start - 3
     if (isLetter(text.charCodeAt(head)) && !isAlnum(text.charCodeAt(head - 1)) && head >= this.#codeDone)
       this.#codeDone = Math.max(this.#codeDone, findIban(this, head))
@@ -248,7 +265,7 @@ class State implements Scan, Found {
   #passwordAt(start: number, end: number): void {
     const { text } = this
     let from = start
-    while (from > 0 && start - from < 64 && /[^\s"'`<>=:]/.test(text[from - 1]!)) from--
+    while (from > 0 && start - from < 64 && !isBeforeValue(text.charCodeAt(from - 1))) from--
     if (!followsPasswordWord(text, from)) return
     let to = end
     while (to < text.length && to - from < 128 && /[^\s"'`<>]/.test(text[to]!)) to++
@@ -310,47 +327,4 @@ class State implements Scan, Found {
       }
     }
   }
-}
-
-/** Digits go on behind one separator. */
-function isGrouped(text: string, end: number): boolean {
-  const code = text.charCodeAt(end)
-  return (code === 32 || code === 45 || code === 46) && isDigit(text.charCodeAt(end + 1))
-}
-
-/** `fe80:` or `:0db8`: hexadecimal digits on a side, two colons within nine characters. */
-function isHexGroup(text: string, at: number): boolean {
-  const next = text.charCodeAt(at + 1)
-  const previous = text.charCodeAt(at - 1)
-  if (!isHex(next) || !isHex(previous)) return false
-  for (let ahead = at + 2; ahead <= at + 5; ahead++) {
-    const code = text.charCodeAt(ahead)
-    if (code === 58) return true
-    if (!isHex(code)) return false
-  }
-  return false
-}
-
-function isHex(code: number): boolean {
-  const lower = code | 32
-  return (code >= 48 && code <= 57) || (lower >= 97 && lower <= 102)
-}
-
-/** `[at`, `( at`, `{ät`, `[@`: the next letters may be a word for @. */
-function mayBeAt(text: string, at: number): boolean {
-  let next = at + 1
-  while (next - at < 3 && text.charCodeAt(next) === 32) next++
-  const code = text.charCodeAt(next)
-  const lower = code | 32
-  // a, c, k, m, s, e, @, and letters beyond ASCII.
-  return (
-    lower === 97 ||
-    lower === 99 ||
-    lower === 107 ||
-    lower === 109 ||
-    lower === 115 ||
-    lower === 101 ||
-    code === 64 ||
-    code > 127
-  )
 }

@@ -85,17 +85,29 @@ export function isJoined(text: string, start: number, end: number): boolean {
 
 /** Of how many groups a calendar date consists that begins here; 0 where none does. */
 export function dateGroups(text: string, groups: readonly Group[], first: number): number {
-  const [a, b, c] = [groups[first], groups[first + 1], groups[first + 2]]
-  if (a === undefined || b === undefined || c === undefined) return 0
-  if (b.start - a.end > 2 || c.start - b.end > 2 || text[a.end] !== text[b.end]) return 0
-  const lengths = [a.end - a.start, b.end - b.start, c.end - c.start]
-  const one = Number(text.slice(a.start, a.end))
-  const middle = Number(text.slice(b.start, b.end))
-  const end = Number(text.slice(c.start, c.end))
-  if (lengths[1]! > 2 || middle < 1 || middle > 31) return 0
-  if (lengths[0] === 4 && lengths[2]! <= 2) return one >= 1850 && one <= 2150 && end >= 1 && end <= 31 ? 3 : 0
-  if (lengths[2] === 4 && lengths[0]! <= 2) return end >= 1850 && end <= 2150 && one >= 1 && one <= 31 ? 3 : 0
-  return 0
+  if (first + 2 >= groups.length) return 0
+  const a = groups[first]!
+  const b = groups[first + 1]!
+  const c = groups[first + 2]!
+  const yearFirst = a.end - a.start === 4 && c.end - c.start <= 2
+  if (!yearFirst && (c.end - c.start !== 4 || a.end - a.start > 2)) return 0
+  if (b.end - b.start > 2 || b.start - a.end > 2 || c.start - b.end > 2) return 0
+  if (text.charCodeAt(a.end) !== text.charCodeAt(b.end)) return 0
+  const middle = numberOf(text, b)
+  const year = numberOf(text, yearFirst ? a : c)
+  const day = numberOf(text, yearFirst ? c : a)
+  return middle >= 1 && middle <= 31 && year >= 1850 && year <= 2150 && day >= 1 && day <= 31 ? 3 : 0
+}
+
+function numberOf(text: string, { start, end }: Group): number {
+  let value = 0
+  for (let at = start; at < end; at++) value = value * 10 + text.charCodeAt(at) - 48
+  return value
+}
+
+/** May a word stand in the window before `start` or in the one behind `end`? Within a cluster there are none. */
+export function mayHaveWords(groups: readonly Group[], start: number, end: number): boolean {
+  return start - groups[0]!.start <= NEAR || groups[groups.length - 1]!.end - end < AFTER
 }
 
 /**

@@ -14,6 +14,7 @@ interface Compiled {
 /** By what the word begins with: a letter or a digit. */
 const BY_LETTER: Compiled[] = []
 const BY_DIGIT: Compiled[] = []
+const anyOf = (list: readonly Compiled[]) => new RegExp(list.map(({ rule }) => rule.pattern).join('|'), 'iuy')
 for (const rule of CODE_RULES) {
   const compiled = {
     rule,
@@ -24,10 +25,21 @@ for (const rule of CODE_RULES) {
   if (/^(?:\\d|\[1)|A-Z\]\{0|0-9\]/.test(rule.pattern)) BY_DIGIT.push(compiled)
 }
 
+/** One look for all rows: most words are refused by it. */
+const ANY_BY_LETTER = anyOf(BY_LETTER)
+const ANY_BY_DIGIT = anyOf(BY_DIGIT)
+const KNOWN_COUNTRY = new Uint8Array(32 * 32)
+for (const country of Object.keys(IBAN_LENGTHS))
+  KNOWN_COUNTRY[((country.charCodeAt(0) & 31) << 5) | (country.charCodeAt(1) & 31)] = 1
+
 /** A word of letters and digits, or one of digits alone that letters may follow. Returns where the code ends, or `at`. */
 export function findCode(scan: Scan, at: number): number {
   const { text, hits } = scan
-  for (const { rule, pattern, near } of isDigit(text.charCodeAt(at)) ? BY_DIGIT : BY_LETTER) {
+  const byDigit = isDigit(text.charCodeAt(at))
+  const any = byDigit ? ANY_BY_DIGIT : ANY_BY_LETTER
+  any.lastIndex = at
+  if (!any.test(text)) return at
+  for (const { rule, pattern, near } of byDigit ? BY_DIGIT : BY_LETTER) {
     if (scan.label && rule.check === undefined) continue
     pattern.lastIndex = at
     const match = pattern.exec(text)
@@ -50,7 +62,11 @@ function isJoinedBefore(text: string, at: number): boolean {
 /** Two letters, two digits, and as many more as the country's IBAN has, in any grouping. Returns where it ends, or `at`. */
 export function findIban(scan: Scan, at: number): number {
   const { text, hits } = scan
-  if (!isLetter(text.charCodeAt(at))) return at
+  const first = text.charCodeAt(at)
+  if (!isLetter(first) || at + 15 > text.length) return at
+  const second = text.charCodeAt(at + 1)
+  // Letters may be apart (`D E 8 9`); beside each other they must be a country's.
+  if (isAlnum(second) && (!isLetter(second) || KNOWN_COUNTRY[((first & 31) << 5) | (second & 31)] === 0)) return at
   let compact = ''
   let wanted = 34
   let end = at
@@ -77,6 +93,8 @@ const MAC =
 
 /** Pairs of hexadecimal digits at the beginning of a word. */
 export function findMac(scan: Scan, at: number): number {
+  const third = scan.text.charCodeAt(at + 2)
+  if (third !== 58 && third !== 45 && scan.text.charCodeAt(at + 4) !== 46) return at
   MAC.lastIndex = at
   const match = MAC.exec(scan.text)
   if (match === null || /^(?:00[:.-]?){6}$|^(?:ff[:.-]?){6}$/i.test(match[0])) return at

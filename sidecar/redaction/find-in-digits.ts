@@ -10,6 +10,7 @@ import {
   isOneNumber,
   isSeparator,
   MAX_DIGITS,
+  mayHaveWords,
   mostGroups,
   NEAR,
 } from './digit-groups.ts'
@@ -126,19 +127,22 @@ function numberRule(
   if (rules.length === 0 || isJoined(text, start, end) || isColumn(text, groups, first, last)) return undefined
   let written: string | undefined
   let around: string | undefined
+  const isWhole = text[start - 1] !== '#' && isOneNumber(text, groups, first, last, digits.length)
+  const hasWords = mayHaveWords(groups, start, end)
   for (const { rule, near } of rules) {
+    const isEnough = rule.strong === true && isWhole
+    if (!hasWords && !isEnough && rule.format === undefined) continue
     if (!rule.check(digits)) continue
     if (
-      rule.strong === true &&
-      text[start - 1] !== '#' &&
+      isEnough &&
       // `arn:aws:iam::123456789012:role`: an account.
       !text.startsWith('::', start - 2) &&
-      isOneNumber(text, groups, first, last, digits.length) &&
       !ORDER_NUMBER.test(before(text, start, NEAR))
     )
       return { kind: rule.kind, id: rule.id }
     written ??= text.slice(start, end)
     if (rule.format?.test(written)) return { kind: rule.kind, id: rule.id }
+    if (!hasWords) continue
     around ??= `${before(text, start, NEAR)} \u0000 ${text.slice(end, end + AFTER)}`
     if (near.test(around)) return { kind: rule.kind, id: rule.id }
   }
@@ -182,7 +186,9 @@ function findBirthDate(scan: Scan, groups: readonly Group[], wordsBefore: () => 
   const start = groups[0]!.start
   const first = text.slice(start, groups[0]!.end)
   if (first.length > 8 || (groups.length < 3 && first.length !== 4 && first.length !== 8)) return
-  if (/^[年년]/.test(text.slice(groups[0]!.end, groups[0]!.end + 1))) {
+  const next = text.charCodeAt(groups[0]!.end)
+  // 年, 년
+  if (next === 0x5e74 || next === 0xb144) {
     const match = WRITTEN_DATE.exec(text.slice(start, start + 20))
     if (match?.index === 0 && BIRTH_WORDS.test(text.slice(start + match[0].length, start + match[0].length + 12))) {
       hits.push({ start, end: start + match[0].length, kind: 'birth_date', rule: 'birth-date' })

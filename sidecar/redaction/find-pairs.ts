@@ -20,6 +20,7 @@ const GLUED_SECRET = /(?:secret|token|apikey|accesskey|secretkey|privatekey|sess
 const ASIAN_PASSWORD =
   /(?:パスワード|暗証番号|密码|密碼|口令|비밀번호|암호|كلمة (?:المرور|السر)|पासवर्ड|รหัสผ่าน)[^\p{L}\p{N}]{0,4}(?:は|是|为|為|는|은|هي|है)?$/u
 const ASIAN_SECRET = /(?:キー|トークン|鍵|密钥|密鑰|令牌|키|토큰|مفتاح|कुंजी)[^\p{L}\p{N}]{0,4}$/u
+const GLUED_ANY = new RegExp(`${GLUED.source}|${GLUED_SECRET.source}`)
 const NAME_WINDOW = 48
 const MAX_VALUE = 512
 
@@ -56,7 +57,7 @@ interface Name {
 function nameBefore(text: string, at: number, isNamed = false): Name | undefined {
   let end = at
   while (end > 0 && at - end < 8 && isClosing(text.charCodeAt(end - 1))) end--
-  if (!mayEndName(text, end)) return undefined
+  if (!mayEndName(text, end) || !mayBeSecretWord(text, Math.max(0, end - NAME_WINDOW), end)) return undefined
   let start = end
   while (start > 0 && end - start < NAME_WINDOW && !isDelimiter(text.charCodeAt(start - 1))) start--
   if (end - start < 2) return undefined
@@ -107,6 +108,38 @@ function wordsOf(line: string): string[] {
     .slice(-4)
 }
 
+/** The last word tells, or one before it where only AFTER_WORDS follow. true where a word is not ASCII: then wordsOf tells. */
+function mayBeSecretWord(text: string, start: number, end: number): boolean {
+  let from = end
+  for (let back = 0; back < 3; back++) {
+    while (from > start) {
+      const code = text.charCodeAt(from - 1)
+      if (code > 127) return true
+      if (isNameCharacter(code)) break
+      if (isDelimiter(code)) return false
+      from--
+    }
+    if (from === start) return false
+    const wordEnd = from
+    while (from > start) {
+      const code = text.charCodeAt(from - 1)
+      if (code > 127) return true
+      if (!isNameCharacter(code)) break
+      from--
+      // `apiKey`: a capital behind a small letter or a digit begins a word.
+      if (code <= 90 && code >= 65 && from > start && isSmallOrDigit(text.charCodeAt(from - 1))) break
+    }
+    const word = text.slice(from, wordEnd).toLowerCase()
+    if (PASSWORD_WORDS.has(word) || SECRET_WORDS.has(word) || word === 'passe' || GLUED_ANY.test(word)) return true
+    if (!AFTER_WORDS.test(word)) return false
+  }
+  return false
+}
+
+function isSmallOrDigit(code: number): boolean {
+  return (code >= 97 && code <= 122) || (code >= 48 && code <= 57)
+}
+
 function isClosing(code: number): boolean {
   // Blank, tab, quotes, ) ]
   return code === 32 || code === 9 || code === 34 || code === 39 || code === 96 || code === 41 || code === 93
@@ -127,11 +160,21 @@ function isDelimiter(code: number): boolean {
   )
 }
 
+/** `<name>`: 2 to 40 characters since the `<`, none of them `<`, `>` or `/`. */
+function closesTag(text: string, at: number): boolean {
+  for (let from = at - 1; from >= 0 && at - from <= 41; from--) {
+    const code = text.charCodeAt(from)
+    if (code === 60) return at - from > 2
+    if (code === 62 || code === 47) return false
+  }
+  return false
+}
+
 /** At a `:`, `=` or `>` of the text: the value of a name that says what it is. */
 export function findPair(scan: Scan, at: number): void {
   const { text } = scan
   const isTag = text[at] === '>'
-  if (isTag && !/<[^<>/]{2,40}$/.test(before(text, at, NAME_WINDOW))) return
+  if (isTag && !closesTag(text, at)) return
   const name = nameBefore(text, at)
   if (name === undefined) {
     if (text[at] === ':') findCurlUser(scan, at)
@@ -181,7 +224,8 @@ function isQuoteOrStop(code: number): boolean {
   )
 }
 
-function endOfWord(text: string, start: number): number {
+/** Where a value without quotes ends. */
+export function endOfWord(text: string, start: number): number {
   const limit = Math.min(text.length, start + MAX_VALUE)
   let end = start
   for (; end < limit; end++) {
@@ -247,10 +291,27 @@ function isSecretValue(value: string, { isStrong, line }: Name): boolean {
   return value.length >= 16 && looksRandom(value) && !/^[a-z]+(?:[-_.][a-z]+)+[-_.]?\d{0,4}$/.test(value)
 }
 
+/** A word before the colon, and `u` or `r` before the blank that it follows; `=` in it may be the flag's. */
+function mayBeCurlUser(text: string, at: number): boolean {
+  let from = at
+  let code = 0
+  for (; from > 0 && at - from <= 64; from--) {
+    code = text.charCodeAt(from - 1)
+    if (code === 61) return true
+    if (code === 32 || (code >= 9 && code <= 13) || code === 34 || code === 39 || code === 58) break
+  }
+  if (from === at || from < 3) return false
+  if (code === 34 || code === 39) code = text.charCodeAt(--from - 1)
+  if (code === 61) return true
+  const flag = text.charCodeAt(from - 2)
+  return code === 32 && (flag === 117 || flag === 114)
+}
+
 /** `curl -u user:password`; `at` is the colon. */
 function findCurlUser(scan: Scan, at: number): void {
-  if (!/(?:^|\s)(?:-u|--user|--proxy-user)[ =]["']?[^\s:"']{1,64}$/.test(before(scan.text, at, 80))) return
   const { text } = scan
+  if (!mayBeCurlUser(text, at)) return
+  if (!/(?:^|\s)(?:-u|--user|--proxy-user)[ =]["']?[^\s:"']{1,64}$/.test(before(text, at, 80))) return
   const end = endOfWord(text, at + 1)
   const value = text.slice(at + 1, end)
   if (value.length >= 3 && !isPlaceholder(value))
@@ -326,29 +387,4 @@ export function followsPasswordWord(text: string, at: number): boolean {
     if (!CONNECTING.has(word)) return false
   }
   return false
-}
-
-const SPOKEN_ASCII = ['asswor', 'mot de passe', 'achtwoord']
-const SPOKEN_OTHER = ['ontraseña', 'asło', 'ösenord']
-const VERB = /(?:d|t|e|a|o|ord|ordet|koden)[ \t](?:is|ist|lautet|est|es|è|é|to|är)[ \t]["'`“„«:]?/y
-/** `the password is …`: the value has no digit that would have drawn attention to it. */
-export function findSpokenPasswords(scan: Scan, isAscii: boolean): void {
-  for (const word of SPOKEN_ASCII) findSpoken(scan, word)
-  if (!isAscii) for (const word of SPOKEN_OTHER) findSpoken(scan, word)
-}
-
-function findSpoken(scan: Scan, word: string): void {
-  const { text } = scan
-  for (let at = text.indexOf(word); at !== -1; at = text.indexOf(word, at + word.length)) {
-    // The last letter of the word, the verb, the value.
-    VERB.lastIndex = at + word.length - (word === 'asswor' ? 0 : 1)
-    const verb = VERB.exec(text)
-    if (verb === null) continue
-    const start = VERB.lastIndex
-    const end = endOfWord(text, start)
-    const value = text.slice(start, end)
-    // A word of a sentence is written in small letters, or with a capital in front.
-    if (value.length >= 6 && /[a-z].*[A-Z]|[^\p{L}'’-]/u.test(value) && !isPlaceholder(value))
-      scan.hits.push({ start, end, kind: 'password', rule: 'password-word' })
-  }
 }

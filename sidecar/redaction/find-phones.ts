@@ -1,4 +1,4 @@
-import { AFTER, dateGroups, type Group, isColumn, isJoined, mostGroups, NEAR } from './digit-groups.ts'
+import { AFTER, dateGroups, type Group, isColumn, isJoined, mayHaveWords, mostGroups, NEAR } from './digit-groups.ts'
 import { before, isDigit, type Scan } from './hits.ts'
 import { isInternational, isNational, isTrunkNumber } from './phone-numbers.ts'
 import { ORDER_NUMBER, OTHER_NUMBER_WORDS, PHONE_WORDS } from './words.ts'
@@ -59,7 +59,7 @@ function internationalPhone(text: string, groups: readonly Group[], first: numbe
   let possible: number | undefined
   for (let at = first; at < groups.length; at++) {
     const group = groups[at]!
-    if (at > first && !isPhoneSeparator(text.slice(groups[at - 1]!.end, group.start))) break
+    if (at > first && !isPhoneSeparator(text, groups[at - 1]!.end, group.start)) break
     const piece = text.slice(group.start, group.end)
     // `(0)`: dialled at home only.
     if (piece === '0' && text[group.start - 1] === '(' && text[group.end] === ')') continue
@@ -79,7 +79,7 @@ function lastWithin(text: string, groups: readonly Group[], first: number): numb
   let digits = 0
   let last = first
   for (let at = first; at < groups.length; at++) {
-    if (at > first && !isPhoneSeparator(text.slice(groups[at - 1]!.end, groups[at]!.start))) break
+    if (at > first && !isPhoneSeparator(text, groups[at - 1]!.end, groups[at]!.start)) break
     digits += groups[at]!.end - groups[at]!.start
     if (digits > 13) break
     last = at
@@ -87,8 +87,18 @@ function lastWithin(text: string, groups: readonly Group[], first: number): numb
   return last
 }
 
-function isPhoneSeparator(separator: string): boolean {
-  return separator.length <= 3 && !separator.includes('_') && !/[^ ()][^ ()]/.test(separator)
+/** At most three signs, no underscore, no two beside each other but blanks and brackets. */
+function isPhoneSeparator(text: string, start: number, end: number): boolean {
+  if (end - start > 3) return false
+  let wasSign = false
+  for (let at = start; at < end; at++) {
+    const code = text.charCodeAt(at)
+    if (code === 95) return false
+    const isSign = code !== 32 && code !== 40 && code !== 41
+    if (isSign && wasSign) return false
+    wasSign = isSign
+  }
+  return true
 }
 
 /** No digits belong before it: it is the first of the cluster, or a stroke or a date stands before it. */
@@ -122,10 +132,13 @@ function nationalPhone(
   let longest: number | undefined
   let valid: number | undefined
   const most = mostGroups(groups)
+  // Amid a long row of groups no word can come near, and where no number begins none is looked for.
+  const furthest = groups[Math.min(first + most, groups.length) - 1]!.end
+  if (!mayHaveWords(groups, from.start, furthest) && !beginsNumber(text, groups, first)) return undefined
   for (let at = first; at < groups.length && at - first < most; at++) {
     const group = groups[at]!
     if (group.touchedAfter) break
-    if (at > first && !isPhoneSeparator(text.slice(groups[at - 1]!.end, group.start))) break
+    if (at > first && !isPhoneSeparator(text, groups[at - 1]!.end, group.start)) break
     if (at > first && dateGroups(text, groups, at) > 0) break
     if (digits.length + group.end - group.start > 15) break
     digits += text.slice(group.start, group.end)

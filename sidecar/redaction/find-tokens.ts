@@ -16,7 +16,8 @@ interface Compiled {
 }
 /** False beginnings of one row, so that a text made of them stays cheap. */
 interface Failed {
-  text: string
+  /** The scan that this is of: what one text was refused says nothing of the next. */
+  serial: number
   /** Nothing that begins before this place is tried: it is the end of a token that failed the check, or one false beginning of too many. */
   end: number
   at: number
@@ -26,7 +27,7 @@ interface Failed {
 const FALSE_BEGINNINGS = 32
 const DENSE = 128
 const SKIP = 2048
-const neverFailed = (): Failed => ({ text: '', end: 0, at: 0, count: 0 })
+const neverFailed = (): Failed => ({ serial: 0, end: 0, at: 0, count: 0 })
 
 /** The first two letters of every beginning: a bit each, so that most words cost one look. */
 const FIRST_TWO = new Uint8Array(128 * 128)
@@ -81,18 +82,18 @@ export function findByStart(scan: Scan, at: number): number {
   const list = BY_FIRST_TWO.get(pair(text.charCodeAt(at), text.charCodeAt(at + 1)))!
   for (const compiled of list) {
     const { rule, start, pattern, failed } = compiled
-    if (!text.startsWith(start, at) || (at < failed.end && failed.text === text)) continue
+    if (!text.startsWith(start, at) || (at < failed.end && failed.serial === scan.serial)) continue
     const end = matchAt(scan, at, rule, pattern, failed)
     if (end > at) return end
   }
   return at
 }
 
-function matchAt({ text, hits }: Scan, at: number, rule: TokenRule, pattern: RegExp, failed?: Failed): number {
+function matchAt({ text, hits, serial }: Scan, at: number, rule: TokenRule, pattern: RegExp, failed?: Failed): number {
   pattern.lastIndex = at
   const match = pattern.exec(text)
   if (match === null) {
-    if (failed !== undefined) noteFalseBeginning(failed, text, at)
+    if (failed !== undefined) noteFalseBeginning(failed, serial, at)
     return at
   }
   let end = at + match[0].length
@@ -101,7 +102,7 @@ function matchAt({ text, hits }: Scan, at: number, rule: TokenRule, pattern: Reg
   if (rule.check !== undefined && !rule.check(text.slice(at, end))) {
     // No end of a token that does not look random looks random.
     if (failed !== undefined) {
-      failed.text = text
+      failed.serial = serial
       failed.end = end
     }
     return at
@@ -110,9 +111,9 @@ function matchAt({ text, hits }: Scan, at: number, rule: TokenRule, pattern: Reg
   return end
 }
 
-function noteFalseBeginning(failed: Failed, text: string, at: number): void {
-  if (failed.text !== text || at < failed.at || at - failed.at > DENSE) {
-    failed.text = text
+function noteFalseBeginning(failed: Failed, serial: number, at: number): void {
+  if (failed.serial !== serial || at < failed.at || at - failed.at > DENSE) {
+    failed.serial = serial
     failed.end = 0
     failed.count = 0
   }
@@ -185,11 +186,43 @@ const BASIC = /[Bb]asic["']?(?:[ \t]{1,8}|%20|\+)["']?$/
 const BASE64 = /[A-Za-z0-9+/_-]{6,4096}={0,2}/y
 const BEARER_VALUE = /[A-Za-z0-9._~+/-]{16,8192}={0,3}/y
 
+/** The last letters of a scheme, `%20` or `+` before the blanks and quotes before `at`. */
+function mayFollowScheme(text: string, at: number): boolean {
+  let end = at
+  while (end > 0 && at - end < 12) {
+    const code = text.charCodeAt(end - 1)
+    if (code !== 32 && code !== 9 && code !== 34 && code !== 39) break
+    end--
+  }
+  if (end < 3) return false
+  const last = text.charCodeAt(end - 1)
+  if (last === 48 || last === 43) return true
+  const second = text.charCodeAt(end - 2) | 32
+  const third = text.charCodeAt(end - 3) | 32
+  switch (last | 32) {
+    case 114: // bearer
+      return second === 101 && third === 114
+    case 99: // basic
+      return second === 105 && third === 115
+    case 110: // token
+      return second === 101 && third === 107
+    case 116: // digest
+      return second === 115 && third === 101
+    case 121: // api-key
+      return second === 101 && third === 107
+    case 101: // negotiate
+      return second === 116 && third === 97
+    default:
+      return false
+  }
+}
+
 /** `Bearer …`, `Basic …`: the value begins at `at`. */
 export function findAuthValue(scan: Scan, at: number, end: number): void {
   const { text, hits } = scan
   const previous = text.charCodeAt(at - 1)
   if (previous !== 32 && previous !== 9 && previous !== 34 && previous !== 39) return
+  if (!mayFollowScheme(text, at)) return
   const words = before(text, at, 20)
   if (BASIC.test(words)) {
     BASE64.lastIndex = at

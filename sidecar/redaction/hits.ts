@@ -16,6 +16,8 @@ export interface Hit {
 /** One text under way. */
 export interface Scan {
   text: string
+  /** Of this scan alone, never 0. */
+  serial: number
   hits: Hit[]
   /** A label, an id, a name: only what is certain without a sentence around it. */
   label: boolean

@@ -38,6 +38,20 @@ describe('what is masked', () => {
   ])('%s', (text, masked) => expect(redactor.text(text)).toBe(masked))
 })
 
+describe('the same text again', () => {
+  // What was no key in a text before must not shield a key in the same text when it comes again.
+  const dull = key('sk-', 'a'.repeat(36))
+  it.each([
+    [`use ${key('sk-', LONG)} or ${dull}`, `use [API_KEY] or ${dull}`],
+    [
+      `use ${key('sk_live_', LONG + LONG)} ${key('sk_live_', ' ').repeat(40)}`,
+      `use [API_KEY] ${key('sk_live_', ' ').repeat(40)}`,
+    ],
+  ])('%s', (text, masked) => {
+    for (let time = 0; time < 3; time++) expect(redactor.text(text)).toBe(masked)
+  })
+})
+
 describe('JSON stays JSON', () => {
   it.each([
     ['{"card":4111111111111111,"n":1}', { card: '[CREDIT_CARD]', n: 1 }],

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Content, LlmCall, Message, MessagePart } from '../call.ts'
 import { secretSchema } from '../secret.ts'
 import { maskEdges } from './edges.ts'
+import { KnownTexts } from './known-texts.ts'
 import { type ForeignHit, maskText } from './mask.ts'
 import { operatorDetector, operatorPatternSchema } from './operator-patterns.ts'
 import { isTrunkNumber } from './phone-numbers.ts'
@@ -38,6 +39,8 @@ export interface RedactorOptions {
   /** Of the pseudonyms. Absent: one of this process alone. */
   key?: Uint8Array | string
   detectors?: readonly Detector[]
+  /** Bytes for results of texts that come again; 0 or absent: every text is looked at. Without effect beside detectors. */
+  remember?: number
 }
 export interface TextOptions {
   /** The text was cut at its end: what touches the edge goes. */
@@ -70,7 +73,10 @@ const MAX_KNOWN = 4096
 const MAX_KNOWN_LENGTH = 128
 
 /** Masks what must not rest (design law 11). Works on assembled text, never on chunks. */
-export function makeRedactor(config: RedactionConfig, { key, detectors = [] }: RedactorOptions = {}): Redactor {
+export function makeRedactor(
+  config: RedactionConfig,
+  { key, detectors = [], remember = 0 }: RedactorOptions = {},
+): Redactor {
   const kinds: ReadonlySet<string> = new Set(config.patterns)
   const labelKinds = new Set<string>([
     ...SECRET_KINDS,
@@ -80,15 +86,14 @@ export function makeRedactor(config: RedactionConfig, { key, detectors = [] }: R
   const more = [...(config.custom.length > 0 ? [operatorDetector(config.custom)] : []), ...detectors]
   const replaces = config.replacement === 'pseudonym'
 
+  const knownTexts = new KnownTexts(detectors.length > 0 ? 0 : remember)
+  const masked = (original: string) => maskText(original, { kinds, more })
   function text(original: string, { cut = false, tenant = NO_TENANT }: TextOptions = {}): string {
     if (!config.enabled || original === '') return original
-    return maskText(maskEdges(original, cut), {
-      kinds,
-      more,
-      ...(replaces && {
-        pseudonym: (kind: Kind, value: string) => `[${kind.toUpperCase()}:${pseudonyms(tenant, kind, value)}]`,
-      }),
-    })
+    const whole = maskEdges(original, cut)
+    if (!replaces) return knownTexts.through(whole, masked, false)
+    const pseudonym = (kind: Kind, value: string) => `[${kind.toUpperCase()}:${pseudonyms(tenant, kind, value)}]`
+    return knownTexts.through(whole, (each) => maskText(each, { kinds, more, pseudonym }), true)
   }
   function label(original: string, tenant = NO_TENANT): string {
     return maskText(original, {

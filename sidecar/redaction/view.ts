@@ -14,12 +14,26 @@ export function plainView(text: string): View {
 /** Characters that look or count like an ASCII one: digits of other scripts, full width, spaces and dashes of all kinds. One for one. */
 const ALIKE =
   /[\u00a0\u00b7\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\u09e6-\u09ef\u0e50-\u0e59\u1680\u2000-\u200a\u2010-\u2015\u2022\u2024\u202f\u205f\u2212\ufe58\ufe63\uff08\uff09\uff0b\uff0d-\uff1a\uff1d\uff20-\uff3a\uff41-\uff5a]/g
-const ALIKE_TEST = new RegExp(ALIKE.source)
 const ZEROS = [0x660, 0x6f0, 0x966, 0x9e6, 0xe50]
 
-/** The text with such characters as ASCII, of the same length; the text itself where it has none. */
+/** What a text has beyond ASCII: bits of LOOKS_ASCII and INVISIBLE. */
+export function beyondAscii(text: string): number {
+  let found = 0
+  for (let at = 0; at < text.length; at++) found |= BEYOND[text.charCodeAt(at)]!
+  return found
+}
+
+/** The text with characters that look like ASCII ones as these, of the same length. */
 export function asciiAlike(text: string): string {
-  return ALIKE_TEST.test(text) ? text.replace(ALIKE, toAscii) : text
+  let alike = ''
+  let done = 0
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code < 128 || BEYOND[code] !== LOOKS_ASCII) continue
+    alike += text.slice(done, at) + toAscii(text[at]!)
+    done = at + 1
+  }
+  return alike + text.slice(done)
 }
 
 function toAscii(character: string): string {
@@ -34,7 +48,18 @@ function toAscii(character: string): string {
 /** Escapes of JSON and of program text, percent-encoding, character references of HTML, and characters that nobody sees. */
 const ENCODED =
   /\\(?:["'\\/bfnrt]|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|\r?\n)|(?:%[0-9a-fA-F]{2})+|&(?:amp|lt|gt|quot|apos|nbsp|commat|period|colon|equals|#\d{2,5}|#[xX][0-9a-fA-F]{2,4});|=3D|[\u00ad\u200b-\u200f\u2060\ufeff]+/g
-const ENCODED_TEST = new RegExp(ENCODED.source)
+const ENCODED_HERE = new RegExp(ENCODED.source, 'y')
+/** Every UTF-16 unit by what is done with it: one look instead of a pattern with many ranges. */
+const BEYOND = new Uint8Array(0x10000)
+export const LOOKS_ASCII = 1
+const INVISIBLE = 2
+{
+  const units = Array.from({ length: 0x100 }, (_, high) =>
+    String.fromCharCode(...Array.from({ length: 0x100 }, (_, low) => (high << 8) | low)),
+  ).join('')
+  for (const { index } of units.matchAll(ALIKE)) BEYOND[index] = LOOKS_ASCII
+  for (const { index } of units.matchAll(/[\u00ad\u200b-\u200f\u2060\ufeff]/g)) BEYOND[index] = INVISIBLE
+}
 const ESCAPES: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }
 const REFERENCES: Readonly<Record<string, string>> = {
   amp: '&',
@@ -49,8 +74,23 @@ const REFERENCES: Readonly<Record<string, string>> = {
   equals: '=',
 }
 
-export function isEncoded(text: string): boolean {
-  return ENCODED_TEST.test(text)
+/** Is there anything that decodedView would decode? Looks only where an escape may begin. */
+export function isEncoded(text: string, beyond: number): boolean {
+  return (
+    (beyond & INVISIBLE) !== 0 ||
+    text.includes('=3D') ||
+    hasEncodedAt(text, '\\') ||
+    hasEncodedAt(text, '%') ||
+    hasEncodedAt(text, '&')
+  )
+}
+
+function hasEncodedAt(text: string, sign: string): boolean {
+  for (let at = text.indexOf(sign); at !== -1; at = text.indexOf(sign, at + 1)) {
+    ENCODED_HERE.lastIndex = at
+    if (ENCODED_HERE.test(text)) return true
+  }
+  return false
 }
 
 /** JSON, or a piece of it: then an escape is an escape, and reading it as letters finds only what is not there. */
@@ -60,7 +100,6 @@ export function looksLikeJson(text: string): boolean {
 
 /** One level of encoding taken off; undefined where there is none. Linear. */
 export function decodedView(view: View): View | undefined {
-  if (!isEncoded(view.text)) return undefined
   const source = view.text
   // Stretches: where each begins here and there, and (for what was decoded) where it ends there.
   const starts: number[] = []
@@ -86,6 +125,7 @@ export function decodedView(view: View): View | undefined {
     sourceEnds.push(done)
     text += decoded
   }
+  if (done === 0) return undefined
   literal(source.length)
   const pieceOf = (at: number): number => {
     let low = 0
