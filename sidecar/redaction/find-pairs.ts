@@ -131,6 +131,8 @@ function mayBeSecretWord(text: string, start: number, end: number): boolean {
     }
     const word = text.slice(from, wordEnd).toLowerCase()
     if (PASSWORD_WORDS.has(word) || SECRET_WORDS.has(word) || word === 'passe' || GLUED_ANY.test(word)) return true
+    // `value`, `default`: the pair before may name it (nameOfValue).
+    if (word === 'value' || word === 'default') return true
     if (!AFTER_WORDS.test(word)) return false
   }
   return false
