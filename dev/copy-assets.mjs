@@ -9,7 +9,7 @@ const ASSETS = [
   'plugin/without-ts-node.cjs',
   'plugin/tap',
   'pricing/catalogue.json',
-  'pricing/catalogue-litellm.json',
+  'pricing/catalogue-second.json',
   'pricing/overrides.yaml',
 ]
 for (const file of ASSETS) cpSync(join(root, file), join(root, 'dist', file), { recursive: true })

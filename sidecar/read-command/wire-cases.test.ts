@@ -21,9 +21,6 @@ interface Case {
 /** Cases that ask for "a price": neither list has one, and none is invented. */
 const NO_PRICE_FOUND: ReadonlySet<string> = new Set([
   'noprice-snowflake', // Claude Sonnet 5 in Cortex: LiteLLM 1.109.1 ends at Sonnet 4.6
-  'noprice-siliconflow',
-  'noprice-friendli', // friendli.ai lists GLM-5.1 and later only
-  'noprice-upstage',
   'noprice-volcengine', // a name without its size: pro, lite and mini have prices of their own
 ])
 /** Where sources disagree we keep our own word, and say why. */
