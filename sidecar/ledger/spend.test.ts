@@ -229,12 +229,13 @@ describe('spend', () => {
     await test.feed(ledger, [
       spent(1, test.clock - 63 * DAY_MS, 'blue', 1),
       spent(1, test.clock - 61 * DAY_MS, 'blue', 2),
+      spent(1, test.clock, 'blue', 3),
     ])
     test.clock += 10_000
     await ledger.confirmGaps()
     await ledger.close()
     const database = new DatabaseSync(test.file, { readOnly: true })
-    expect(database.prepare('SELECT count(*) AS rows FROM spend').get()).toEqual({ rows: 1 })
+    expect(database.prepare('SELECT count(*) AS rows FROM spend').get()).toEqual({ rows: 2 })
     database.close()
   })
 })

@@ -193,6 +193,8 @@ describe('one answer is billed once', () => {
     const store = await test.open(retention)
     await test.feed(store, [callOf(1, priced(100), { final: false })])
     test.clock += 11 * DAY_MS
+    // A clock alone makes nothing old: a call of that day does.
+    await test.feed(store, [makeCall({ startedAt: test.clock, cost: priced(0) }, 9)])
     await store.close()
     const again = await test.open(retention)
     const database = new DatabaseSync(test.file, { readOnly: true })
