@@ -12,4 +12,5 @@ const ASSETS = [
   'pricing/catalogue-second.json',
   'pricing/overrides.yaml',
 ]
-for (const file of ASSETS) cpSync(join(root, file), join(root, 'dist', file), { recursive: true })
+for (const file of ASSETS)
+  cpSync(join(root, file), join(root, 'dist', file), { recursive: true, filter: (from) => !from.endsWith('.ts') })

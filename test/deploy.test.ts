@@ -120,7 +120,7 @@ describe('kong.yml', () => {
     expect(routes.flatMap(({ plugins }) => of(plugins, 'ai-proxy') ?? [])).toHaveLength(6)
   })
 
-  it('has cache and token limit of Kong Enterprise ready to be uncommented', () => {
+  it('has cache and token limit of Kong Enterprise, and the route that refuses WebSockets, ready to be uncommented', () => {
     const lines = read('kong.yml')
       .split('\n')
       .filter((line) => /^# {3}\S|^# {5}/.test(line))
@@ -131,7 +131,15 @@ describe('kong.yml', () => {
         .map((line) => line.slice(1))
         .join('\n'),
     ) as Plugin[]
-    expect(plugins.map(({ name }) => name)).toEqual(['ai-semantic-cache', 'ai-rate-limiting-advanced'])
+    expect(plugins.map(({ name }) => name)).toEqual([
+      'ai-semantic-cache',
+      'ai-rate-limiting-advanced',
+      'openai-responses-upgrade',
+    ])
+    expect(plugins[2]).toMatchObject({
+      headers: { upgrade: ['websocket'] },
+      plugins: [{ name: 'request-termination', config: { status_code: 426 } }],
+    })
     expect(plugins[0]!.config).toMatchObject({
       embeddings: { model: { provider: 'openai' } },
       vectordb: { strategy: 'redis' },
