@@ -105,9 +105,11 @@ describe('four times the text is about four times the work', () => {
   const FLOOR_US = 2000
   it.each([...UNITS, ...beginnings.map((start) => `${start}-`)])('%j', (unit) => {
     work(unit, 2 * KB)
-    const small = work(unit, 8 * KB)
-    const large = work(unit, 32 * KB)
-    expect(large).toBeLessThan(Math.max(FLOOR_US, small) * 10)
+    // Other programs disturb a measurement; of five, one that is not is enough. A square fails all.
+    let ratio = Number.POSITIVE_INFINITY
+    for (let round = 0; round < 5 && ratio >= 10; round++)
+      ratio = Math.min(ratio, work(unit, 32 * KB) / Math.max(FLOOR_US, work(unit, 8 * KB)))
+    expect(ratio).toBeLessThan(10)
   })
   it('a long text of an operator’s pattern too', () => {
     const own = makeRedactor(
