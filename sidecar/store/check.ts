@@ -111,24 +111,35 @@ function lines(database: DatabaseSync): Finding {
   return found
 }
 
+/** The sums of a table's rows by `keys`: first the `amounts`, then the pairs of columns of `money`, in pico-dollars. */
+function sumsOf(
+  database: DatabaseSync,
+  table: string,
+  keys: readonly string[],
+  amounts: readonly string[],
+  money: readonly string[],
+  found: Finding,
+): Map<string, bigint[]> {
+  const select = database.prepare(`SELECT * FROM ${table}`)
+  select.setReadBigInts(true)
+  const byKey = new Map<string, bigint[]>()
+  for (const row of select.iterate() as Iterable<Record<string, never>>) {
+    found.looked++
+    const of = row as Record<string, bigint>
+    const values = [...amounts.map((name) => of[name]!), ...money.map((name) => picoUsdOf(row, name))]
+    const key = keys.map((name) => of[name]).join(' · ')
+    const sum = byKey.get(key)
+    byKey.set(key, sum === undefined ? values : sum.map((value, index) => value + values[index]!))
+  }
+  return byKey
+}
+
 /** totals = the sum of cells (schema.ts, L3). */
 function totals(database: DatabaseSync): Finding {
   const { found, wrong } = finding('totals and their cells')
   const amounts = ['calls', ...TOKEN_TYPES.map((type) => `tokens_${type}`)]
-  const sums = (table: string): Map<string, bigint[]> => {
-    const select = database.prepare(`SELECT * FROM ${table}`)
-    select.setReadBigInts(true)
-    const byKey = new Map<string, bigint[]>()
-    for (const row of select.iterate() as Iterable<Record<string, never>>) {
-      found.looked++
-      const of = row as Record<string, bigint>
-      const values = [...amounts.map((name) => of[name]!), ...MONEY.map((name) => picoUsdOf(row, name))]
-      const key = [of.tenant, of.provider, of.model, of.status].join(' · ')
-      const sum = byKey.get(key)
-      byKey.set(key, sum === undefined ? values : sum.map((value, index) => value + values[index]!))
-    }
-    return byKey
-  }
+  const keys = ['tenant', 'provider', 'model', 'status']
+  const sums = (table: string) => sumsOf(database, table, keys, amounts, MONEY, found)
   compare(sums('cells'), sums('totals'), [...amounts, ...MONEY], wrong, ['cells', 'totals'])
   return found
 }
@@ -170,20 +181,7 @@ function cells(database: DatabaseSync): Finding {
 function adjustments(database: DatabaseSync): Finding {
   const { found, wrong } = finding('adjustments and their sums')
   const names = ['entries', ...ADJUSTED]
-  const sums = (table: string): Map<string, bigint[]> => {
-    const select = database.prepare(`SELECT * FROM ${table}`)
-    select.setReadBigInts(true)
-    const byKey = new Map<string, bigint[]>()
-    for (const row of select.iterate() as Iterable<Record<string, never>>) {
-      found.looked++
-      const of = row as Record<string, bigint>
-      const values = [of.entries!, picoUsdOf(row, 'up'), picoUsdOf(row, 'down')]
-      const key = [of.tenant, of.provider, of.model].join(' · ')
-      const sum = byKey.get(key)
-      byKey.set(key, sum === undefined ? values : sum.map((value, index) => value + values[index]!))
-    }
-    return byKey
-  }
+  const sums = (table: string) => sumsOf(database, table, ['tenant', 'provider', 'model'], ['entries'], ADJUSTED, found)
   compare(sums('adjustment_cells'), sums('adjustment_totals'), names, wrong, ['adjustment_cells', 'adjustment_totals'])
   const chain = database.prepare(
     `SELECT count(*) AS broken FROM adjustments AS a LEFT JOIN adjustments AS b
