@@ -2,7 +2,7 @@ import { grown, metric, promql, quantile, rate, ratio, share, sum, sumBy } from 
 import { makeBoard } from './board.ts'
 import { graph, stat, table } from './panels.ts'
 import { scoped, scopedBucket, thinned } from './scope.ts'
-import { hitRatio, OUTCOME_COLOURS, orNone, orZeroOfCalls, successRatio } from './shared-queries.ts'
+import { hitRatio, OUTCOME_COLOURS, orNone, orZeroOfCalls, SUCCESS_STEPS, successRatio } from './shared-queries.ts'
 
 const tenantBoard = '/d/llm-tenant?${__url_time_range}&var-tenant=${__data.fields.Tenant}'
 const agentBy = ['protocol', 'method'] as const
@@ -43,7 +43,7 @@ export const OVERVIEW = makeBoard({
           unit: 'percentunit',
           decimals: 2,
           query: successRatio([], '24h'),
-          steps: ['red', [0.99, 'orange'], [0.995, 'green']],
+          steps: SUCCESS_STEPS,
           links: [{ title: 'SLO', url: '/d/llm-slo' }],
         }),
         stat({

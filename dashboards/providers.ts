@@ -3,7 +3,7 @@ import { ERROR_STATUSES } from '../monitoring/slo.ts'
 import { makeBoard } from './board.ts'
 import { graph, HOURLY_POINTS, stat, table } from './panels.ts'
 import { scoped, scopedBucket, scopedCount, scopedTotal, thinned } from './scope.ts'
-import { badCalls, orNone, orZeroOfCalls, successRatio } from './shared-queries.ts'
+import { badCalls, orNone, orZeroOfCalls, SUCCESS_STEPS, successRatio } from './shared-queries.ts'
 
 const RANGE = '$__range'
 const INTERVAL = '$__rate_interval'
@@ -42,7 +42,7 @@ export const PROVIDERS = makeBoard({
           unit: 'percentunit',
           decimals: 2,
           query: successRatio([], RANGE),
-          steps: ['red', [0.99, 'orange'], [0.995, 'green']],
+          steps: SUCCESS_STEPS,
           noValue: 'no calls',
         }),
         stat({

@@ -1,6 +1,10 @@
 import { type Duration, grown, promql, share, sumBy, type Vector } from '../monitoring/promql.ts'
 import { ANSWERED_STATUSES, ERROR_STATUSES } from '../monitoring/slo.ts'
+import type { Steps } from './panels.ts'
 import { scoped } from './scope.ts'
+
+/** Colours of a success ratio: green from the promised 99.5 % on (slo.ts). */
+export const SUCCESS_STEPS: Steps = ['red', [0.99, 'orange'], [0.995, 'green']]
 
 type CallLabel = 'tenant_id' | 'provider' | 'environment'
 

@@ -2,7 +2,7 @@ import { grown, increase, maxBy, promql, quantile, rate, share, sum, sumBy } fro
 import { makeBoard } from './board.ts'
 import { graph, logs, type Steps, stat, table } from './panels.ts'
 import { scoped, scopedBucket, thinned } from './scope.ts'
-import { hitRatio, OUTCOME_COLOURS, orNone, orZeroOfCalls, successRatio } from './shared-queries.ts'
+import { hitRatio, OUTCOME_COLOURS, orNone, orZeroOfCalls, SUCCESS_STEPS, successRatio } from './shared-queries.ts'
 
 const RANGE = '$__range'
 const cost = scoped('llm_cost_usd_total')
@@ -51,7 +51,7 @@ export const TENANT = makeBoard({
           unit: 'percentunit',
           decimals: 2,
           query: successRatio([], RANGE),
-          steps: ['red', [0.99, 'orange'], [0.995, 'green']],
+          steps: SUCCESS_STEPS,
           noValue: 'no calls',
         }),
         stat({
